@@ -1,0 +1,76 @@
+"""What the safety monitor says: one decision for each change, and its state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+from vla_ros.core.actions import SafetyAction
+
+
+class SafetyMode(IntEnum):
+    """The numbers are those of SafetyState.msg."""
+
+    STARTING = 0
+    READY = 1
+    SLOWED = 2
+    HOLDING = 3
+    STOPPED_LATCHED = 4
+
+
+class SafetyReason(StrEnum):
+    """Why a command was not passed as it was, one word each; sentences go with them in ``detail``."""
+
+    OK = "ok"
+    STARTING = "starting"
+    NO_CHUNK = "no_chunk"
+    CHUNK_SHAPE = "chunk_shape"
+    CHUNK_NOT_FINITE = "chunk_not_finite"
+    CHUNK_SPACE = "chunk_space"
+    CHUNK_JOINTS = "chunk_joints"
+    CHUNK_STALE = "chunk_stale"
+    CHUNK_SEQUENCE = "chunk_sequence"
+    CHUNK_JUMP = "chunk_jump"
+    CHUNK_EXHAUSTED = "chunk_exhausted"
+    POSITION_LIMIT = "position_limit"
+    VELOCITY_LIMIT = "velocity_limit"
+    ACCELERATION_LIMIT = "acceleration_limit"
+    WORKSPACE = "workspace"
+    WORLD_MODEL = "world_model"
+    SPEED_OVERRIDE = "speed_override"
+    JOINT_STATES_STALE = "joint_states_stale"
+    TRACKING_ERROR = "tracking_error"
+    HEARTBEAT = "heartbeat"
+    CAMERA = "camera"
+    ESTOP = "estop"
+    BYPASS = "bypass"  # somebody else publishes to the controllers or as the monitor
+    SELF_TEST = "self_test"
+
+
+@dataclass(frozen=True)
+class SafetyDecision:
+    id: int
+    stamp_ns: int
+    action: SafetyAction
+    reason: SafetyReason
+    detail: str  # one sentence
+    chunk_seq: int = 0
+    trace_id: str = ""
+    speed_scale: float = 1.0
+    limiting_joint: str = ""  # or pair of bodies
+    margin_position_rad: float = float("nan")  # smallest distance to a joint limit along command and braking
+    margin_velocity: float = float("nan")  # 1 - largest |v| / limit
+    margin_workspace_m: float = float("nan")
+    latency_s: float = float("nan")  # from the chunk's arrival to this decision
+
+
+@dataclass(frozen=True)
+class SafetyState:
+    stamp_ns: int
+    mode: SafetyMode
+    reason: SafetyReason
+    detail: str  # one sentence: why the arm does not move, or "ready"
+    speed_override: float
+    input_ages_s: dict[str, float] = field(default_factory=dict)
+    self_test_passed: bool = False
+    self_test_detail: str = ""
