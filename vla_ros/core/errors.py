@@ -26,6 +26,10 @@ class MotionError(VlaRosError):
     """A motion cannot be planned or reached."""
 
 
+class DataError(VlaRosError):
+    """A recording or a run's folder cannot be written or read."""
+
+
 class SimulationError(VlaRosError):
     """The simulator cannot be built or has diverged."""
 
