@@ -1,0 +1,1 @@
+"""Recordings: bags, what is read from them, and the folder of a run."""
