@@ -1,0 +1,135 @@
+"""What is known of a robot before it moves: the values that config/robots/<name>.yaml holds. All arrays are read-only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vla_ros.core.geometry import Array
+
+
+@dataclass(frozen=True)
+class JointLimits:
+    """Of the arm's joints, in the order of ``RobotConfig.arm_joints``; each array is [dof]."""
+
+    position_min_rad: Array
+    position_max_rad: Array
+    velocity_radps: Array
+    acceleration_radps2: Array
+    jerk_radps3: Array
+    effort_nm: Array
+
+
+@dataclass(frozen=True)
+class CartesianLimits:
+    """Of the end effector with respect to the base."""
+
+    linear_velocity_mps: float
+    linear_acceleration_mps2: float
+    linear_jerk_mps3: float
+    angular_velocity_radps: float
+    angular_acceleration_radps2: float
+    angular_jerk_radps3: float
+
+
+@dataclass(frozen=True)
+class GripperBinding:
+    """How the gripper is commanded: an interface's type and name, and how a width becomes the position of its joint."""
+
+    type: str  # "control_msgs/action/GripperCommand"
+    name: str  # of the action or topic, relative to the robot's namespace
+    joint: str  # the joint that the command and joint_states speak of
+    position_per_width: float  # joint position [m or rad] for each metre of opening
+
+    def position_from_width(self, width_m: float) -> float:
+        return width_m * self.position_per_width
+
+    def width_from_position(self, position: float) -> float:
+        return position / self.position_per_width
+
+
+@dataclass(frozen=True)
+class GripperConfig:
+    """A parallel gripper. A width is the opening between both fingers; the speed is that of the width."""
+
+    width_open_m: float
+    width_closed_m: float
+    max_force_n: float
+    grasp_force_n: float  # what an expert asks for unless it knows better
+    speed_mps: float
+    binding: GripperBinding
+
+
+@dataclass(frozen=True)
+class Controllers:
+    """Names of the arm's controller interfaces, relative to the robot's namespace."""
+
+    joint_trajectory: str
+    follow_joint_trajectory: str
+    joint_states: str
+
+
+@dataclass(frozen=True)
+class CameraConfig:
+    """A pinhole camera without distortion. Pixel centres lie at whole numbers, as in sensor_msgs/CameraInfo."""
+
+    name: str
+    parent: str  # frame in which its pose is given
+    frame: str  # optical frame: z forward, x right, y down
+    T_parent_camera: Array  # [4, 4]
+    width_px: int
+    height_px: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    has_depth: bool
+    rate_hz: float
+
+
+@dataclass(frozen=True)
+class TactileConfig:
+    """One finger's array of taxels. Its frame: x along the finger to the tip, z out of the pad."""
+
+    finger: str  # "left", "right"
+    link: str
+    frame: str
+    rows: int  # along the finger, row 0 towards the hand
+    cols: int  # across the finger
+    pad_size_m: tuple[float, float]  # along, across
+    rate_hz: float
+
+
+@dataclass(frozen=True)
+class Box:
+    """Axes-parallel box in ``frame``."""
+
+    frame: str
+    min_m: Array  # [3]
+    max_m: Array  # [3]
+
+    def contains(self, point_m: Array) -> bool:
+        return bool((point_m >= self.min_m).all() and (point_m <= self.max_m).all())
+
+
+@dataclass(frozen=True)
+class RobotConfig:
+    name: str
+    urdf_path: Path
+    base_frame: str
+    tcp_frame: str
+    arm_joints: tuple[str, ...]
+    finger_joints: tuple[str, ...]
+    home_rad: Array  # [dof]
+    limits: JointLimits
+    cartesian: CartesianLimits
+    gripper: GripperConfig
+    controllers: Controllers
+    cameras: dict[str, CameraConfig]
+    tactile: dict[str, TactileConfig]
+    workspace: Box  # of the TCP
+    ignored_collision_pairs: tuple[tuple[str, str], ...]
+
+    @property
+    def dof(self) -> int:
+        return len(self.arm_joints)
