@@ -1,0 +1,126 @@
+"""The physical state: arm, gripper and objects in one MuJoCo model. MuJoCo's wxyz quaternions do not leave this file's methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from vla_ros.core.errors import SimulationError, unknown_choice
+from vla_ros.core.geometry import Array, Pose, transform
+from vla_ros.robots import RobotConfig
+from vla_ros.simulation.model_builder import build_model, pose_of, wxyz
+from vla_ros.simulation.scene_config import ObjectSpec, SceneConfig
+from vla_ros.simulation.scene_sampler import PlacedObject
+
+
+
+@dataclass(frozen=True)
+class Contact:
+    """Two bodies that touch. The force is what ``body2`` feels from ``body1``, in `world`."""
+
+    body1: str
+    body2: str
+    geom1: int
+    geom2: int
+    position_m: Array  # [3]
+    force_n: Array  # [3]
+    normal_force_n: float
+
+
+class World:
+    """One robot and one scene's objects; ``reset`` places them anew without building the model again."""
+
+    def __init__(self, robot: RobotConfig, scene: SceneConfig) -> None:
+        self.robot = robot
+        self.scene = scene
+        self.specs: dict[str, ObjectSpec] = dict(zip(scene.object_keys, scene.objects, strict=True))
+        self.model = build_model(robot, scene.table, scene.lighting, list(self.specs.items()))
+        self.data = mujoco.MjData(self.model)
+        joints = [self.model.joint(name) for name in (*robot.arm_joints, *robot.finger_joints)]
+        self.qpos = np.array([joint.qposadr[0] for joint in joints])  # addresses: arm, then fingers
+        self.dofs = np.array([joint.dofadr[0] for joint in joints])
+        self.body_names = tuple(self.model.body(i).name for i in range(self.model.nbody))
+        self._initial_friction = self.model.geom_friction.copy()
+
+    @property
+    def n_arm(self) -> int:
+        return len(self.robot.arm_joints)
+
+    def reset(self, placed: Sequence[PlacedObject], arm_rad: Array, gripper_width_m: float) -> None:
+        """Everything at rest: the objects at their poses, the arm at ``arm_rad`` [dof], the gripper open by ``gripper_width_m``."""
+        mujoco.mj_resetData(self.model, self.data)
+        self.model.geom_friction[:] = self._initial_friction
+        fingers = np.full(len(self.robot.finger_joints), gripper_width_m / max(len(self.robot.finger_joints), 1))
+        self.data.qpos[self.qpos] = [*arm_rad, *fingers]
+        for item in placed:
+            self.place(item.key, item.pose)
+        mujoco.mj_forward(self.model, self.data)
+
+    def place(self, key: str, pose: Pose) -> None:
+        """Puts an object somewhere, at rest."""
+        joint = self._free_joint(key)
+        joint.qpos[:] = [*pose.position_m, *wxyz(pose.quat_xyzw)]
+        joint.qvel[:] = 0.0
+
+    def _free_joint(self, key: str) -> mujoco._structs._MjDataJointViews:
+        if key not in self.specs:
+            raise SimulationError(unknown_choice("object", key, self.specs))
+        return self.data.joint(key)
+
+    def object_pose(self, key: str) -> Pose:
+        """Of the centre of the object's extents, in `world`."""
+        qpos = self._free_joint(key).qpos
+        return pose_of(qpos[:3], qpos[3:])
+
+    def object_velocity(self, key: str) -> tuple[Array, Array]:
+        """Linear [3] m/s in `world` and angular [3] rad/s in the object's frame."""
+        qvel = self._free_joint(key).qvel
+        return np.array(qvel[:3]), np.array(qvel[3:])
+
+    def link_pose(self, link: str) -> Array:
+        """[4, 4] T_world_link of a link of the URDF (or of an object by its key)."""
+        body = self.data.body(link)
+        return transform(body.xmat.reshape(3, 3), body.xpos)
+
+    @property
+    def joint_positions(self) -> Array:
+        """[dof + fingers] rad and m."""
+        return np.array(self.data.qpos[self.qpos])
+
+    @property
+    def joint_velocities(self) -> Array:
+        return np.array(self.data.qvel[self.dofs])
+
+    def contacts(self, of_geoms: Array | None = None) -> list[Contact]:
+        """What touches, with its force, as of the last step; ``of_geoms`` [k]: only contacts with one of these geoms."""
+        pairs = self.data.contact.geom[: self.data.ncon]
+        chosen = range(len(pairs)) if of_geoms is None else np.flatnonzero(np.isin(pairs, of_geoms).any(axis=1))
+        return [self._contact(int(i)) for i in chosen]
+
+    def _contact(self, index: int) -> Contact:
+        contact = self.data.contact[index]
+        wrench = np.zeros(6)
+        mujoco.mj_contactForce(self.model, self.data, index, wrench)
+        geom1, geom2 = (int(g) for g in contact.geom)
+        body1, body2 = self.model.geom_bodyid[[geom1, geom2]]
+        force = contact.frame.reshape(3, 3).T @ wrench[:3]
+        return Contact(
+            self.body_names[body1], self.body_names[body2], geom1, geom2, np.array(contact.pos), force, abs(float(wrench[0]))
+        )
+
+    def body_friction(self, body: str) -> Array:
+        """[geoms, 3] view of a body's friction: change it and the next step uses it."""
+        first, count = self.model.body(body).geomadr[0], self.model.body(body).geomnum[0]
+        return self.model.geom_friction[first : first + count]
+
+    def check(self) -> None:
+        """Raises SimulationError when the physics has diverged."""
+        if not np.all(np.isfinite(self.data.qpos)) or np.any(self.data.warning.number[_DIVERGED]):
+            raise SimulationError(f"The physics diverged at {self.data.time:.3f} s (an infinite or very large state); reset the simulation.")
+
+
+_DIVERGED = [int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADQVEL), int(mujoco.mjtWarning.mjWARN_BADQACC)]
+
