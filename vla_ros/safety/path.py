@@ -1,0 +1,95 @@
+"""A chunk as a smooth path over its rows: positions with two continuous derivatives, and how fast the rows may be consumed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vla_ros.core.geometry import Array
+
+VELOCITY_SHARE = 0.95  # of the operational velocity for following the path; the rest is for corrections
+ACCELERATION_SHARE = 0.6  # of the operational acceleration for the path's own curvature
+PACE_SHARE = 0.3  # of the operational acceleration for changing the pace along the path
+PACE_CAP_PER_S = 20.0  # fastest change of the pace where the path itself stands
+
+
+@dataclass(frozen=True)
+class PathPoint:
+    """Where a path is at a row; derivatives are by row."""
+
+    position: Array  # [dof] rad
+    slope: Array  # [dof] rad/row
+    curvature: Array  # [dof] rad/row2
+
+
+class ChunkPath:
+    """The natural cubic spline through ``rows`` [n, dof] (rad) that lie ``dt_s`` apart.
+
+    The *pace* is the speed of consumption: 1 plays the rows as the expert meant them. ``velocity`` and ``acceleration`` [dof] are the
+    operational limits: the pace is capped where the path would break them, and so that it can always fall to 0 by the last row.
+    """
+
+    def __init__(self, rows: Array, dt_s: float, velocity: Array, acceleration: Array) -> None:
+        self.rows = np.asarray(rows, dtype=float)
+        self.dt_s = dt_s
+        self.last_row = float(len(self.rows) - 1)
+        bend = _second_derivatives(self.rows)
+        step = np.diff(self.rows, axis=0)
+        linear = step - (2 * bend[:-1] + bend[1:]) / 6
+        self._coefficients = np.stack([self.rows[:-1], linear, bend[:-1] / 2, np.diff(bend, axis=0) / 6], axis=1)
+        self._cap, self._gain, self._reach = self._paces(linear, bend, velocity, acceleration)
+
+    def at(self, row: float) -> PathPoint:
+        """The path at a fractional row (clamped to its ends)."""
+        i = min(max(int(row), 0), len(self._coefficients) - 1)
+        x = min(max(row - i, 0.0), 1.0)
+        c0, c1, c2, c3 = self._coefficients[i]
+        return PathPoint(c0 + x * (c1 + x * (c2 + x * c3)), c1 + x * (2 * c2 + x * (3 * c3)), 2 * c2 + x * (6 * c3))
+
+    def pace_at(self, row: float) -> tuple[float, float]:
+        """(highest pace at ``row``, largest change of the pace per second there)."""
+        i = min(int(row), len(self._cap) - 1)
+        gain = self._gain[i]
+        to_next = max(i + 1 - row, 0.0) * self.dt_s
+        return min(self._cap[i], (self._reach[i + 1] ** 2 + 2 * gain * to_next) ** 0.5), gain
+
+    @property
+    def slowest_cap(self) -> float:
+        """The lowest pace that the operational limits force anywhere on the path."""
+        return min(self._cap)
+
+    def _paces(self, linear: Array, bend: Array, velocity: Array, acceleration: Array) -> tuple[list[float], list[float], list[float]]:
+        """For each segment the cap on the pace and on its change; for each row the pace from which all caps after it can be kept."""
+        middle = linear + bend[:-1] / 2 + np.diff(bend, axis=0) / 8
+        end = linear + (bend[:-1] + bend[1:]) / 2
+        speed = np.maximum(np.maximum(np.abs(linear), np.abs(middle)), np.abs(end)) / self.dt_s
+        curve = np.maximum(np.abs(bend[:-1]), np.abs(bend[1:])) / self.dt_s**2
+        with np.errstate(divide="ignore"):
+            by_speed = np.min(VELOCITY_SHARE * velocity / speed, axis=1)
+            by_curve = np.sqrt(np.min(ACCELERATION_SHARE * acceleration / curve, axis=1))
+            gain = np.minimum(np.min(PACE_SHARE * acceleration / speed, axis=1), PACE_CAP_PER_S)
+        cap = np.minimum(np.minimum(by_speed, by_curve), 1.0)
+        reach = [0.0] * (len(cap) + 1)
+        for i in range(len(cap) - 1, -1, -1):
+            reach[i] = min(float(cap[i]), float(reach[i + 1] ** 2 + 2 * gain[i] * self.dt_s) ** 0.5)
+        return [float(c) for c in cap], [float(g) for g in gain], reach
+
+
+def _second_derivatives(rows: Array) -> Array:
+    """[n, dof] second derivatives (by row) of the natural cubic spline: its tridiagonal system, solved by elimination."""
+    n = len(rows)
+    bend = np.zeros_like(rows)
+    if n < 3:
+        return bend
+    wanted = 6 * (rows[2:] - 2 * rows[1:-1] + rows[:-2])
+    ratio = np.empty(n - 2)
+    value = np.empty_like(wanted)
+    previous_ratio, previous = 0.0, np.zeros(rows.shape[1])
+    for i in range(n - 2):
+        ratio[i] = previous_ratio = 1.0 / (4.0 - previous_ratio)
+        value[i] = previous = (wanted[i] - previous) * previous_ratio
+    bend[n - 2] = value[-1]
+    for i in range(n - 4, -1, -1):
+        bend[i + 1] = value[i] - ratio[i] * bend[i + 2]
+    return bend
