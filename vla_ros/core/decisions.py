@@ -30,6 +30,7 @@ class SafetyReason(StrEnum):
     CHUNK_JOINTS = "chunk_joints"
     CHUNK_STALE = "chunk_stale"
     CHUNK_SEQUENCE = "chunk_sequence"
+    CHUNK_SOURCE = "chunk_source"  # another expert's chunk is being followed
     CHUNK_JUMP = "chunk_jump"
     CHUNK_EXHAUSTED = "chunk_exhausted"
     POSITION_LIMIT = "position_limit"
@@ -40,8 +41,10 @@ class SafetyReason(StrEnum):
     SPEED_OVERRIDE = "speed_override"
     JOINT_STATES_STALE = "joint_states_stale"
     TRACKING_ERROR = "tracking_error"
+    TIME_JUMP = "time_jump"  # the clock went back
     HEARTBEAT = "heartbeat"
     CAMERA = "camera"
+    CONTACT = "contact"  # a finger is pressed too hard
     ESTOP = "estop"
     BYPASS = "bypass"  # somebody else publishes to the controllers or as the monitor
     SELF_TEST = "self_test"
