@@ -1,0 +1,1 @@
+"""A scripted expert: picks, places and goes home from perception alone."""
