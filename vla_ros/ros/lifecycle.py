@@ -1,0 +1,163 @@
+"""The base of every node: a lifecycle node that starts itself, beats, and never lets one bad message end it."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.publisher import Publisher
+from rclpy.subscription import Subscription
+
+from vla_ros.core.errors import VlaRosError
+from vla_ros.ros.interfaces import HEARTBEAT, Service, Topic, load_type
+from vla_ros.ros.qos import profile
+
+HEARTBEAT_PERIOD_S = 0.2
+REPEAT_WARNING_S = 5.0
+
+
+class VlaNode(LifecycleNode):
+    """Subclasses fill ``setup`` and ``teardown`` (and, where they move things, ``on_start`` and ``on_stop``).
+
+    ``setup`` makes publishers, subscriptions and the rest; what they deliver is dropped until the node is active.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.is_active = False
+        self.startup_error = ""
+        self.autostart = bool(self.declare_parameter("autostart", True).value)
+        self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self._beats = 0
+        self._made: list[tuple[Callable[[Any], bool], Any]] = []
+        self._heartbeat: Publisher | None = None
+
+    # --- to be filled
+    def setup(self) -> None:
+        raise TypeError(f"{type(self).__name__} must define setup()")
+
+    def teardown(self) -> None:
+        """Frees what ``setup`` made beside ROS entities."""
+
+    def on_start(self) -> None:
+        """The node has just become active."""
+
+    def on_stop(self) -> None:
+        """The node is about to become inactive: end work, leave things safe. Publishers still work."""
+
+    # --- making entities
+    def publish_on(self, topic: Topic) -> Publisher:
+        publisher = self.create_publisher(load_type(topic.type), topic.name, profile(topic.qos))
+        self._made.append((self.destroy_publisher, publisher))
+        return publisher
+
+    def subscribe_to(self, topic: Topic, callback: Callable[[Any], None], *, raw: bool = False) -> Subscription[Any]:
+        subscription = self.create_subscription(load_type(topic.type), topic.name, self._guarded(callback), profile(topic.qos), raw=raw)
+        self._made.append((self.destroy_subscription, subscription))
+        return subscription
+
+    def serve(self, service: Service, callback: Callable[[Any, Any], Any], group: CallbackGroup | None = None) -> None:
+        made = self.create_service(load_type(service.type), service.name, callback, callback_group=group)
+        self._made.append((self.destroy_service, made))
+
+    def client_of(self, service: Service) -> Any:
+        client = self.create_client(load_type(service.type), service.name)
+        self._made.append((self.destroy_client, client))
+        return client
+
+    def every(self, period_s: float, callback: Callable[[], None], *, steady: bool = True, always: bool = False) -> None:
+        """Calls back while active (``always``: in any state), by the steady clock or by ROS time."""
+        timer = self.create_timer(
+            period_s, self._guarded(callback, always=always), MutuallyExclusiveCallbackGroup(), clock=self.steady_clock if steady else None
+        )
+        self._made.append((self.destroy_timer, timer))
+
+    def keep(self, entity: Any, destroy: Callable[[Any], Any]) -> Any:
+        """Registers anything else that must go with the node's other entities."""
+        self._made.append((destroy, entity))
+        return entity
+
+    # --- time
+    def now_ns(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+    def steady_ns(self) -> int:
+        return int(self.steady_clock.now().nanoseconds)
+
+    # --- starting and stopping
+    def start(self) -> bool:
+        """Configures and activates. False when that failed; ``startup_error`` says why."""
+        for transition in (self.trigger_configure, self.trigger_activate):
+            if transition() != TransitionCallbackReturn.SUCCESS:
+                return False
+        return True
+
+    def stop(self) -> None:
+        """Deactivates and cleans up, from whatever state."""
+        if self.is_active:
+            self.trigger_deactivate()
+        self._free()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            self._heartbeat = self.publish_on(HEARTBEAT)
+            self.every(HEARTBEAT_PERIOD_S, self._beat, always=True)
+            self.setup()
+        except VlaRosError as error:
+            self.startup_error = str(error)
+        except Exception:  # rclpy would swallow it without a word
+            self.startup_error = traceback.format_exc()
+        if self.startup_error:
+            self.get_logger().error(f"cannot start: {self.startup_error}")
+            self._free()
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        result = super().on_activate(state)
+        self.is_active = True
+        self.on_start()
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.on_stop()
+        self.is_active = False
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._free()
+        return TransitionCallbackReturn.SUCCESS
+
+    def _free(self) -> None:
+        self.teardown()
+        for destroy, entity in reversed(self._made):
+            destroy(entity)
+        self._made.clear()
+        self._heartbeat = None
+
+    def _beat(self) -> None:
+        if self._heartbeat is None:
+            return
+        self._beats += 1
+        state = 3 if self.is_active else 2  # lifecycle_msgs/State: ACTIVE, INACTIVE
+        self._heartbeat.publish(load_type(HEARTBEAT.type)(node=self.get_name(), seq=self._beats, lifecycle_state=state))
+
+    def _guarded(self, callback: Callable[..., None], *, always: bool = False) -> Callable[..., None]:
+        """Drops calls while inactive; a failing call is logged (at most every few seconds), never raised into the executor."""
+
+        def call(*arguments: Any) -> None:
+            if not (self.is_active or always):
+                return
+            try:
+                callback(*arguments)
+            except VlaRosError as error:
+                self.get_logger().warning(str(error), throttle_duration_sec=REPEAT_WARNING_S)
+            except Exception:
+                self.get_logger().error(traceback.format_exc(), throttle_duration_sec=REPEAT_WARNING_S)
+
+        return call

@@ -1,0 +1,57 @@
+"""The one main() of every node: init, start, spin, stop in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+
+from vla_ros.core.errors import VlaRosError
+from vla_ros.ros.lifecycle import VlaNode
+
+EXIT_CANNOT_START = 3
+
+
+def run(make_node: Callable[[], VlaNode], arguments: list[str] | None = None) -> int:
+    """Runs a node until SIGINT or SIGTERM. The exit code says whether it could start.
+
+    rclpy's own signal handling ends the context before a last command can be sent, so it is switched off.
+    """
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    stop = threading.Event()
+    executor = SingleThreadedExecutor()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: (stop.set(), executor.wake()))
+    code = EXIT_CANNOT_START
+    node = None
+    try:
+        node = make_node()
+        executor.add_node(node)
+        if not node.autostart or node.start():
+            code = 0
+            _spin(executor, stop)
+    except VlaRosError as error:
+        rclpy.logging.get_logger("vla_ros").error(str(error))
+    finally:
+        if node is not None:
+            node.stop()
+            executor.shutdown(timeout_sec=1.0)
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return code
+
+
+def _spin(executor: SingleThreadedExecutor, stop: threading.Event) -> None:
+    parent = os.getppid()
+    while not stop.is_set():
+        try:
+            executor.spin_once(timeout_sec=0.5)
+        except ExternalShutdownException:
+            return
+        if os.getppid() != parent:  # whoever launched this node is gone: do not outlive it
+            return
