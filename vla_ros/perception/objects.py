@@ -16,7 +16,7 @@ from vla_ros.perception.shapes import ShapeLimits, Solid, View, describe
 from vla_ros.perception.table import TablePlane
 
 _SMALL, _WIDE = np.ones((3, 3), np.uint8), np.ones((7, 7), np.uint8)
-JUMP_M = 0.018  # neighbours that differ more in depth lie on different things
+JUMP_M = 0.011  # neighbours that differ more in depth lie on different things
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,6 @@ class ColourDetector:
         above = self._above(frame)
         classes = colour_classes(frame.colour)
         pieces = self._pieces(frame, above, classes)
-        owner = np.full(above.shape, -1, dtype=np.int16)
-        for i, piece in enumerate(pieces):
-            owner[piece.rows, piece.columns] = i
         found = [(piece, self._describe(frame, piece, above)) for piece in pieces]
         found = self._merge(frame, found, above)
         detections = [self._detection(frame, piece, view, solid) for piece, (view, solid) in found]
@@ -195,10 +192,12 @@ class ColourDetector:
 
     @staticmethod
     def _covers(solid: Solid, view: View) -> bool:
-        """True when what was seen lies on or in a round solid's wall: a piece of it that was cut off."""
+        """True when what was seen lies in a round solid's wall or on its floor: a piece of it that was cut off."""
         radius = np.linalg.norm(view.points_m[:, :2] - solid.centre_m[:2], axis=1)
-        in_wall = (radius < solid.size_m[0] / 2 + 0.01) & (view.points_m[:, 2] < solid.centre_m[2] + solid.size_m[2] / 2 + 0.008)
-        return bool(np.mean(in_wall) > 0.9)
+        outer, top = solid.size_m[0] / 2, solid.centre_m[2] + solid.size_m[2] / 2
+        on_floor = view.points_m[:, 2] < view.table_m + 0.014
+        in_wall = (radius > outer - 0.022) & (view.points_m[:, 2] < top + 0.008)
+        return bool(np.mean((radius < outer + 0.01) & (in_wall | on_floor)) > 0.9)
 
     def _detection(self, frame: Frame, piece: _Piece, view: View, solid: Solid) -> Detection | None:
         c = self._config

@@ -19,6 +19,7 @@ class ShapeLimits:
     """Where one shape ends and the next begins. Lengths in m."""
 
     top_band_m: float = 0.006  # points this near to the highest belong to the top
+    rim_band_m: float = 0.0035  # the same for a rim, whose walls would pull the circle away from the camera
     plate_height_m: float = 0.028  # lower round things are plates, higher hollow ones bowls
     round_radius_m: tuple[float, float] = (0.045, 0.14)  # of bowls and plates
     ring_residual_m: float = 0.006  # a rim's width is below four times this
@@ -27,7 +28,7 @@ class ShapeLimits:
     disc_squareness: float = 0.3  # half way between a disc's 0 and a square's 0.6
     cube_tolerance_m: float = 0.010  # between the three edges of a cube
     hidden_part: float = 0.08  # of its outline: more than this, and it is taken to go on behind what hides it
-    top_visible: float = 0.6  # of the longer side: a top seen that far decides the outline
+    wider_m: float = 0.007  # where all points reach this much beyond the top's outline, only a part of the top was seen
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,16 @@ def describe(view: View, limits: ShapeLimits) -> Solid:
     top = _top(view.points_m[:, 2])
     face = view.points_m[view.points_m[:, 2] > top - limits.top_band_m, :2]
     if len(face) >= 12:
-        ring = round_solid(view, top, fit_circle(face), face, limits)
+        rim = view.points_m[view.points_m[:, 2] > top - limits.rim_band_m, :2]
+        ring = round_solid(view, top, fit_circle(rim if len(rim) > 60 else face), face, limits)
         if ring is not None:
             return ring
     outline = filled_rectangle(face, view.pixel_m) if len(face) >= 8 else right_angle(view.points_m[:, :2])
+    if view.hidden > limits.hidden_part:
+        cube = _cube_from_sides(view, top, outline, limits)
+        if cube is not None:
+            return cube
     long, short = outline.extent_m.max(), outline.extent_m.min()
-    if short < limits.top_visible * long and view.hidden > limits.hidden_part:
-        return _from_sides(view, top, limits)
     if outline.squareness < limits.disc_squareness and short > 0.8 * long:
         return _disc(view, top, outline, limits)
     return _block(view, top, outline, limits)
@@ -113,18 +117,24 @@ def _block(view: View, top: float, outline: Rectangle, limits: ShapeLimits) -> S
     return _solid(shape, view, outline.centre_m, outline.yaw_rad, np.array([*outline.extent_m, height]), top, 0.5 if partial else 0.85)
 
 
-def _from_sides(view: View, top: float, limits: ShapeLimits) -> Solid:
-    """What shows only its sides, because something lies on it or hides its top: the outline is completed to a square."""
+def _cube_from_sides(view: View, top: float, outline: Rectangle, limits: ShapeLimits) -> Solid | None:
+    """A cube whose top is hidden by what lies on it or stands before it: one or two sides as wide as they are high, completed to a square.
+
+    None when the top was seen whole or when the sides are not those of a cube.
+    """
     seen = right_angle(view.points_m[:, :2])
+    square = abs(outline.extent_m[0] - outline.extent_m[1]) < limits.cube_tolerance_m
+    if square and outline.squareness >= limits.disc_squareness and seen.extent_m.max() < outline.extent_m.max() + limits.wider_m:
+        return None
     bottom, _ = _bottom(view, top, limits)
-    height = top - bottom
-    widest = float(seen.extent_m.max()) + view.pixel_m
-    cube = abs(widest - height) < 1.5 * limits.cube_tolerance_m
-    edge = max(widest, height) if cube else widest
-    outline = completed(seen, edge, view.camera_xy_m)
-    size = np.array([*outline.extent_m, edge if cube else height])
-    solid = _solid("cube" if cube else "unknown", view, outline.centre_m, outline.yaw_rad, size, top, 0.7 if cube else 0.35)
-    return Solid(solid.shape, solid.centre_m, solid.yaw_rad, solid.size_m, max(solid.sigma_m, 0.006), solid.confidence)
+    height, widest = top - bottom, float(seen.extent_m.max()) + view.pixel_m
+    if abs(widest - height) > 1.5 * limits.cube_tolerance_m:
+        return None
+    edge = (widest + height) / 2
+    rect = completed(seen, edge, view.camera_xy_m)
+    size = np.array([edge, edge, height])
+    confidence = 0.7 * min(1.0, len(view.points_m) / 100)
+    return Solid("cube", np.array([*rect.centre_m, bottom + height / 2]), rect.yaw_rad, size, 0.006, max(confidence, 0.1))
 
 
 def _top(z: Array) -> float:
