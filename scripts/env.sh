@@ -1,0 +1,31 @@
+# The environment of this checkout, for bash:  . scripts/env.sh
+# It changes nothing on disk and needs scripts/setup.sh to have run once.
+
+VLA_ROS_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export VLA_ROS_ROOT
+if [[ ! -f $VLA_ROS_ROOT/build/stamp ]]; then
+  echo "vla_ros is not set up yet; run: make setup" >&2
+  return 1
+fi
+
+. "$VLA_ROS_ROOT/scripts/environment.bash"
+_vla_ros_mode=$(<"$VLA_ROS_ROOT/.venv/ros_mode")
+enter_ros "$_vla_ros_mode" || return 1
+if [[ $_vla_ros_mode == wheels ]]; then
+  # The wheels' start-up hook would set these and then start every Python process a second time.
+  export _ROS_WHEELS_BOOTSTRAP_COMPLETE=1
+  LD_LIBRARY_PATH=$(printf '%s:' "$VLA_ROS_ROOT/.venv/lib" "$VLA_ROS_ROOT"/.venv/lib/python3.*/site-packages/ros_*.libs)$LD_LIBRARY_PATH
+  export LD_LIBRARY_PATH=${LD_LIBRARY_PATH%:}
+fi
+export VIRTUAL_ENV=$VLA_ROS_ROOT/.venv
+export PATH=$VIRTUAL_ENV/bin:$(without_folders "$PATH" "$VIRTUAL_ENV")
+. "$VLA_ROS_ROOT/install/local_setup.bash"
+unset _vla_ros_mode
+unset -f foreign_prefixes choose_mode without_folders leave_ros enter_ros
+
+# One image is larger than Fast DDS's own shared-memory segment; without this profile none arrives.
+export FASTDDS_DEFAULT_PROFILES_FILE=${FASTDDS_DEFAULT_PROFILES_FILE:-$VLA_ROS_ROOT/config/fastdds.xml}
+export ROS_AUTOMATIC_DISCOVERY_RANGE=${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}
+export MUJOCO_GL=${MUJOCO_GL:-egl}
+# A dozen processes share the cores: a thread pool in each of them only makes them wait for one another.
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} OPENBLAS_NUM_THREADS=${OPENBLAS_NUM_THREADS:-1}
