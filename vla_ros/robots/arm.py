@@ -18,6 +18,7 @@ MAX_ITERATIONS = 60  # of one descent; a reachable pose near the seed takes 4 to
 MAX_STEP_RAD = 0.5  # of one joint in one iteration: beyond it the linearisation is worthless
 STALL_ITERATIONS = 12  # a descent that has not come closer for so long is given up
 SEED_PULL = 0.1  # share of the way back to the seed, per iteration, in the motion that leaves the TCP where it is
+PULL_FADES_BELOW_M = 0.01  # nearer to the goal the pull grows weaker, lest its second-order effect on the TCP hold up convergence
 METRES_PER_RADIAN = 0.1  # weighs orientation against position where one number has to judge a pose error
 RESTARTS = 10  # postures to start from when the descent from the seed ends in a local minimum
 
@@ -124,7 +125,8 @@ class Arm:
                 best, best_at = now, iteration
             elif iteration - best_at >= STALL_ITERATIONS:
                 break
-            step = _step(jacobian, error, SEED_PULL * (seed - q), q <= low, q >= high)
+            pull = SEED_PULL * min(1.0, now.cost / PULL_FADES_BELOW_M) * (seed - q)
+            step = _step(jacobian, error, pull, q <= low, q >= high)
             q = np.clip(q + step * min(1.0, MAX_STEP_RAD / (float(np.abs(step).max()) + 1e-12)), low, high)
         return best
 

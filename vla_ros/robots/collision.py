@@ -35,15 +35,17 @@ class CollisionModel:
     ``ignored_collision_pairs``. The gripper counts as fully open unless a width is given: the hull is then at its largest.
     """
 
-    def __init__(self, arm: Arm) -> None:
+    def __init__(self, arm: Arm, held: Sequence[LinkShape] = ()) -> None:
+        """``held``: shapes of a grasped object, on a link such as ``config.tcp_frame``; they move with it. Raises ConfigError for unknown links."""
         self._arm = arm
+        self._shapes = (*arm.collision_shapes, *held)
         self._model = full_model(arm.config)
         self._data = self._model.createData()
-        self._links = {shape.link: self._model.getFrameId(shape.link) for shape in arm.collision_shapes}
+        self._links = {shape.link: self._frame(shape.link) for shape in self._shapes}
         self.pairs = tuple(self._compared_pairs(arm.config.ignored_collision_pairs))
         self._self_geometry = self._geometry(())
         self._world_geometry = self._geometry(())
-        self._obstacles: Sequence[Obstacle] = ()
+        self._obstacles: tuple[Obstacle, ...] = ()
 
     def self_distance(self, q: Array, gripper_width_m: float | None = None) -> tuple[float, Pair]:
         """Smallest distance [m] between two links, and their names."""
@@ -52,7 +54,7 @@ class CollisionModel:
     def min_distance(self, q: Array, obstacles: Sequence[Obstacle], gripper_width_m: float | None = None) -> tuple[float, Pair]:
         """Smallest distance [m] between a moving link and an obstacle, and the names of both; infinity where there are no obstacles.
 
-        Passing the same sequence object again is fast: its shapes are kept.
+        The shapes of the last call are kept: passing the same Obstacle values again is fast.
         """
         if not obstacles:
             return float("inf"), NO_PAIR
@@ -72,16 +74,17 @@ class CollisionModel:
         return self._arm.full_q(np.asarray(q, dtype=float), width)
 
     def _world(self, obstacles: Sequence[Obstacle]) -> _Geometry:
-        if obstacles is not self._obstacles:
-            self._world_geometry = self._geometry(obstacles)
-            self._obstacles = obstacles
+        current = tuple(obstacles)
+        if len(current) != len(self._obstacles) or any(new is not kept for new, kept in zip(current, self._obstacles, strict=True)):
+            self._world_geometry = self._geometry(current)
+            self._obstacles = current
         return self._world_geometry
 
     def _geometry(self, obstacles: Sequence[Obstacle]) -> _Geometry:
         """The arm against itself, or against ``obstacles`` where there are any."""
         geometry = pinocchio.GeometryModel()
         by_link: dict[str, list[int]] = {link: [] for link in self._links}
-        for shape in self._arm.collision_shapes:
+        for shape in self._shapes:
             by_link[shape.link].append(self._add_link_shape(geometry, shape))
         if not obstacles:
             index_pairs = [(i, j) for a, b in self.pairs for i in by_link[a] for j in by_link[b]]
@@ -91,7 +94,7 @@ class CollisionModel:
             index_pairs = [(i, j) for i in moving for j in added]
         for i, j in index_pairs:
             geometry.addCollisionPair(pinocchio.CollisionPair(i, j))
-        owners = [shape.link for shape in self._arm.collision_shapes] + [o.name for o in obstacles]
+        owners = [shape.link for shape in self._shapes] + [o.name for o in obstacles]
         return _Geometry(geometry, [(owners[i], owners[j]) for i, j in index_pairs])
 
     def _add_link_shape(self, geometry: pinocchio.GeometryModel, shape: LinkShape) -> int:
@@ -99,6 +102,11 @@ class CollisionModel:
         placement = frame.placement * pinocchio.SE3(shape.T_link_shape)
         item = pinocchio.GeometryObject(shape.name, frame.parentJoint, placement, _coal_shape(shape.kind, shape.size_m, shape.name))
         return int(geometry.addGeometryObject(item))
+
+    def _frame(self, link: str) -> int:
+        if not self._model.existFrame(link):
+            raise ConfigError(unknown_choice("link", link, (f.name for f in self._model.frames if f.type == pinocchio.FrameType.BODY)))
+        return int(self._model.getFrameId(link))
 
     def _joint(self, link: str) -> int:
         """Index of the joint that carries ``link``; 0 for the immovable base."""
