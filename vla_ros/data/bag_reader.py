@@ -64,7 +64,7 @@ class BagReader:
     def raw_messages(
         self, topics: Collection[str] | None = None, start_ns: int = 0, stop_ns: int = _ALWAYS
     ) -> Iterator[tuple[str, RawMessage]]:
-        """(topic, message) with start_ns <= log time < stop_ns, in the order of log time; ``topics`` None: all; unknown ones give nothing."""
+        """(topic, message) with start_ns <= log time < stop_ns, ordered by log time; ``topics`` None: all; unknown ones give nothing."""
         names = {c.id: c.topic for c in self._scan.channels.values() if topics is None or c.topic in topics}
         wanted = frozenset(names)
         chunks = [c for c in self._scan.chunks if c.message_start_time < stop_ns and c.message_end_time >= start_ns]

@@ -12,7 +12,8 @@ from pathlib import Path
 from vla_ros.core.errors import DataError
 
 SEPARATOR = "=" * 80
-_PRIMITIVES = frozenset("bool byte char float32 float64 int8 uint8 int16 uint16 int32 uint32 int64 uint64 string wstring".split())
+_INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+_PRIMITIVES = frozenset({"bool", "byte", "char", "float32", "float64", "string", "wstring", *_INTEGERS})
 _FIELD_TYPE = re.compile(r"^\s*([A-Za-z][\w/]*)(?:<=\d+)?(?:\[[^\]]*\])?\s+[A-Za-z]")
 
 

@@ -36,26 +36,36 @@ _SUBTASK_COLOURS = ("#4c78a8", "#72b7b2", "#b279a2", "#9d755d", "#7b9e3b", "#5f6
 _FAILED_EDGE = ACTION_COLOURS[SafetyAction.STOP]
 _OUTCOME_COLOURS = {"succeeded": "#1d7a43", "failed": "#b01c2e", "canceled": "#8a6d00", "refused": "#8a6d00"}
 _CHARACTERS_WIDE = 190  # that fit into the width of the axes at 9 points
-_MAX_LABELS_PER_LANE = 12
 
 
 def save_timeline(signals: RunSignals, limits: Limits, path: Path) -> None:
     """Writes the picture of a run, 1600 x 1200 pixels, as PNG."""
     figure = Figure(figsize=(WIDTH_PX / DPI, HEIGHT_PX / DPI), dpi=DPI)
     FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(6, 1, height_ratios=[1.5, 1.7, 3.2, 3.2, 1.5, 1.9], left=0.085, right=0.985, top=0.905, bottom=0.05, hspace=0.16)
+    grid = figure.add_gridspec(
+        6, 1, height_ratios=[1.7, 2.2, 3.2, 3.2, 1.3, 1.7], left=0.085, right=0.985, top=0.905, bottom=0.05, hspace=0.16
+    )
     rows: list[Axes] = []
     for k in range(6):
         rows.append(figure.add_subplot(grid[k], sharex=rows[0] if rows else None))
     end_s = max(signals.duration_s, 0.1)
     _draw_subtasks(rows[0], signals, end_s)
     _draw_gate(rows[1], signals, end_s)
-    _draw_fractions(rows[2], signals.joints.times_s, signals.joints.velocities / limits.velocity_radps, signals.joint_names, "speed / limit\n(measured)")
+    _draw_fractions(
+        rows[2], signals.joints.times_s, signals.joints.velocities / limits.velocity_radps, signals.joint_names, "speed / limit\n(measured)"
+    )
     command = signals.command
-    _draw_fractions(rows[3], command.times_s, command.accelerations / limits.acceleration_radps2, signals.joint_names, "acceleration / limit\n(gated command)")
+    _draw_fractions(
+        rows[3],
+        command.times_s,
+        command.accelerations / limits.acceleration_radps2,
+        signals.joint_names,
+        "acceleration / limit\n(gated command)",
+    )
     _draw_gripper(rows[4], signals)
     _draw_touch(rows[5], signals)
     _draw_title(figure, signals)
+    _draw_keys(figure)
     _finish(rows, signals, end_s)
     figure.savefig(path, format="png")
 
@@ -68,12 +78,21 @@ def _draw_subtasks(axes: Axes, signals: RunSignals, end_s: float) -> None:
         edge = _FAILED_EDGE if ended_badly else "white"
         colour = _SUBTASK_COLOURS[k % len(_SUBTASK_COLOURS)]
         axes.barh(1.0, width, left=span.start_s, height=0.8, color=colour, edgecolor=edge, linewidth=2, hatch="//" if ended_badly else None)
-        label = span.name if not ended_badly else f"{span.name} - {span.status.name.lower()}: {span.reason}"
-        axes.text(span.start_s + width / 2, 1.0, _fit(label, width / end_s), ha="center", va="center", color="white", fontsize=9, weight="bold")
-    events = [(e.time_s, e.label, "#333333") for e in signals.events]
-    _draw_markers(axes, 0.0, events, end_s)
-    axes.set_ylim(-0.55, 1.5)
+        name = _fit(span.name, width / end_s)
+        axes.text(
+            span.start_s + width / 2, 1.0, name, ha="center", va="center", color="white", fontsize=9, weight="bold", bbox=_plate(colour)
+        )
+    _draw_markers(axes, 0.0, _events(signals), end_s)
+    axes.set_ylim(-0.75, 1.5)
     axes.set_yticks([0, 1], ["events", "subtasks"])
+    axes.tick_params(axis="y", length=0)
+
+
+def _events(signals: RunSignals) -> list[tuple[float, str, str]]:
+    """(time, label, colour) of the goal's events and of subtasks that ended badly."""
+    failed = [s for s in signals.subtasks if s.status in (SubtaskStatus.FAILED, SubtaskStatus.CANCELED)]
+    marks = [(e.time_s, e.label, "#333333") for e in signals.events]
+    return sorted(marks + [(s.end_s, f"{s.status.name.lower()}: {s.reason}", _FAILED_EDGE) for s in failed])
 
 
 def _draw_gate(axes: Axes, signals: RunSignals, end_s: float) -> None:
@@ -84,28 +103,29 @@ def _draw_gate(axes: Axes, signals: RunSignals, end_s: float) -> None:
     _draw_lane(axes, 1.0, actions, end_s)
     restricted = [(d.time_s, d.reason, ACTION_COLOURS[d.action]) for d in signals.decisions if d.action != SafetyAction.PASS]
     _draw_markers(axes, 0.0, restricted, end_s)
-    axes.set_ylim(-0.55, 2.5)
+    axes.set_ylim(-0.75, 2.5)
     axes.set_yticks([0, 1, 2], ["reasons", "gate", "safety mode"])
-    keys = [Patch(color=colour, label=action.name) for action, colour in ACTION_COLOURS.items()]
-    axes.legend(handles=keys, ncols=4, loc="upper right", fontsize=8, framealpha=0.9, borderpad=0.3)
+    axes.tick_params(axis="y", length=0)
 
 
 def _draw_lane(axes: Axes, y: float, changes: Sequence[tuple[float, str]], end_s: float) -> None:
     """A bar that takes a new colour at each change."""
     starts = [t for t, _ in changes]
-    widths = np.diff([*starts, max(end_s, starts[-1])]) if starts else []
+    widths = np.diff([*starts, max(end_s, *starts)] if starts else [0.0])
     axes.barh([y] * len(starts), widths, left=starts, height=0.8, color=[c for _, c in changes], linewidth=0)
 
 
 def _draw_markers(axes: Axes, y: float, marks: Sequence[tuple[float, str, str]], end_s: float) -> None:
-    """A triangle for each (time, label, colour); a label only where it has room."""
-    free_from = -np.inf
+    """A triangle for each (time, label, colour); its label in the first of two lines that has room, or none."""
+    free_from = [-np.inf, -np.inf]
     for time_s, label, colour in marks:
-        axes.plot([time_s], [y + 0.25], marker="v", color=colour, markersize=6, clip_on=False)
-        if time_s < free_from:
-            continue
-        axes.text(time_s, y - 0.05, label, ha="left", va="top", fontsize=8, color=colour)
-        free_from = time_s + max(end_s / _MAX_LABELS_PER_LANE, len(label) * end_s / _CHARACTERS_WIDE)
+        axes.plot([time_s], [y + 0.35], marker="v", color=colour, markersize=6, clip_on=False)
+        width_s = (len(label) + 2) * end_s / _CHARACTERS_WIDE
+        left_s = min(time_s, end_s - width_s)
+        line = next((k for k, free_s in enumerate(free_from) if left_s >= free_s), None)
+        if line is not None:
+            axes.text(left_s, y + 0.15 - 0.4 * line, label, ha="left", va="top", fontsize=9, color=colour)
+            free_from[line] = left_s + width_s
 
 
 def _draw_fractions(axes: Axes, times_s: Array, fractions: Array, names: Iterable[str], label: str) -> None:
@@ -116,10 +136,10 @@ def _draw_fractions(axes: Axes, times_s: Array, fractions: Array, names: Iterabl
         axes.plot(times_s, magnitudes[:, k], color=colours[k], linewidth=1.0, label=name)
     axes.axhline(1.0, color=_FAILED_EDGE, linewidth=1.5, linestyle="--")
     largest = float(np.nanmax(magnitudes)) if np.isfinite(magnitudes).any() else 0.0
-    axes.set_ylim(0.0, max(1.1, 1.05 * largest))
+    axes.set_ylim(0.0, 1.3 * max(1.0, largest))  # the legend has its own band above
     axes.set_ylabel(label)
-    axes.text(0.995, 0.97, f"largest {largest:.2f}", transform=axes.transAxes, ha="right", va="top", fontsize=9, weight="bold")
-    axes.legend(loc="upper left", ncols=7, fontsize=8, framealpha=0.9, borderpad=0.3, bbox_to_anchor=(0.0, 0.9))
+    axes.text(0.995, 0.96, f"largest {largest:.2f}", transform=axes.transAxes, ha="right", va="top", fontsize=9, weight="bold")
+    axes.legend(loc="upper left", ncols=7, fontsize=8, framealpha=0.9, borderpad=0.3)
 
 
 def _draw_gripper(axes: Axes, signals: RunSignals) -> None:
@@ -144,8 +164,13 @@ def _draw_title(figure: Figure, signals: RunSignals) -> None:
     figure.text(0.085, 0.962, f"\u201c{instruction}\u201d", fontsize=18, weight="bold", va="center")
     outcome = signals.outcome or "outcome unknown"
     details = [outcome + (f": {signals.reason}" if signals.reason else ""), f"{signals.duration_s:.1f} s", signals.damage]
-    text = textwrap.shorten("   |   ".join(d for d in details if d), 150, placeholder=" ...")
+    text = textwrap.shorten(" \u00b7 ".join(d for d in details if d), 150, placeholder=" ...")
     figure.text(0.085, 0.928, text, fontsize=13, va="center", color=_OUTCOME_COLOURS.get(signals.outcome, "#555555"))
+
+
+def _draw_keys(figure: Figure) -> None:
+    keys = [Patch(color=colour, label=action.name) for action, colour in ACTION_COLOURS.items()]
+    figure.legend(handles=keys, ncols=4, loc="upper right", bbox_to_anchor=(0.985, 0.945), fontsize=10, frameon=False)
 
 
 def _finish(rows: Sequence[Axes], signals: RunSignals, end_s: float) -> None:
@@ -158,6 +183,11 @@ def _finish(rows: Sequence[Axes], signals: RunSignals, end_s: float) -> None:
         axes.tick_params(labelbottom=axes is rows[-1])
         for span in signals.subtasks:
             axes.axvline(span.start_s, color="#888888", linewidth=0.8, linestyle=":")
+
+
+def _plate(colour: str) -> dict[str, object]:
+    """A plain background that keeps a name legible on a hatched span."""
+    return {"facecolor": colour, "edgecolor": "none", "pad": 1.5}
 
 
 def _fit(text: str, share_of_width: float) -> str:
