@@ -40,6 +40,7 @@ leave_ros() {
   while read -r folder; do folders+=("$folder"); done < <(foreign_prefixes)
   for variable in PATH PYTHONPATH LD_LIBRARY_PATH; do
     export "$variable=$(without_folders "${!variable:-}" "${folders[@]}")"
+    [[ -n ${!variable} ]] || unset "$variable" # an empty one would mean: the working folder
   done
   unset AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH PKG_CONFIG_PATH RMW_IMPLEMENTATION
   unset ROS_DISTRO ROS_VERSION ROS_PYTHON_VERSION ROS_ETC_DIR ROS_PACKAGE_PATH
