@@ -17,11 +17,12 @@ from vla_ros.simulation.shapes import Part, parts_of, quat_wxyz_of_yaw
 
 TIMESTEP_S = 0.002
 TABLE_BODY = "table"
+FLOOR_M = -0.75  # below the table's top
 
-# Contact. A time constant of 3 steps is the stiffest that stays stable; impratio makes friction ten times stiffer than the normal
+# Contact. A time constant of 3 steps is the stiffest that stays stable; impratio makes friction 50 times stiffer than the normal
 # direction, so that a held cube creeps by less than 0.1 mm in 10 s; torsional friction is that of a 9 mm patch of rubber.
 SOLREF = (0.006, 1.0)
-IMPRATIO = 10.0
+IMPRATIO = 50.0
 CONTACT_DIMENSIONS = 4  # normal, two sliding, one torsional
 TORSIONAL_FRICTION_M = 0.006
 ROLLING_FRICTION_M = 0.0001
@@ -32,6 +33,7 @@ ROTOR_INERTIA_KGM2 = 0.1  # reflected through the gears; the order published for
 FINGER_ARMATURE_KG = 0.1  # of the gripper's spindle drive, felt at each finger
 FINGER_DAMPING_NSPM = 5.0
 
+FLOOR_RGB = (0.30, 0.31, 0.33)
 VISUAL_GROUP = 1
 HIDDEN_GROUP = 3  # MuJoCo does not draw groups above 2 unless asked
 _ROBOT, _OBJECT, _STATIC = 1, 2, 4  # contype bits
@@ -46,6 +48,7 @@ def build_model(robot: RobotConfig, table: Table, lighting: Lighting, objects: S
     spec = _robot_spec(robot)
     _set_options(spec, robot, lighting)
     _add_table(spec, table)
+    _add_floor(spec, table)
     for key, item in objects:
         _add_object(spec, key, item)
     for camera in robot.cameras.values():
@@ -100,6 +103,9 @@ def _set_options(spec: mujoco.MjSpec, robot: RobotConfig, lighting: Lighting) ->
     spec.option.impratio = IMPRATIO
     spec.visual.quality.shadowsize = 0
     spec.visual.quality.offsamples = 0
+    spec.visual.quality.numquads = 1  # light comes from afar: a finer mesh of a flat face looks the same
+    spec.visual.quality.numslices = 20
+    spec.visual.quality.numstacks = 2
     spec.visual.global_.offwidth = max((c.width_px for c in robot.cameras.values()), default=640)
     spec.visual.global_.offheight = max((c.height_px for c in robot.cameras.values()), default=480)
     spec.visual.headlight.ambient = (lighting.ambient,) * 3
@@ -124,6 +130,24 @@ def _add_table(spec: mujoco.MjSpec, table: Table) -> None:
     geom = body.add_geom(name=TABLE_BODY, type=_KIND["box"], size=(x, y, z), rgba=(*table.colour_rgb, 1.0))
     geom.contype, geom.conaffinity = _STATIC, _ROBOT | _OBJECT
     _set_contact(geom, table.friction)
+
+
+def _add_floor(spec: mujoco.MjSpec, table: Table) -> None:
+    """A plane that catches what falls, and four boxes to look at: hidden behind the table, the plane would cost a third of a picture."""
+    plane = spec.worldbody.add_geom(name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=(4.0, 4.0, 0.1), pos=(0.0, 0.0, FLOOR_M))
+    plane.group = HIDDEN_GROUP
+    plane.contype, plane.conaffinity = _STATIC, _OBJECT
+    (cx, cy), (wx, wy, _) = table.centre_m, table.size_m
+    reach = 3.0
+    for x, y, half_x, half_y in (
+        (cx + wx / 2 + reach, cy, reach, 2 * reach),
+        (cx - wx / 2 - reach, cy, reach, 2 * reach),
+        (cx, cy + wy / 2 + reach, wx / 2, reach),
+        (cx, cy - wy / 2 - reach, wx / 2, reach),
+    ):
+        slab = spec.worldbody.add_geom(type=_KIND["box"], size=(half_x, half_y, 0.01), pos=(x, y, FLOOR_M - 0.01))
+        slab.rgba = (*FLOOR_RGB, 1.0)
+        slab.contype, slab.conaffinity = 0, 0
 
 
 def _add_object(spec: mujoco.MjSpec, key: str, item: ObjectSpec) -> None:

@@ -10,6 +10,7 @@ from vla_ros.core.geometry import Array
 from vla_ros.simulation.scene_config import WALL_M, ObjectSpec
 
 WALL_BOXES = 20  # of a rim: its outline leaves the circle by less than 1 mm
+FOOT_M = 0.0015  # the rim begins so far above the table
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,14 @@ def parts_of(spec: ObjectSpec) -> tuple[Part, ...]:
 
 
 def _vessel(outer_radius: float, half_height: float, wall: float) -> tuple[Part, ...]:
-    """A floor and a ring of boxes, open at the top."""
+    """A floor and a ring of boxes, open at the top. It stands on the floor alone: 20 boxes on the table would be 80 contacts."""
     floor_half = wall / 4
     floor = Part("cylinder", (outer_radius - wall / 2, floor_half, 0.0), (0.0, 0.0, floor_half - half_height))
+    wall_half = half_height - FOOT_M / 2
     middle = outer_radius - wall / 2
     half_length = outer_radius * float(np.tan(np.pi / WALL_BOXES))
     ring = [
-        Part("box", (wall / 2, half_length, half_height), (middle * float(np.cos(a)), middle * float(np.sin(a)), 0.0), float(a))
+        Part("box", (wall / 2, half_length, wall_half), (middle * float(np.cos(a)), middle * float(np.sin(a)), FOOT_M / 2), float(a))
         for a in np.arange(WALL_BOXES) * 2 * np.pi / WALL_BOXES
     ]
     return (floor, *ring)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vla_ros.core.errors import SimulationError, unknown_choice
-from vla_ros.core.geometry import Array, inverse
+from vla_ros.core.geometry import Array
 from vla_ros.robots import TactileConfig
 from vla_ros.simulation.world import World
 
@@ -28,6 +28,7 @@ class TactilePad:
     def __init__(self, world: World, config: TactileConfig) -> None:
         self._world = world
         self._config = config
+        self._shape = (config.rows, config.cols)
         name = f"{config.link}_pad"
         try:
             self._geom = int(world.model.geom(name).id)
@@ -37,27 +38,24 @@ class TactilePad:
 
     def read(self, stamp_ns: int) -> TactileReading:
         config = self._config
-        normal = np.zeros((config.rows, config.cols))
-        shear = np.zeros((config.rows, config.cols, 2))
-        contacts = self._world.contacts(np.array([self._geom]))
-        if contacts:
-            T_pad_world = inverse(self._world.link_pose(config.frame))
-        for contact in contacts:
-            sign = 1.0 if contact.geom2 == self._geom else -1.0
-            force = T_pad_world[:3, :3] @ (sign * contact.force_n)
-            point = T_pad_world[:3, :3] @ contact.position_m + T_pad_world[:3, 3]
-            if force[2] >= 0:  # not pressing into the face: an edge or the back
-                continue
-            weights = self._weights(point[:2])
-            normal += weights * -force[2]
-            shear += weights[:, :, None] * force[:2]
+        points, forces = self._world.forces_on(self._geom)
+        if not len(points):
+            return TactileReading(stamp_ns, config.finger, np.zeros(self._shape), np.zeros((*self._shape, 2)))
+        T_world_pad = self._world.link_pose(config.frame)
+        rotation = T_world_pad[:3, :3]
+        forces = forces @ rotation  # in the pad's frame
+        points = (points - T_world_pad[:3, 3]) @ rotation
+        forces = forces * (forces[:, 2:] < 0)  # what does not press into the face touches an edge or the back
+        weights = self._weights(points[:, :2])
+        normal = np.einsum("krc,k->rc", weights, -forces[:, 2])
+        shear = np.einsum("krc,ki->rci", weights, forces[:, :2])
         return TactileReading(stamp_ns, config.finger, normal, shear)
 
-    def _weights(self, point_m: Array) -> Array:
-        """[rows, cols] bilinear shares of a force at ``point_m`` (x, y in the pad's frame); their sum is 1."""
-        shape = np.array([self._config.rows, self._config.cols])
+    def _weights(self, points_m: Array) -> Array:
+        """[k, rows, cols] bilinear shares of forces at ``points_m`` [k, 2] (x, y in the pad's frame); each sums to 1."""
+        shape = np.array(self._shape)
         taxel = np.array(self._config.pad_size_m) / shape
-        cell = np.clip(point_m / taxel + (shape - 1) / 2, 0, shape - 1)
-        rows = np.maximum(0.0, 1 - np.abs(np.arange(shape[0]) - cell[0]))
-        cols = np.maximum(0.0, 1 - np.abs(np.arange(shape[1]) - cell[1]))
-        return np.outer(rows, cols)
+        cells = np.clip(points_m / taxel + (shape - 1) / 2, 0, shape - 1)
+        rows = np.maximum(0.0, 1 - np.abs(np.arange(shape[0]) - cells[:, :1]))
+        cols = np.maximum(0.0, 1 - np.abs(np.arange(shape[1]) - cells[:, 1:]))
+        return rows[:, :, None] * cols[:, None, :]

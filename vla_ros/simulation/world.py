@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from vla_ros.core.errors import SimulationError, unknown_choice
 from vla_ros.core.geometry import Array, Pose, transform
@@ -23,11 +24,8 @@ class Contact:
 
     body1: str
     body2: str
-    geom1: int
-    geom2: int
     position_m: Array  # [3]
     force_n: Array  # [3]
-    normal_force_n: float
 
 
 class World:
@@ -94,22 +92,30 @@ class World:
     def joint_velocities(self) -> Array:
         return np.array(self.data.qvel[self.dofs])
 
-    def contacts(self, of_geoms: Array | None = None) -> list[Contact]:
-        """What touches, with its force, as of the last step; ``of_geoms`` [k]: only contacts with one of these geoms."""
-        pairs = self.data.contact.geom[: self.data.ncon]
-        chosen = range(len(pairs)) if of_geoms is None else np.flatnonzero(np.isin(pairs, of_geoms).any(axis=1))
-        return [self._contact(int(i)) for i in chosen]
+    def contacts(self) -> list[Contact]:
+        """Everything that touches, with its force, as of the last step."""
+        pairs = self.data.contact.geom
+        positions, forces = self._contact_forces(np.arange(len(pairs)))
+        bodies = self.model.geom_bodyid[pairs]
+        return [
+            Contact(self.body_names[body1], self.body_names[body2], position, force)
+            for (body1, body2), position, force in zip(bodies, positions, forces, strict=True)
+        ]
 
-    def _contact(self, index: int) -> Contact:
-        contact = self.data.contact[index]
-        wrench = np.zeros(6)
-        mujoco.mj_contactForce(self.model, self.data, index, wrench)
-        geom1, geom2 = (int(g) for g in contact.geom)
-        body1, body2 = self.model.geom_bodyid[[geom1, geom2]]
-        force = contact.frame.reshape(3, 3).T @ wrench[:3]
-        return Contact(
-            self.body_names[body1], self.body_names[body2], geom1, geom2, np.array(contact.pos), force, abs(float(wrench[0]))
-        )
+    def forces_on(self, geom: int) -> tuple[Array, Array]:
+        """Points [k, 3] and forces [k, 3] with which other bodies press on one geom, in `world`, as of the last step."""
+        pairs = self.data.contact.geom
+        chosen = np.flatnonzero((pairs[:, 0] == geom) | (pairs[:, 1] == geom))
+        positions, forces = self._contact_forces(chosen)
+        return positions, np.where(pairs[chosen, 1:] == geom, forces, -forces)
+
+    def _contact_forces(self, indices: NDArray[np.int64]) -> tuple[Array, Array]:
+        """Points [k, 3] and the forces [k, 3] that the second geom of each contact feels."""
+        wrenches = np.zeros((len(indices), 6))
+        for wrench, index in zip(wrenches, indices, strict=True):
+            mujoco.mj_contactForce(self.model, self.data, index, wrench)
+        frames = self.data.contact.frame[indices].reshape(-1, 3, 3)  # rows: normal from the first to the second geom, two tangents
+        return np.array(self.data.contact.pos[indices]), np.einsum("kji,kj->ki", frames, wrenches[:, :3])
 
     def body_friction(self, body: str) -> Array:
         """[geoms, 3] view of a body's friction: change it and the next step uses it."""
