@@ -1,0 +1,134 @@
+"""The questions that are asked of a roll-out: does anything collide, is something dropped, is the target reached?"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vla_ros.core.geometry import Array, inverse
+from vla_ros.core.scene import Scene, SceneObject
+from vla_ros.robots import Arm
+from vla_ros.world_model.parameters import WorldModelParameters
+from vla_ros.world_model.rollout import Rollout
+from vla_ros.world_model.twin import Twin, TwinGeom
+
+_G_MPS2 = 9.81
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Contacts that are meant: what is or will be between the fingers, and what it is put in or on."""
+
+    held_id: str = ""
+    object_id: str = ""
+    target_id: str = ""
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """Of the collision evaluator. ``rows_done`` is less than there are when time ran out."""
+
+    collision: bool
+    detail: str
+    min_distance_m: float
+    rows_done: int
+
+
+class CollisionEvaluator:
+    """Distances of everything that moves to everything that stands, row by row."""
+
+    def __init__(self, twin: Twin, arm: Arm, parameters: WorldModelParameters) -> None:
+        self._twin = twin
+        self._p = parameters
+        self._fingers = frozenset(shape.link for shape in arm.collision_shapes if shape.link.endswith("finger"))
+
+    def evaluate(self, rollout: Rollout, scene: Scene, expected: Expected, end_s: float) -> Foreseen:
+        """``end_s``: value of time.perf_counter() at which it gives up."""
+        standing = [self._twin.table, *(g for o in scene.objects if o.id != expected.held_id for g in self._twin.object_geoms[o.id])]
+        near = self._near(rollout, standing)
+        names = {o.id: o.name for o in scene.objects} | {"table": "table"}
+        middles = {o.id: o.pose.position_m for o in scene.objects}
+        smallest = float("inf")
+        first_depths: dict[tuple[int, int], float] = {}
+        for row in range(len(rollout.times_s)):
+            if time.perf_counter() > end_s:
+                return Foreseen(False, "", smallest, row)
+            if row and np.array_equal(rollout.q_rad[row], rollout.q_rad[row - 1]) and rollout.width_m[row] == rollout.width_m[row - 1]:
+                continue
+            for i in np.flatnonzero(near[row].any(axis=1)):
+                mover = rollout.geoms[i]
+                self._twin.place(mover.index, rollout.T_base_geom[row, i])
+                for j in np.flatnonzero(near[row, i]):
+                    still = standing[j]
+                    if self._is_meant(mover, still, rollout, row, expected, middles):
+                        continue
+                    distance = self._twin.distance(mover.index, still.index, self._p.look_m)
+                    allowed = self._allowed_m(mover, still, expected)
+                    depth = -distance - max(first_depths.setdefault((mover.index, still.index), -distance) if row == 0 else first_depths.get((mover.index, still.index), 0.0), 0.0)
+                    smallest = min(smallest, distance if depth > -self._p.look_m else smallest)
+                    if depth > allowed:
+                        return Foreseen(True, self._sentence(mover, still, names, -distance, rollout.times_s[row]), distance, row)
+        return Foreseen(False, "", smallest, len(rollout.times_s))
+
+    def _near(self, rollout: Rollout, standing: list[TwinGeom]) -> NDArray[np.bool_]:
+        """[rows, moving, standing]: bounding spheres nearer than the distance at which one looks closer (the table: as a plane)."""
+        model, data = self._twin.model, self._twin.data
+        moving_radius = np.linalg.norm(model.geom_size[[g.index for g in rollout.geoms]], axis=1)
+        index = np.array([g.index for g in standing])
+        centres = rollout.T_base_geom[:, :, :3, 3]
+        apart = np.linalg.norm(centres[:, :, None, :] - data.geom_xpos[index][None, None], axis=-1)
+        apart -= moving_radius[None, :, None] + np.linalg.norm(model.geom_size[index], axis=1)
+        table_top = data.geom_xpos[self._twin.table.index][2] + model.geom_size[self._twin.table.index][2]
+        apart[:, :, 0] = centres[:, :, 2] - moving_radius - table_top
+        return np.asarray(apart < self._p.look_m / 2)
+
+    def _allowed_m(self, mover: TwinGeom, still: TwinGeom, expected: Expected) -> float:
+        if mover.owner == expected.held_id:
+            return self._p.held_depth_m
+        return self._p.table_depth_m if still.owner == "table" else self._p.object_depth_m
+
+    def _is_meant(
+        self, mover: TwinGeom, still: TwinGeom, rollout: Rollout, row: int, expected: Expected, middles: dict[str, Array]
+    ) -> bool:
+        """Fingers around the object that is to be grasped: its middle lies between the pads."""
+        if mover.owner not in self._fingers or still.owner != expected.object_id:
+            return False
+        middle = inverse(rollout.T_base_tcp[row]) @ np.array([*middles[still.owner], 1.0])
+        return bool(abs(middle[1]) < rollout.width_m[row] / 2 and abs(middle[0]) < self._p.grasp_offset_m * 2)
+
+    def _sentence(self, mover: TwinGeom, still: TwinGeom, names: dict[str, str], depth_m: float, at_s: float) -> str:
+        what = f"the held {names[mover.owner]}" if mover.owner in names else mover.owner
+        return f"In {at_s:.2f} s {what} would be {depth_m * 1000:.0f} mm deep in the {names[still.owner]}."
+
+
+def grip_fails(rollout: Rollout, held: SceneObject, grip_force_n: float, p: WorldModelParameters) -> str:
+    """Why friction would not hold the object in this motion, a sentence; empty when it would."""
+    if rollout.release_row is not None and rollout.release_row < 3 or len(rollout.times_s) < 3:
+        return ""
+    last = rollout.release_row or len(rollout.times_s)
+    dt = rollout.times_s[1]
+    acceleration = np.diff(rollout.T_base_tcp[:last, :3, 3], 2, axis=0) / dt**2
+    load = p.object_mass_kg * float(np.max(np.linalg.norm(acceleration + [0.0, 0.0, _G_MPS2], axis=1), initial=0.0))
+    can = 2 * p.friction * grip_force_n
+    return "" if load <= can else f"The {held.name} would slip: moving it so takes {load:.1f} N of friction, {grip_force_n:.0f} N of grip give {can:.1f} N."
+
+
+@dataclass(frozen=True)
+class Landing:
+    """Where a released object comes to rest."""
+
+    thing: SceneObject  # with its pose there
+    fell_m: float
+
+
+def land(rollout: Rollout, held: SceneObject, T_tcp_held: Array, twin: Twin, p: WorldModelParameters) -> Landing | None:
+    """Lets the held object go at the release row; None when the chunk does not let it go."""
+    if rollout.release_row is None:
+        return None
+    T = rollout.T_base_tcp[rollout.release_row] @ T_tcp_held
+    pose = twin.settle(held, T, p.settle_s)
+    resting = SceneObject(held.id, held.name, held.colour, held.shape, pose, held.size_m, held.confidence, held.last_seen_ns)
+    return Landing(resting, float(T[2, 3] - pose.position_m[2]))
