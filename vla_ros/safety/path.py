@@ -54,6 +54,12 @@ class ChunkPath:
         to_next = max(i + 1 - row, 0.0) * self.dt_s
         return min(self._cap[i], (self._reach[i + 1] ** 2 + 2 * gain * to_next) ** 0.5), gain
 
+    def entry_pace(self, row: float, velocity: Array) -> float:
+        """The pace at which the path moves most like an arm with ``velocity`` [dof] that enters it at ``row``."""
+        slope = self.at(row).slope / self.dt_s
+        square = float(slope @ slope)
+        return 0.0 if square < 1e-9 else min(max(float(velocity @ slope) / square, 0.0), 1.0)
+
     @property
     def slowest_cap(self) -> float:
         """The lowest pace that the operational limits force anywhere on the path."""

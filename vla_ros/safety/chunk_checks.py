@@ -1,0 +1,284 @@
+"""The door: the rules that a chunk must keep before anything of it is followed.
+
+Rules are tried in order, the cheap and formal ones first. The first that is broken refuses the chunk, with a reason and a sentence that
+names joint, value and limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from vla_ros.core.actions import ActionChunk, ActionSpace
+from vla_ros.core.decisions import SafetyReason
+from vla_ros.core.geometry import Array
+from vla_ros.robots import Arm
+from vla_ros.safety.config import SafetyConfig
+from vla_ros.safety.path import ChunkPath
+from vla_ros.safety.workspace import Workspace
+
+HORIZON = (2, 256)  # rows
+DT_S = (0.005, 0.5)  # between rows
+FUTURE_S = 0.05  # a stamp may lie this far ahead of the monitor's clock
+ROUNDING = 1 + 1e-6
+
+
+@dataclass(frozen=True)
+class Refusal:
+    reason: SafetyReason
+    detail: str  # one sentence
+    joint: str = ""
+
+
+@dataclass(frozen=True)
+class Followed:
+    """The chunk that is being followed, and the row that is committed."""
+
+    chunk: ActionChunk
+    path: ChunkPath
+    row: float
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a chunk is judged against."""
+
+    now_ns: int
+    position: Array  # [dof] commanded position at which the chunk would take over
+    moving: bool
+    followed: Followed | None = None
+    last_seq: int = 0  # of the same expert; 0: none yet
+    last_stamp_ns: int = 0  # of the same expert
+    not_before_ns: int = 0  # the arm was held then: what was seen before is not acted on
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A chunk as it will be followed, and how near it comes to the limits."""
+
+    chunk: ActionChunk
+    path: ChunkPath
+    row: float  # where it is entered
+    margin_position_rad: float
+    margin_velocity: float
+    margin_workspace_m: float
+    tightest_joint: str
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The chunk's rows as absolute positions [n, dof] in the arm's order of joints."""
+
+    positions: Array
+    row: float  # where it is entered
+    continued: bool
+
+
+class ChunkDoor:
+    """Judges chunks for one arm."""
+
+    def __init__(self, arm: Arm, config: SafetyConfig) -> None:
+        self.arm = arm
+        self.config = config
+        self.workspace = Workspace(arm, config.workspace_margin_m)
+        limits = arm.config.limits
+        self.velocity = config.operation.velocity * np.asarray(limits.velocity_radps)
+        self.acceleration = config.operation.acceleration * np.asarray(limits.acceleration_radps2)
+
+    def judge(self, chunk: ActionChunk, context: Context) -> Accepted | Refusal:
+        """The chunk as a path that may be followed, or why not."""
+        for formal in FORMAL_RULES:
+            refusal = formal(self, chunk, context)
+            if refusal:
+                return refusal
+        rows = self._rows(chunk, context)
+        for rule in ROW_RULES:
+            refusal = rule(self, chunk, rows, context)
+            if refusal:
+                return refusal
+        return self._accept(chunk, rows)
+
+    def _rows(self, chunk: ActionChunk, context: Context) -> _Rows:
+        order = [chunk.names.index(name) for name in self.arm.config.arm_joints]
+        data = np.asarray(chunk.data, dtype=float)[:, order]
+        old = context.followed
+        if old is None or chunk.continues_seq == 0 or chunk.continues_seq != old.chunk.seq or chunk.expert != old.chunk.expert:
+            positions = context.position + np.cumsum(data, axis=0) if chunk.space == ActionSpace.JOINT_DELTA else data
+            return _Rows(positions, 0.0, continued=False)
+        per_row = old.chunk.dt_s / chunk.dt_s  # rows of this chunk for each row of the old one
+        if chunk.space == ActionSpace.JOINT_DELTA:
+            base = old.path.at(max(chunk.continues_row - 1 / per_row, 0.0)).position
+            data = base + np.cumsum(data, axis=0)
+        return _Rows(data, max((old.row - chunk.continues_row) * per_row, 0.0), continued=True)
+
+    def _accept(self, chunk: ActionChunk, rows: _Rows) -> Accepted:
+        limits = self.arm.config.limits
+        q = rows.positions
+        room = np.minimum(q - limits.position_min_rad, limits.position_max_rad - q).min(axis=0)
+        use = np.abs(np.diff(q, axis=0)).max(axis=0) / chunk.dt_s / limits.velocity_radps
+        path = ChunkPath(q, chunk.dt_s, self.velocity, self.acceleration)
+        inside = min(self.workspace.inside_m(row) for row in q)
+        tightest = self.arm.config.arm_joints[int(np.argmax(use))]
+        return Accepted(chunk, path, min(rows.row, path.last_row), float(room.min()), float(1 - use.max()), inside, tightest)
+
+
+def check_space(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | None:
+    """Joint spaces only: a TCP pose has many joint solutions, and the choice among them is not the monitor's."""
+    if chunk.space in (ActionSpace.JOINT_POSITION, ActionSpace.JOINT_DELTA):
+        return None
+    name = chunk.space.name if isinstance(chunk.space, ActionSpace) else str(chunk.space)
+    return Refusal(SafetyReason.CHUNK_SPACE, f"Chunks in {name} are not followed; send JOINT_POSITION or JOINT_DELTA (solve the inverse kinematics first).")
+
+
+def check_joints(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | None:
+    joints = door.arm.config.arm_joints
+    if sorted(chunk.names) == sorted(joints):
+        return None
+    missing = ", ".join(name for name in joints if name not in chunk.names) or "none"
+    extra = ", ".join(name for name in chunk.names if name not in joints) or "none"
+    return Refusal(SafetyReason.CHUNK_JOINTS, f"The columns must be the arm's joints, each once; missing: {missing}; not of the arm: {extra}.")
+
+
+def check_shape(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | None:
+    data, gripper = np.asarray(chunk.data), np.asarray(chunk.gripper_width_m)
+    dof = len(door.arm.config.arm_joints)
+    if data.ndim != 2 or data.shape[1] != dof:
+        return Refusal(SafetyReason.CHUNK_SHAPE, f"The data must be [rows, {dof}], got {list(data.shape)}.")
+    if not (np.issubdtype(data.dtype, np.floating) or np.issubdtype(data.dtype, np.integer)):
+        return Refusal(SafetyReason.CHUNK_SHAPE, f"The data must be real numbers, got {data.dtype}.")
+    if not HORIZON[0] <= len(data) <= HORIZON[1]:
+        return Refusal(SafetyReason.CHUNK_SHAPE, f"A chunk has {HORIZON[0]} to {HORIZON[1]} rows, got {len(data)}.")
+    if gripper.shape != (len(data),) or not np.issubdtype(gripper.dtype, np.number):
+        return Refusal(SafetyReason.CHUNK_SHAPE, f"The gripper needs one width for each of the {len(data)} rows, got shape {list(gripper.shape)}.")
+    if not (np.isfinite(chunk.dt_s) and DT_S[0] <= chunk.dt_s <= DT_S[1]):
+        return Refusal(SafetyReason.CHUNK_SHAPE, f"The time between rows must be {DT_S[0]} to {DT_S[1]} s, got {chunk.dt_s}.")
+    return None
+
+
+def check_finite(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | None:
+    """Positions finite; gripper widths inside the opening, or NaN for "leave it as it is"."""
+    bad = ~np.isfinite(np.asarray(chunk.data, dtype=float))
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        return Refusal(SafetyReason.CHUNK_NOT_FINITE, f"Row {row} of {chunk.names[column]} is {chunk.data[row, column]}.", chunk.names[column])
+    width = np.asarray(chunk.gripper_width_m, dtype=float)
+    gripper = door.arm.config.gripper
+    wrong = (width < gripper.width_closed_m - 1e-6) | (width > gripper.width_open_m * ROUNDING + 1e-6)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        allowed = f"{gripper.width_closed_m} to {gripper.width_open_m} m"
+        return Refusal(SafetyReason.POSITION_LIMIT, f"The gripper's width in row {row} is {width[row]:.4f} m; allowed {allowed}.", "gripper")
+    if not (np.isfinite(chunk.gripper_force_n) and 0 <= chunk.gripper_force_n <= gripper.max_force_n):
+        return Refusal(SafetyReason.CHUNK_NOT_FINITE, f"The grasp force is {chunk.gripper_force_n} N; allowed 0 to {gripper.max_force_n} N.", "gripper")
+    if chunk.continues_seq and not np.isfinite(chunk.continues_row):
+        return Refusal(SafetyReason.CHUNK_NOT_FINITE, f"The row at which it continues chunk {chunk.continues_seq} is {chunk.continues_row}.")
+    return None
+
+
+def check_source(door: ChunkDoor, chunk: ActionChunk, context: Context) -> Refusal | None:
+    """One expert at a time: another one may take over when the arm rests."""
+    old = context.followed
+    if old is None or old.chunk.expert == chunk.expert or not context.moving:
+        return None
+    return Refusal(SafetyReason.CHUNK_SOURCE, f"'{chunk.expert}' has to wait: the arm still follows chunk {old.chunk.seq} of '{old.chunk.expert}'.")
+
+
+def check_stamp(door: ChunkDoor, chunk: ActionChunk, context: Context) -> Refusal | None:
+    age_s = (context.now_ns - chunk.stamp_ns) * 1e-9
+    if chunk.stamp_ns <= 0 or age_s > door.config.chunk_age_s:
+        return Refusal(SafetyReason.CHUNK_STALE, f"It was computed from what was seen {age_s:.2f} s ago; allowed {door.config.chunk_age_s} s.")
+    if age_s < -FUTURE_S:
+        return Refusal(SafetyReason.CHUNK_STALE, f"Its stamp lies {-age_s:.2f} s in the future; the clocks of expert and monitor differ.")
+    if chunk.stamp_ns < context.not_before_ns:
+        return Refusal(SafetyReason.CHUNK_STALE, "It was computed before the arm was held; only a chunk that has seen what came after is followed.")
+    return None
+
+
+def check_sequence(door: ChunkDoor, chunk: ActionChunk, context: Context) -> Refusal | None:
+    """Numbers count up for each expert; an expert that was started anew may count from 1 again once the arm rests."""
+    if chunk.seq < 1:
+        return Refusal(SafetyReason.CHUNK_SEQUENCE, f"Chunks are numbered from 1, got {chunk.seq}.")
+    restarted = chunk.seq == 1 and not context.moving and chunk.stamp_ns > context.last_stamp_ns
+    if chunk.seq <= context.last_seq and not restarted:
+        return Refusal(SafetyReason.CHUNK_SEQUENCE, f"Chunk {chunk.seq} of '{chunk.expert}' comes after chunk {context.last_seq}; numbers must increase.")
+    return None
+
+
+def check_positions(door: ChunkDoor, chunk: ActionChunk, rows: _Rows, context: Context) -> Refusal | None:
+    """Inside the joint limits by the margin, or at least not farther out than the arm already is."""
+    limits, margin = door.arm.config.limits, door.config.position_margin_rad
+    low = np.minimum(limits.position_min_rad + margin, context.position)
+    high = np.maximum(limits.position_max_rad - margin, context.position)
+    over = np.maximum(low - rows.positions, rows.positions - high)
+    row, joint = np.unravel_index(int(np.argmax(over)), over.shape)
+    if over[row, joint] <= 1e-9:
+        return None
+    value, name = rows.positions[row, joint], door.arm.config.arm_joints[joint]
+    return Refusal(SafetyReason.POSITION_LIMIT, f"{name} would be at {value:.3f} rad in row {row}; allowed {low[joint]:.3f} to {high[joint]:.3f}.", name)
+
+
+def check_velocities(door: ChunkDoor, chunk: ActionChunk, rows: _Rows, _: Context) -> Refusal | None:
+    speed = np.abs(np.diff(rows.positions, axis=0)) / chunk.dt_s
+    limit = np.asarray(door.arm.config.limits.velocity_radps)
+    return _over(door, speed, limit, SafetyReason.VELOCITY_LIMIT, "rad/s")
+
+
+def check_accelerations(door: ChunkDoor, chunk: ActionChunk, rows: _Rows, _: Context) -> Refusal | None:
+    acceleration = np.abs(np.diff(rows.positions, n=2, axis=0)) / chunk.dt_s**2
+    limit = np.asarray(door.arm.config.limits.acceleration_radps2)
+    return _over(door, acceleration, limit, SafetyReason.ACCELERATION_LIMIT, "rad/s2") if len(acceleration) else None
+
+
+def check_jump(door: ChunkDoor, chunk: ActionChunk, rows: _Rows, context: Context) -> Refusal | None:
+    """The step from where the arm is commanded to be, or along the old path, to where this chunk is entered."""
+    old = context.followed
+    here = old.path.at(old.row).position if rows.continued and old is not None else context.position
+    low = min(int(rows.row), len(rows.positions) - 2)
+    share = min(rows.row - low, 1.0)
+    entry = (1 - share) * rows.positions[low] + share * rows.positions[low + 1]
+    jump = np.abs(entry - here)
+    joint = int(np.argmax(jump))
+    if jump[joint] <= door.config.start_jump_rad:
+        return None
+    name = door.arm.config.arm_joints[joint]
+    what = f"continue chunk {chunk.continues_seq}" if rows.continued else "start"
+    detail = f"It would {what} at row {rows.row:.1f} with a step of {jump[joint]:.3f} rad of {name}; allowed {door.config.start_jump_rad} rad."
+    return Refusal(SafetyReason.CHUNK_JUMP, detail, name)
+
+
+def check_workspace(door: ChunkDoor, chunk: ActionChunk, rows: _Rows, context: Context) -> Refusal | None:
+    """The TCP stays in the workspace, or at least not farther out than it already is."""
+    allowed = min(door.workspace.inside_m(context.position), 0.0) - 1e-6
+    for row, position in enumerate(rows.positions):
+        if door.workspace.inside_m(position) < allowed:
+            return Refusal(SafetyReason.WORKSPACE, f"Row {row} leaves the workspace: {door.workspace.describe(position)}.")
+    return None
+
+
+def _over(door: ChunkDoor, values: Array, limit: Array, reason: SafetyReason, unit: str) -> Refusal | None:
+    use = values / limit
+    row, joint = np.unravel_index(int(np.argmax(use)), use.shape)
+    if use[row, joint] <= ROUNDING:
+        return None
+    name = door.arm.config.arm_joints[joint]
+    return Refusal(reason, f"{name} would need {values[row, joint]:.2f} {unit} at row {row}; the limit is {limit[joint]:.2f} {unit}.", name)
+
+
+FORMAL_RULES: tuple[Callable[[ChunkDoor, ActionChunk, Context], Refusal | None], ...] = (
+    check_space,
+    check_joints,
+    check_shape,
+    check_finite,
+    check_source,
+    check_stamp,
+    check_sequence,
+)
+ROW_RULES: tuple[Callable[[ChunkDoor, ActionChunk, _Rows, Context], Refusal | None], ...] = (
+    check_positions,
+    check_velocities,
+    check_accelerations,
+    check_jump,
+    check_workspace,
+)

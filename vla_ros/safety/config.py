@@ -1,0 +1,119 @@
+"""What the gate is allowed to let through, from config/safety/<robot>.yaml. There is no key that switches it off."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from vla_ros.core.errors import ConfigError
+from vla_ros.core.resources import config_path
+from vla_ros.core.stamps import ns_from_s
+from vla_ros.core.yaml_files import check_keys, load_yaml
+
+# key -> lowest and highest value that still make a gate
+_SCALARS: dict[str, tuple[float, float]] = {
+    "tick_s": (0.002, 0.05),
+    "lookahead_ticks": (2, 20),
+    "position_margin_rad": (0.0, 0.2),
+    "workspace_margin_m": (0.0, 0.2),
+    "start_jump_rad": (0.005, 0.2),
+    "chunk_age_s": (0.05, 5.0),
+    "joint_states_age_s": (0.02, 0.5),
+    "at_rest_radps": (0.001, 0.1),
+    "tracking_hold_rad": (0.01, 0.3),
+    "tracking_latch_rad": (0.02, 0.6),
+    "contact_force_n": (5.0, 300.0),
+}
+_TIMEOUT_S = (0.05, 10.0)
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Shares (0-1] of the robot's hard limits."""
+
+    velocity: float
+    acceleration: float
+    jerk: float
+
+
+@dataclass(frozen=True)
+class SafetyConfig:
+    """See config/safety/panda.yaml for the meaning of each value."""
+
+    tick_s: float
+    lookahead_ticks: int
+    operation: Shares
+    braking: Shares  # its velocity is 1: a stop may start from any velocity inside the hard limits
+    position_margin_rad: float
+    workspace_margin_m: float
+    start_jump_rad: float
+    chunk_age_s: float
+    joint_states_age_s: float
+    at_rest_radps: float
+    tracking_hold_rad: float
+    tracking_latch_rad: float
+    contact_force_n: float
+    heartbeats: Mapping[str, float]  # node -> longest silence [s]
+    vision_heartbeats: Mapping[str, float]
+    cameras: Mapping[str, float]  # camera -> oldest health report [s]
+
+    @property
+    def tick_ns(self) -> int:
+        return ns_from_s(self.tick_s)
+
+    @staticmethod
+    def from_mapping(mapping: Mapping[str, Any], where: str) -> SafetyConfig:
+        """Raises ConfigError naming the key at fault and its valid range; ``where`` names the file."""
+        check_keys(mapping, [f.name for f in fields(SafetyConfig)], [], where)
+        values: dict[str, Any] = {key: _number(mapping[key], *bounds, f"{where}: {key}") for key, bounds in _SCALARS.items()}
+        if not isinstance(mapping["lookahead_ticks"], int):
+            raise ConfigError(f"{where}: lookahead_ticks is a whole number of ticks, got {mapping['lookahead_ticks']!r}.")
+        values["lookahead_ticks"] = int(mapping["lookahead_ticks"])
+        values["operation"] = _shares(mapping["operation"], ("velocity", "acceleration", "jerk"), f"{where}: operation")
+        values["braking"] = _shares(mapping["braking"], ("acceleration", "jerk"), f"{where}: braking")
+        for key in ("heartbeats", "vision_heartbeats", "cameras"):
+            values[key] = _timeouts(mapping[key], f"{where}: {key}")
+        config = SafetyConfig(**values)
+        _check_order(config, where)
+        return config
+
+
+def load_safety_config(name: str) -> SafetyConfig:
+    """``config/safety/<name>.yaml``, or the YAML file of that path. Raises ConfigError."""
+    path: Path = config_path("safety", name)
+    return SafetyConfig.from_mapping(load_yaml(path), str(path))
+
+
+def _number(value: Any, low: float, high: float, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or not low <= value <= high:
+        raise ConfigError(f"{where} must be a number from {low:g} to {high:g}, got {value!r}.")
+    return float(value)
+
+
+def _shares(mapping: Any, keys: tuple[str, ...], where: str) -> Shares:
+    if not isinstance(mapping, Mapping):
+        raise ConfigError(f"{where} must map {', '.join(keys)} to shares of the hard limits, got {mapping!r}.")
+    check_keys(mapping, keys, [], where)
+    found = {key: _number(mapping[key], 0.01, 1.0, f"{where}.{key}") for key in keys}
+    return Shares(velocity=found.get("velocity", 1.0), acceleration=found["acceleration"], jerk=found["jerk"])
+
+
+def _timeouts(mapping: Any, where: str) -> dict[str, float]:
+    if not isinstance(mapping, Mapping):
+        raise ConfigError(f"{where} must map names to seconds (or be {{}}), got {mapping!r}.")
+    return {str(name): _number(value, *_TIMEOUT_S, f"{where}.{name}") for name, value in mapping.items()}
+
+
+def _check_order(config: SafetyConfig, where: str) -> None:
+    """Values that must stand in an order to each other."""
+    if config.braking.acceleration < config.operation.acceleration or config.braking.jerk < config.operation.jerk:
+        raise ConfigError(f"{where}: braking must be at least as strong as operation (acceleration and jerk), else no state could be stopped.")
+    if config.operation.velocity > 0.95 or config.braking.acceleration > 0.95:
+        raise ConfigError(f"{where}: operation.velocity and braking.acceleration may be 0.95 at most; the rest is the margin to the hard limits.")
+    if config.tracking_latch_rad <= config.tracking_hold_rad:
+        raise ConfigError(f"{where}: tracking_latch_rad must be above tracking_hold_rad ({config.tracking_hold_rad:g}).")
+    if not config.heartbeats:
+        raise ConfigError(f"{where}: heartbeats must name at least the node that forwards commands, for example motion_forwarder: 0.5.")

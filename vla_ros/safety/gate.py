@@ -1,0 +1,360 @@
+"""The gate: chunks and measurements go in, one short trajectory that ends at rest comes out of each tick.
+
+It fails closed. Without fresh inputs, a passed self-test and an accepted chunk nothing moves, and whatever goes wrong ends in the stop
+that was verified before the motion was committed. All times are passed in: ``now_ns`` is ROS time, ``steady_ns`` a steady clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from vla_ros.core.actions import ActionChunk, GatedCommand, SafetyAction
+from vla_ros.core.decisions import SafetyDecision, SafetyMode, SafetyReason, SafetyState
+from vla_ros.core.robot_state import ContactState, JointState
+from vla_ros.core.scene import CameraHealth
+from vla_ros.robots import Arm
+from vla_ros.safety.chunk_checks import ChunkDoor, Context, Refusal
+from vla_ros.safety.config import SafetyConfig
+from vla_ros.safety.inputs import Fault, Inputs, Measured
+from vla_ros.safety.journal import Journal, Status
+from vla_ros.safety.motion_guard import Following, MotionGuard
+from vla_ros.safety.self_test import SelfTest, run_self_test
+from vla_ros.safety.tracker import Progress
+
+HOLD_NS = 500_000_000  # a hold lasts at least this long, so that everybody sees it
+CLOCK_SLACK_NS = 20_000_000  # the clock may step back this far without a word (network time)
+ANCHOR_STEP_RAD = 0.01  # after a reset the commanded position is kept when the arm is this near to it: no step at all
+EXPERTS_KEPT = 64  # whose last sequence numbers are remembered
+# A refusal for one of these says that the message is not for now; the motion that was passed before it goes on to its end.
+_UNTIMELY = (SafetyReason.CHUNK_SEQUENCE, SafetyReason.CHUNK_STALE, SafetyReason.CHUNK_SOURCE)
+
+
+@dataclass(frozen=True)
+class Hold:
+    fault: Fault
+    last_ns: int  # when the fault was last seen
+
+
+class Gate:
+    """For one arm. ``tick`` is called once for each period of ``config.tick_s`` (jitter does no harm), everything else when it arrives."""
+
+    def __init__(self, arm: Arm, config: SafetyConfig, self_test: Callable[[Arm, SafetyConfig], SelfTest] = run_self_test) -> None:
+        self._arm, self._config = arm, config
+        self._door = ChunkDoor(arm, config)
+        self._inputs = Inputs(arm, config)
+        self._journal = Journal()
+        self._run_self_test = self_test
+        self._self_test = self_test(arm, config)
+        self._guard: MotionGuard | None = None  # None: not anchored to the measured arm yet
+        self._following: Following | None = None
+        self._hold: Hold | None = None
+        self._faulty = False  # as of the last tick
+        self._cut = False  # brake from the next tick on
+        self._speed = 1.0
+        self._now_ns = self._steady_ns = 0
+        self._not_before_ns = 0
+        self._seen: dict[str, tuple[int, int]] = {}  # expert -> last sequence number and stamp
+        self._seq = 0
+        self._gripper = (float("nan"), 0.0)
+        self._gripper_ahead: deque[tuple[int, float, float]] = deque()  # tick from which a width holds
+
+    # --- what arrives -------------------------------------------------------------------------------------------------
+
+    def on_joint_state(self, state: JointState) -> None:
+        self._inputs.on_joint_state(state)
+
+    def on_contact(self, contact: ContactState) -> None:
+        self._inputs.on_contact(contact)
+
+    def on_camera_health(self, health: CameraHealth) -> None:
+        self._inputs.on_camera_health(health)
+
+    def on_heartbeat(self, node: str, steady_ns: int) -> None:
+        self._inputs.on_heartbeat(node, steady_ns)
+
+    def on_world_model(self, chunk_seq: int, safe: bool, detail: str) -> None:
+        """The world model's verdict about a chunk; an unsafe one holds the arm if that chunk is being followed."""
+        following = self._following
+        if not safe and following and not following.finished and following.accepted.chunk.seq == chunk_seq:
+            self._stop_for(Fault(SafetyReason.WORLD_MODEL, detail))
+
+    def on_chunk(self, chunk: ActionChunk, now_ns: int) -> SafetyDecision:
+        """Judges a chunk; a passed one is followed from the end of the committed look-ahead on."""
+        verdict = self._closed(chunk) or self._door.judge(chunk, self._context(chunk, now_ns))
+        if isinstance(verdict, Refusal):
+            return self._refuse(chunk, verdict, now_ns)
+        self._remember(chunk)
+        velocity = self._guard.horizon.state.velocity if self._guard else np.zeros(self._arm.config.dof)
+        self._following = Following(verdict, Progress(verdict.row, verdict.path.entry_pace(verdict.row, velocity)))
+        self._hold = None
+        return self._journal.note(self._following_status(self._following), now_ns)
+
+    def estop(self, source: str) -> None:
+        """Brakes from the next tick on and stays still until ``reset``."""
+        self._stop_for(Fault(SafetyReason.ESTOP, f"Emergency stop by {source}; reset to go on.", cut=True, latch=True))
+
+    def set_speed(self, speed: float) -> None:
+        """Override of the pace of all motion. Raises ValueError outside 0-1."""
+        if not 0.0 <= speed <= 1.0:
+            raise ValueError(f"The speed override must be 0 to 1, got {speed}.")
+        self._speed = float(speed)
+
+    def reset(self) -> tuple[bool, str]:
+        """Unlatches a stop: needs fresh joint states, an arm at rest and a passed self-test. Starts again from the measured position."""
+        if not self._latched:
+            return True, "Nothing to reset: no stop is latched."
+        fault = self._inputs.joint_fault(self._now_ns)
+        measured = self._inputs.measured
+        if fault or measured is None:
+            return False, f"Not reset: {fault.detail if fault else 'no joint states.'}"
+        if measured.speed_radps > self._config.at_rest_radps or (self._guard is not None and not self._guard.horizon.at_rest):
+            return False, f"Not reset: the arm still moves ({measured.speed_radps:.3f} rad/s)."
+        self._self_test = self._run_self_test(self._arm, self._config)
+        if not self._self_test.passed:
+            return False, f"Not reset: {self._self_test.detail}"
+        self._hold = None
+        self._not_before_ns = self._now_ns
+        self._anchor(measured)
+        return True, "Reset: the monitor is ready for a fresh chunk."
+
+    # --- what goes out ------------------------------------------------------------------------------------------------
+
+    def tick(self, now_ns: int, steady_ns: int) -> GatedCommand | None:
+        """The command of this tick; None as long as no joint states have been seen (then nothing may be commanded)."""
+        self._watch_clock(now_ns)
+        self._now_ns, self._steady_ns = max(now_ns, self._now_ns), steady_ns
+        fault = self._fault()
+        self._faulty = fault is not None
+        if fault:
+            self._stop_for(fault)
+        elif self._hold and not self._latched and self._at_rest and self._now_ns - self._hold.last_ns >= HOLD_NS:
+            self._hold = None
+        if self._guard is None:
+            self._journal.note(self._status(), self._now_ns)
+            return None
+        if self._cut:
+            self._guard.cut(self._now_ns)
+        self._cut = False
+        self._following, unsafe = self._advance(self._guard)
+        if unsafe:
+            self._stop_for(unsafe)
+        status = self._status()
+        self._journal.note(status, self._now_ns)
+        return self._command(self._guard, status)
+
+    def drain_decisions(self) -> list[SafetyDecision]:
+        """The decisions since the last call: one for each chunk and for each change of action or reason."""
+        return self._journal.drain()
+
+    def state(self) -> SafetyState:
+        """As of the last tick."""
+        status = self._status()
+        return SafetyState(
+            stamp_ns=self._now_ns,
+            mode=self._mode(status),
+            reason=status.reason,
+            detail=status.detail,
+            speed_override=self._speed,
+            input_ages_s=self._inputs.ages_s(self._now_ns, self._steady_ns),
+            self_test_passed=self._self_test.passed,
+            self_test_detail=self._self_test.detail,
+        )
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    @property
+    def _latched(self) -> bool:
+        return self._hold is not None and self._hold.fault.latch
+
+    @property
+    def _at_rest(self) -> bool:
+        return self._guard is None or self._guard.horizon.at_rest
+
+    def _watch_clock(self, now_ns: int) -> None:
+        if now_ns >= self._now_ns - CLOCK_SLACK_NS:
+            return
+        back_s = (self._now_ns - now_ns) * 1e-9
+        self._now_ns = self._not_before_ns = now_ns
+        self._guard = None
+        self._inputs.forget_stamps()
+        self._seen = {expert: (seq, 0) for expert, (seq, _) in self._seen.items()}
+        self._gripper_ahead.clear()
+        if self._hold and not self._latched:
+            self._hold = None
+        self._stop_for(Fault(SafetyReason.TIME_JUMP, f"The clock went back by {back_s:.2f} s; the arm is looked at anew."))
+
+    def _fault(self) -> Fault | None:
+        """What forbids motion now; anchors the gate when it is not yet."""
+        if not self._self_test.passed:
+            return Fault(SafetyReason.SELF_TEST, self._self_test.detail)
+        if self._guard is None:
+            return self._try_anchor()
+        fault = self._inputs.fault(self._now_ns, self._steady_ns, self._uses_vision())
+        return fault or self._tracking_fault(self._guard)
+
+    def _try_anchor(self) -> Fault | None:
+        fault = self._inputs.joint_fault(self._now_ns)
+        measured = self._inputs.measured
+        if fault or measured is None:
+            return fault
+        if measured.speed_radps > self._config.at_rest_radps:
+            return Fault(SafetyReason.STARTING, f"Waiting for the arm to stand still ({measured.speed_radps:.3f} rad/s).")
+        self._anchor(measured)
+        return None
+
+    def _anchor(self, measured: Measured) -> None:
+        """The commanded curve starts anew, at rest, where the arm was measured."""
+        position = measured.positions
+        if self._guard is not None:
+            commanded = self._guard.horizon.rest_position
+            if np.abs(commanded - position).max() <= ANCHOR_STEP_RAD:
+                position = commanded
+        self._guard = MotionGuard(self._arm, self._config, position, self._now_ns)
+        self._following = None
+
+    def _uses_vision(self) -> bool:
+        """A chunk that says it was computed from joint states alone does not need the cameras."""
+        following = self._following
+        if following is None or following.finished:
+            return False
+        return _sees(following.accepted.chunk)
+
+    def _tracking_fault(self, guard: MotionGuard) -> Fault | None:
+        measured = self._inputs.measured
+        if measured is None:
+            return None
+        error = np.abs(measured.positions - guard.horizon.position_at(measured.stamp_ns))
+        joint = int(error.argmax())
+        if error[joint] <= self._config.tracking_hold_rad:
+            return None
+        detail = f"{self._arm.config.arm_joints[joint]} is {error[joint]:.3f} rad off the commanded position"
+        if error[joint] > self._config.tracking_latch_rad:
+            return Fault(SafetyReason.TRACKING_ERROR, f"{detail}; allowed {self._config.tracking_latch_rad:g} rad. Reset to go on.", True, True)
+        return Fault(SafetyReason.TRACKING_ERROR, f"{detail}; allowed {self._config.tracking_hold_rad:g} rad.", cut=True)
+
+    def _stop_for(self, fault: Fault) -> None:
+        """Holds (or latches); what was followed is given up."""
+        if self._latched:
+            return
+        fresh = self._hold is None or (fault.cut and not self._hold.fault.cut)
+        self._hold = Hold(fault, self._now_ns)
+        self._not_before_ns = self._now_ns
+        self._following = None
+        self._gripper_ahead.clear()
+        self._cut = self._cut or (fault.cut and fresh)
+
+    def _closed(self, chunk: ActionChunk) -> Refusal | None:
+        """Why no chunk at all can be taken now."""
+        if self._hold and (self._latched or self._faulty):
+            return Refusal(self._hold.fault.reason, f"No chunk is taken now. {self._hold.fault.detail}")
+        if self._guard is None:
+            return Refusal(SafetyReason.STARTING, "No chunk is taken before joint states have been seen.")
+        fault = self._inputs.vision_fault(self._now_ns, self._steady_ns) if _sees(chunk) else None
+        return Refusal(fault.reason, fault.detail) if fault else None
+
+    def _context(self, chunk: ActionChunk, now_ns: int) -> Context:
+        assert self._guard is not None  # _closed has seen to it
+        horizon, following = self._guard.horizon, self._following
+        seq, stamp_ns = self._seen.get(chunk.expert, (0, 0))
+        busy = following is not None and not following.finished
+        return Context(
+            now_ns=now_ns,
+            position=horizon.state.position,
+            moving=busy or not horizon.at_rest,
+            followed=following.followed if following else None,
+            last_seq=seq,
+            last_stamp_ns=stamp_ns,
+            not_before_ns=self._not_before_ns,
+        )
+
+    def _refuse(self, chunk: ActionChunk, refusal: Refusal, now_ns: int) -> SafetyDecision:
+        """Says why; what the followed expert gets wrong (or anybody, when nothing is followed) stops the arm too."""
+        status = Status(SafetyAction.HOLD, refusal.reason, refusal.detail, 0.0, chunk.seq, chunk.trace_id, joint=refusal.joint)
+        decision = self._journal.enter(status, now_ns)
+        mine = self._following is None or self._following.finished or self._following.accepted.chunk.expert == chunk.expert
+        if mine and not self._faulty and refusal.reason not in _UNTIMELY:
+            self._remember(chunk)
+            self._stop_for(Fault(refusal.reason, f"Chunk {chunk.seq} of '{chunk.expert}' was refused: {refusal.detail}"))
+        return decision
+
+    def _remember(self, chunk: ActionChunk) -> None:
+        self._seen.pop(chunk.expert, None)
+        self._seen[chunk.expert] = (chunk.seq, chunk.stamp_ns)
+        if len(self._seen) > EXPERTS_KEPT:
+            self._seen.pop(next(iter(self._seen)))
+
+    def _advance(self, guard: MotionGuard) -> tuple[Following | None, Fault | None]:
+        following, fault = guard.advance(self._now_ns, self._following, self._speed)
+        if following:
+            self._plan_gripper(guard, following)
+        while self._gripper_ahead and self._gripper_ahead[0][0] <= guard.horizon.tick_at(self._now_ns):
+            _, width, force = self._gripper_ahead.popleft()
+            self._gripper = (width, force)
+        return following, fault
+
+    def _plan_gripper(self, guard: MotionGuard, following: Following) -> None:
+        """The row that is committed closes or opens the gripper when the arm gets there."""
+        chunk = following.accepted.chunk
+        width = float(chunk.gripper_width_m[int(following.progress.row + 1e-9)])
+        planned = self._gripper_ahead[-1][1:] if self._gripper_ahead else self._gripper
+        if np.isfinite(width) and planned != (width, chunk.gripper_force_n):
+            self._gripper_ahead.append((guard.horizon.end, width, chunk.gripper_force_n))
+
+    def _status(self) -> Status:
+        if self._hold:
+            fault = self._hold.fault
+            return Status(SafetyAction.STOP if fault.latch else SafetyAction.HOLD, fault.reason, fault.detail, 0.0)
+        if self._guard is None:
+            return Status(SafetyAction.HOLD, SafetyReason.STARTING, "Starting.", 0.0)
+        if self._following is None:
+            return Status(SafetyAction.PASS, SafetyReason.NO_CHUNK, "Ready; no chunk is being followed.")
+        return self._following_status(self._following)
+
+    def _following_status(self, following: Following) -> Status:
+        accepted = following.accepted
+        chunk, cap = accepted.chunk, accepted.path.slowest_cap
+        common = (min(self._speed, cap), chunk.seq, chunk.trace_id, accepted)
+        if following.finished:
+            return Status(SafetyAction.PASS, SafetyReason.CHUNK_EXHAUSTED, f"Chunk {chunk.seq} came to its last row; the arm rests there.", *common)
+        if self._speed < 1.0 and self._speed <= cap:
+            return Status(SafetyAction.SLOW, SafetyReason.SPEED_OVERRIDE, f"Chunk {chunk.seq} is played at {self._speed:.0%} of its speed.", *common)
+        if cap < 0.98:
+            detail = f"Chunk {chunk.seq} is slowed down to {cap:.0%} where it would pass the operational limits of {accepted.tightest_joint}."
+            return Status(SafetyAction.SLOW, SafetyReason.VELOCITY_LIMIT, detail, *common)
+        return Status(SafetyAction.PASS, SafetyReason.OK, f"Chunk {chunk.seq} of '{chunk.expert}' is followed.", *common)
+
+    def _mode(self, status: Status) -> SafetyMode:
+        if status.action == SafetyAction.STOP:
+            return SafetyMode.STOPPED_LATCHED
+        if self._guard is None or not self._self_test.passed:
+            return SafetyMode.STARTING
+        if status.action == SafetyAction.HOLD:
+            return SafetyMode.HOLDING
+        return SafetyMode.SLOWED if status.action == SafetyAction.SLOW or self._speed < 1.0 else SafetyMode.READY
+
+    def _command(self, guard: MotionGuard, status: Status) -> GatedCommand:
+        self._seq += 1
+        following = self._following
+        return GatedCommand(
+            seq=self._seq,
+            stamp_ns=self._now_ns,
+            action=status.action,
+            trajectory=guard.horizon.message(self._now_ns),
+            speed_scale=following.progress.pace if following else 0.0,
+            chunk_seq=status.chunk_seq,
+            chunk_row=following.progress.row if following else 0.0,
+            trace_id=status.trace_id,
+            decision_id=self._journal.current_id,
+            gripper_width_m=self._gripper[0],
+            gripper_force_n=self._gripper[1],
+        )
+
+
+def _sees(chunk: ActionChunk) -> bool:
+    """Whether a chunk rests on what cameras saw: unless it names its inputs and they are joint states alone."""
+    return not chunk.input_stamps_ns or not set(chunk.input_stamps_ns) <= {"joint_states"}
+

@@ -1,0 +1,123 @@
+"""The commanded curve: what was followed, what is committed, and the stop that follows it.
+
+Knots lie on a grid of ticks in ROS time and never change once they are committed, so that consecutive messages agree wherever they
+overlap. Behind the last committed knot lies its verified stop: a controller that hears nothing more follows it to rest. Only ``cut``
+(an emergency stop) takes committed knots back.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from vla_ros.core.actions import ShortTrajectory
+from vla_ros.core.geometry import Array
+from vla_ros.safety.braking import AT_REST, Stop, still
+from vla_ros.safety.tracker import MotionState
+
+KEPT_TICKS = 60  # of the past, to compare measurements with
+
+
+class Horizon:
+    """Starts at rest at ``position`` [dof] at ``origin_ns``; knots lie every ``tick_ns`` after that."""
+
+    def __init__(self, position: Array, origin_ns: int, tick_ns: int, names: tuple[str, ...]) -> None:
+        self._origin_ns = origin_ns
+        self._tick_ns = tick_ns
+        self._names = names
+        zeros = np.zeros(len(position))
+        self._knots: deque[MotionState] = deque([MotionState(np.array(position, dtype=float), zeros, zeros)], maxlen=KEPT_TICKS)
+        self._end = 0  # tick of the last committed knot
+        self._stop = still(self._knots[-1].position)
+        self._stop_row = 0  # row of the stop that the last committed knot is
+
+    @property
+    def state(self) -> MotionState:
+        """At the last committed knot."""
+        return self._knots[-1]
+
+    @property
+    def end(self) -> int:
+        """Tick of the last committed knot."""
+        return self._end
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the committed curve ends at rest."""
+        return self._stop_row >= self._stop.ticks
+
+    @property
+    def rest_position(self) -> Array:
+        """[dof] where the arm comes to rest if nothing more is committed."""
+        return self._stop.positions[-1]
+
+    def tick_at(self, now_ns: int) -> int:
+        """The tick at or before ``now_ns``."""
+        return (now_ns - self._origin_ns) // self._tick_ns
+
+    def commit(self, state: MotionState, stop: Stop) -> None:
+        """Adds a knot that was verified: ``stop`` starts from it."""
+        self._append(state)
+        self._stop, self._stop_row = stop, 0
+
+    def follow_stop(self) -> None:
+        """Adds the next knot of the verified stop (the same position again when it is over)."""
+        self._stop_row = min(self._stop_row + 1, self._stop.ticks)
+        row = self._stop_row
+        self._append(MotionState(self._stop.positions[row], self._stop.velocities[row], self._stop.accelerations[row]))
+
+    def skip_to(self, tick: int) -> None:
+        """Follows the stop up to ``tick``; what was not heard of in time has happened on its own."""
+        while self._end < tick and not self.at_rest:
+            self.follow_stop()
+        if self._end < tick:
+            rest = self._knots[-1]
+            self._knots.clear()
+            self._knots.extend([rest, rest])
+            self._end = tick
+
+    def cut(self, tick: int) -> bool:
+        """Takes back what is committed after ``tick``; the caller commits a stop from ``state`` next. False when nothing was taken back."""
+        taken = min(self._end - tick, len(self._knots) - 1)
+        if taken <= 0:
+            return False
+        for _ in range(taken):
+            self._knots.pop()
+        self._end -= taken
+        return True
+
+    def restop(self, stop: Stop) -> None:
+        """Replaces the stop behind the last committed knot (after ``cut``)."""
+        self._stop, self._stop_row = stop, 0
+
+    def position_at(self, time_ns: int) -> Array:
+        """[dof] commanded position at ``time_ns`` (linear between knots, the oldest one kept before them)."""
+        ticks = (time_ns - self._origin_ns) / self._tick_ns - (self._end - len(self._knots) + 1)
+        low = min(max(int(ticks), 0), len(self._knots) - 1)
+        high = min(low + 1, len(self._knots) - 1)
+        share = min(max(ticks - low, 0.0), 1.0)
+        return (1 - share) * self._knots[low].position + share * self._knots[high].position
+
+    def message(self, now_ns: int) -> ShortTrajectory:
+        """From one tick before ``now_ns`` over what is committed to the end of the stop."""
+        past = min(max(self._end - self.tick_at(now_ns) + 1, 0), len(self._knots) - 1)
+        knots = [self._knots[i] for i in range(len(self._knots) - 1 - past, len(self._knots))]
+        first = self._end - past
+        rows = slice(self._stop_row + 1, None)
+        positions = np.concatenate([[k.position for k in knots], self._stop.positions[rows]])
+        velocities = np.concatenate([[k.velocity for k in knots], self._stop.velocities[rows]])
+        accelerations = np.concatenate([[k.acceleration for k in knots], self._stop.accelerations[rows]])
+        times = np.arange(len(positions)) * (self._tick_ns * 1e-9)
+        if len(positions) > 2 and self._still(velocities, accelerations):
+            ends = [0, -1]
+            positions, velocities, accelerations, times = positions[ends], velocities[ends], accelerations[ends], times[ends]
+        return ShortTrajectory(self._origin_ns + first * self._tick_ns, self._names, times, positions, velocities, accelerations)
+
+    @staticmethod
+    def _still(velocities: Array, accelerations: Array) -> bool:
+        return bool(np.abs(velocities).max() < AT_REST and np.abs(accelerations).max() < AT_REST)
+
+    def _append(self, state: MotionState) -> None:
+        self._knots.append(state)
+        self._end += 1

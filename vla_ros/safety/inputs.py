@@ -1,0 +1,152 @@
+"""What the gate listens to, and whether it is all there: joint states, contact, cameras, heartbeats."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from vla_ros.core.decisions import SafetyReason
+from vla_ros.core.geometry import Array
+from vla_ros.core.robot_state import ContactState, JointState
+from vla_ros.core.scene import CameraHealth
+from vla_ros.robots import Arm
+from vla_ros.safety.config import SafetyConfig
+
+FUTURE_S = 0.1  # joint states may be stamped this far ahead of the monitor's clock
+CONTACT_MEMORY_S = 0.5  # a reading older than this says nothing about now
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why the arm must not move."""
+
+    reason: SafetyReason
+    detail: str  # one sentence
+    cut: bool = False  # brake at once instead of after the committed look-ahead
+    latch: bool = False  # only a reset resumes
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The arm's joints in its own order."""
+
+    stamp_ns: int
+    positions: Array  # [dof] rad
+    speed_radps: float  # of the fastest joint
+
+
+class Inputs:
+    def __init__(self, arm: Arm, config: SafetyConfig) -> None:
+        self._joints = arm.config.arm_joints
+        self._config = config
+        self._measured: Measured | None = None
+        self._unusable_joints = ""
+        self._contact: ContactState | None = None
+        self._cameras: dict[str, CameraHealth] = {}
+        self._heard_ns: dict[str, int] = {}  # node -> steady time
+
+    @property
+    def measured(self) -> Measured | None:
+        return self._measured
+
+    def on_joint_state(self, state: JointState) -> None:
+        """Keeps the newest state; one that lacks a joint or is not finite is not used, and is told of until a good one comes."""
+        try:
+            arm = state.select(self._joints)
+        except KeyError as error:
+            self._unusable_joints = str(error.args[0])
+            return
+        if not np.all(np.isfinite(arm.positions)):
+            self._unusable_joints = "joint_states holds positions that are not finite"
+            return
+        old = self._measured
+        if old is not None and arm.stamp_ns <= old.stamp_ns:
+            return
+        self._unusable_joints = ""
+        velocities = arm.velocities
+        if not np.all(np.isfinite(velocities)):
+            velocities = np.zeros_like(arm.positions) if old is None else (arm.positions - old.positions) / ((arm.stamp_ns - old.stamp_ns) * 1e-9)
+        self._measured = Measured(arm.stamp_ns, np.asarray(arm.positions, dtype=float), float(np.abs(velocities).max()))
+
+    def on_contact(self, contact: ContactState) -> None:
+        self._contact = contact
+
+    def on_camera_health(self, health: CameraHealth) -> None:
+        self._cameras[health.camera] = health
+
+    def on_heartbeat(self, node: str, steady_ns: int) -> None:
+        self._heard_ns[node] = steady_ns
+
+    def forget_stamps(self) -> None:
+        """The clock went back: what is stamped with the old time is worth nothing."""
+        self._measured = None
+        self._contact = None
+        self._cameras.clear()
+
+    def joint_fault(self, now_ns: int) -> Fault | None:
+        """Whether the joint states can be moved on."""
+        if self._unusable_joints:
+            return Fault(SafetyReason.JOINT_STATES_STALE, f"{self._unusable_joints}.")
+        if self._measured is None:
+            return Fault(SafetyReason.JOINT_STATES_STALE, "No joint states have arrived yet.")
+        age_s = (now_ns - self._measured.stamp_ns) * 1e-9
+        if not -FUTURE_S <= age_s <= self._config.joint_states_age_s:
+            allowed = f"allowed {-FUTURE_S:g} to {self._config.joint_states_age_s:g} s"
+            return Fault(SafetyReason.JOINT_STATES_STALE, f"The newest joint states are {age_s:.3f} s old; {allowed}.")
+        return None
+
+    def fault(self, now_ns: int, steady_ns: int, vision: bool) -> Fault | None:
+        """The first thing that is wrong; cameras and the nodes behind them count only when ``vision`` is used."""
+        return (
+            self.joint_fault(now_ns)
+            or self._contact_fault(now_ns)
+            or self._silence(self._config.heartbeats, steady_ns)
+            or (self.vision_fault(now_ns, steady_ns) if vision else None)
+        )
+
+    def vision_fault(self, now_ns: int, steady_ns: int) -> Fault | None:
+        """Whether motion may rest on what the cameras see."""
+        for camera, limit_s in self._config.cameras.items():
+            health = self._cameras.get(camera)
+            if health is None:
+                return Fault(SafetyReason.CAMERA, f"The health of camera '{camera}' has not been reported yet.")
+            if not health.usable:
+                return Fault(SafetyReason.CAMERA, f"Camera '{camera}' is not usable: {health.detail}")
+            age_s = (now_ns - health.stamp_ns) * 1e-9
+            if age_s > limit_s:
+                return Fault(SafetyReason.CAMERA, f"The last health report of camera '{camera}' is {age_s:.2f} s old; allowed {limit_s:g} s.")
+        return self._silence(self._config.vision_heartbeats, steady_ns)
+
+    def ages_s(self, now_ns: int, steady_ns: int) -> dict[str, float]:
+        """Age of each input; infinity for one that was never seen."""
+        ages = {"joint_states": math.inf if self._measured is None else (now_ns - self._measured.stamp_ns) * 1e-9}
+        for camera in self._config.cameras:
+            health = self._cameras.get(camera)
+            ages[f"camera/{camera}"] = math.inf if health is None else (now_ns - health.stamp_ns) * 1e-9
+        for node in [*self._config.heartbeats, *self._config.vision_heartbeats]:
+            heard = self._heard_ns.get(node)
+            ages[node] = math.inf if heard is None else (steady_ns - heard) * 1e-9
+        return ages
+
+    def _contact_fault(self, now_ns: int) -> Fault | None:
+        contact = self._contact
+        if contact is None or (now_ns - contact.stamp_ns) * 1e-9 > CONTACT_MEMORY_S:
+            return None
+        for finger in contact.fingers:
+            if not finger.force_n <= self._config.contact_force_n:
+                detail = f"The {finger.finger} finger is pressed with {finger.force_n:.0f} N; allowed {self._config.contact_force_n:g} N."
+                return Fault(SafetyReason.CONTACT, detail, cut=True)
+        return None
+
+    def _silence(self, nodes: Mapping[str, float], steady_ns: int) -> Fault | None:
+        for node, limit_s in nodes.items():
+            heard = self._heard_ns.get(node)
+            if heard is None:
+                return Fault(SafetyReason.HEARTBEAT, f"'{node}' has not been heard of yet.")
+            silent_s = (steady_ns - heard) * 1e-9
+            if silent_s > limit_s:
+                return Fault(SafetyReason.HEARTBEAT, f"'{node}' has been silent for {silent_s:.2f} s; allowed {limit_s:g} s.")
+        return None

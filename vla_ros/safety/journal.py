@@ -1,0 +1,71 @@
+"""What the gate decided: one entry for each change, not one for each tick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vla_ros.core.actions import SafetyAction
+from vla_ros.core.decisions import SafetyDecision, SafetyReason
+from vla_ros.safety.chunk_checks import Accepted
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is in force now, and why."""
+
+    action: SafetyAction
+    reason: SafetyReason
+    detail: str
+    speed_scale: float = 1.0
+    chunk_seq: int = 0
+    trace_id: str = ""
+    margins: Accepted | None = None
+    joint: str = ""
+
+
+class Journal:
+    """Numbers the decisions and keeps those that were not read yet."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._current: SafetyDecision | None = None
+        self._unread: list[SafetyDecision] = []
+
+    @property
+    def current_id(self) -> int:
+        """Of the decision in force."""
+        return 0 if self._current is None else self._current.id
+
+    def note(self, status: Status, stamp_ns: int) -> SafetyDecision:
+        """Enters ``status`` when it is another action, reason or chunk than the one in force."""
+        now = self._current
+        if now is not None and (now.action, now.reason, now.chunk_seq) == (status.action, status.reason, status.chunk_seq):
+            return now
+        self._current = self.enter(status, stamp_ns)
+        return self._current
+
+    def enter(self, status: Status, stamp_ns: int) -> SafetyDecision:
+        """Enters a decision about a chunk that is not followed: it leaves the one in force as it is."""
+        self._count += 1
+        margins = status.margins
+        decision = SafetyDecision(
+            id=self._count,
+            stamp_ns=stamp_ns,
+            action=status.action,
+            reason=status.reason,
+            detail=status.detail,
+            chunk_seq=status.chunk_seq,
+            trace_id=status.trace_id,
+            speed_scale=status.speed_scale,
+            limiting_joint=margins.tightest_joint if margins else status.joint,
+            margin_position_rad=margins.margin_position_rad if margins else float("nan"),
+            margin_velocity=margins.margin_velocity if margins else float("nan"),
+            margin_workspace_m=margins.margin_workspace_m if margins else float("nan"),
+        )
+        self._unread.append(decision)
+        return decision
+
+    def drain(self) -> list[SafetyDecision]:
+        """The decisions since the last call, oldest first."""
+        unread, self._unread = self._unread, []
+        return unread

@@ -1,0 +1,109 @@
+"""Moves the committed curve on, and lets no tick into it whose stop has not been verified."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vla_ros.core.decisions import SafetyReason
+from vla_ros.core.geometry import Array
+from vla_ros.robots import Arm
+from vla_ros.safety.braking import Braking, Stop
+from vla_ros.safety.chunk_checks import Accepted, Followed
+from vla_ros.safety.config import SafetyConfig
+from vla_ros.safety.horizon import Horizon
+from vla_ros.safety.inputs import Fault
+from vla_ros.safety.tracker import MotionState, Progress, Tracker
+from vla_ros.safety.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Following:
+    """A chunk that is followed, and how far."""
+
+    accepted: Accepted
+    progress: Progress
+    finished: bool = False  # the last row was reached; the arm rests there
+
+    @property
+    def followed(self) -> Followed:
+        return Followed(self.accepted.chunk, self.accepted.path, self.progress.row)
+
+
+class MotionGuard:
+    """The curve from rest at ``position`` [dof] at ``now_ns`` on."""
+
+    def __init__(self, arm: Arm, config: SafetyConfig, position: Array, now_ns: int) -> None:
+        limits = arm.config.limits
+        v, a, j = (np.asarray(x, dtype=float) for x in (limits.velocity_radps, limits.acceleration_radps2, limits.jerk_radps3))
+        run, stop = config.operation, config.braking
+        self._low, self._high, self._fastest = np.asarray(limits.position_min_rad), np.asarray(limits.position_max_rad), v
+        self._names = arm.config.arm_joints
+        self._tracker = Tracker(run.velocity * v, run.acceleration * a, run.jerk * j, config.tick_s)
+        self._braking = Braking(v, stop.acceleration * a, stop.jerk * j, config.tick_s)
+        self._workspace = Workspace(arm, 0.0)
+        self._lookahead = config.lookahead_ticks
+        self.horizon = Horizon(position, now_ns, config.tick_ns, self._names)
+        self._inside_m = self._workspace.inside_m(position)
+
+    @property
+    def longest_stop_s(self) -> float:
+        """No stop takes longer than this after its first tick."""
+        return self._braking.longest_s
+
+    def advance(self, now_ns: int, following: Following | None, speed: float) -> tuple[Following | None, Fault | None]:
+        """Commits what is missing up to the look-ahead. Returns where the chunk is now, or None and why its next tick was not safe."""
+        now = self.horizon.tick_at(now_ns)
+        self.horizon.skip_to(now + 1)
+        fault = None
+        while self.horizon.end < now + self._lookahead:
+            if following is None or following.finished:
+                self.horizon.follow_stop()
+                continue
+            following, fault = self._step(following, speed)
+        return following, fault
+
+    def cut(self, now_ns: int) -> None:
+        """Brakes from the next tick on instead of after the look-ahead."""
+        if self.horizon.cut(self.horizon.tick_at(now_ns) + 1):
+            state = self.horizon.state
+            self.horizon.restop(self._braking.plan(state.position, state.velocity, state.acceleration))
+
+    def _step(self, following: Following, speed: float) -> tuple[Following | None, Fault | None]:
+        path = following.accepted.path
+        before = self.horizon.state
+        if self._tracker.settled(before, path, following.progress):
+            self.horizon.follow_stop()
+            return Following(following.accepted, following.progress, finished=True), None
+        state, progress = self._tracker.advance(before, path, following.progress, speed)
+        try:
+            stop = self._braking.plan(state.position, state.velocity, state.acceleration)
+            fault = self._verify(stop, before)
+        except ValueError as error:
+            fault = Fault(SafetyReason.ACCELERATION_LIMIT, f"The arm could not be stopped after the next tick: {error}.")
+        if fault:
+            self.horizon.follow_stop()
+            return None, fault
+        self.horizon.commit(state, stop)
+        return Following(following.accepted, progress), None
+
+    def _verify(self, stop: Stop, before: MotionState) -> Fault | None:
+        """The whole stop inside joint limits and workspace, or at least no farther outside than the arm already is."""
+        low, high = np.minimum(self._low, before.position), np.maximum(self._high, before.position)
+        over = np.maximum(low - stop.positions.min(axis=0), stop.positions.max(axis=0) - high)
+        joint = int(over.argmax())
+        if over[joint] > 1e-9:
+            detail = f"Stopping after the next tick, {self._names[joint]} would pass its limit by {over[joint]:.4f} rad."
+            return Fault(SafetyReason.POSITION_LIMIT, detail)
+        speed = np.abs(stop.velocities).max(axis=0) / self._fastest
+        if speed.max() > 1.0:
+            joint = int(speed.argmax())
+            return Fault(SafetyReason.VELOCITY_LIMIT, f"Stopping after the next tick, {self._names[joint]} would pass its velocity limit.")
+        rest = stop.positions[-1]
+        inside_m = min(self._workspace.inside_m(rest), self._workspace.inside_m(stop.positions[stop.ticks // 2]))
+        if inside_m < min(self._inside_m, 0.0) - 1e-6:
+            return Fault(SafetyReason.WORKSPACE, f"Stopping after the next tick would leave the workspace: {self._workspace.describe(rest)}.")
+        self._inside_m = inside_m
+        return None
+

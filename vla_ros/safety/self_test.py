@@ -1,0 +1,100 @@
+"""Before anything may move, the door has to refuse chunks that are known to be bad, each for the right reason, and accept a good one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vla_ros.core.actions import ActionChunk, ActionSpace
+from vla_ros.core.decisions import SafetyReason
+from vla_ros.core.geometry import Array
+from vla_ros.robots import Arm
+from vla_ros.safety.chunk_checks import ChunkDoor, Context, Refusal
+from vla_ros.safety.config import SafetyConfig
+
+_NOW_NS = 1_000_000_000_000
+_ROWS = 8
+_DT_S = 0.05
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    passed: bool
+    detail: str  # one sentence
+
+
+def run_self_test(arm: Arm, config: SafetyConfig) -> SelfTest:
+    """Pushes good and bad chunks through a door built like the one in use, at the arm's home."""
+    door = ChunkDoor(arm, config)
+    home = np.asarray(arm.config.home_rad, dtype=float)
+    context = Context(now_ns=_NOW_NS, position=home, moving=False, last_seq=7)
+    good = _chunk(arm, home + np.linspace(0, 0.02, _ROWS)[:, None])
+    verdict = door.judge(good, context)
+    if isinstance(verdict, Refusal):
+        return SelfTest(False, f"Self-test failed: a good chunk was refused ({verdict.reason}: {verdict.detail})")
+    count = 0
+    for what, bad, reason in _bad_chunks(arm, config, good, home):
+        count += 1
+        verdict = door.judge(bad, context)
+        if not isinstance(verdict, Refusal):
+            return SelfTest(False, f"Self-test failed: a chunk with {what} was accepted.")
+        if verdict.reason != reason:
+            return SelfTest(False, f"Self-test failed: a chunk with {what} was refused for {verdict.reason} instead of {reason}.")
+    return SelfTest(True, f"Self-test passed: {count} bad chunks refused, a good one accepted.")
+
+
+def _chunk(arm: Arm, rows: Array) -> ActionChunk:
+    return ActionChunk(
+        seq=8,
+        expert="self_test",
+        subtask_id="",
+        trace_id="",
+        stamp_ns=_NOW_NS,
+        space=ActionSpace.JOINT_POSITION,
+        names=arm.config.arm_joints,
+        dt_s=_DT_S,
+        data=rows,
+        gripper_width_m=np.full(len(rows), np.nan),
+    )
+
+
+def _bad_chunks(arm: Arm, config: SafetyConfig, good: ActionChunk, home: Array) -> Iterator[tuple[str, ActionChunk, SafetyReason]]:
+    """(what is wrong, chunk, the reason it must be refused for)."""
+    limits = arm.config.limits
+    along = np.arange(_ROWS)[:, None]
+    yield "a NaN", replace(good, data=_changed(good.data, np.nan)), SafetyReason.CHUNK_NOT_FINITE
+    yield "an infinity", replace(good, data=_changed(good.data, np.inf)), SafetyReason.CHUNK_NOT_FINITE
+    yield "a missing column", replace(good, data=good.data[:, 1:]), SafetyReason.CHUNK_SHAPE
+    yield "an unknown joint", replace(good, names=("nobody", *good.names[1:])), SafetyReason.CHUNK_JOINTS
+    yield "poses of the TCP", replace(good, space=ActionSpace.TCP_POSE), SafetyReason.CHUNK_SPACE
+    yield "an old stamp", replace(good, stamp_ns=_NOW_NS - 60_000_000_000), SafetyReason.CHUNK_STALE
+    yield "a number used before", replace(good, seq=7), SafetyReason.CHUNK_SEQUENCE
+    yield "a start far from the arm", replace(good, data=good.data + 2 * config.start_jump_rad), SafetyReason.CHUNK_JUMP
+    past = np.array(good.data)
+    past[-1, 0] = limits.position_max_rad[0] + 0.01
+    yield "a position past its limit", replace(good, data=past), SafetyReason.POSITION_LIMIT
+    fast = home + np.eye(len(home))[0] * along * (1.05 * limits.velocity_radps[0] * _DT_S)
+    yield "too high a velocity", replace(good, data=fast), SafetyReason.VELOCITY_LIMIT
+    shaking = np.array(good.data)
+    shaking[1::2, 1] += 0.6 * limits.acceleration_radps2[1] * _DT_S**2
+    yield "too high an acceleration", replace(good, data=shaking), SafetyReason.ACCELERATION_LIMIT
+    outside = home + (_outside(arm) - home) * (along / (_ROWS - 1))
+    yield "an end outside the workspace", replace(good, dt_s=0.5, data=outside), SafetyReason.WORKSPACE
+
+
+def _changed(data: Array, value: float) -> Array:
+    changed = np.array(data)
+    changed[_ROWS // 2, 0] = value
+    return changed
+
+
+def _outside(arm: Arm) -> Array:
+    """A posture near home inside the joint limits whose TCP is outside the workspace: the base turned until it is."""
+    home = np.asarray(arm.config.home_rad, dtype=float)
+    for turn in np.arange(0.1, 2.0, 0.1):
+        posture = home + np.eye(len(home))[0] * turn
+        if not arm.config.workspace.contains(arm.fk(posture)[:3, 3]):
+            return posture
+    return home
