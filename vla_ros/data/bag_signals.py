@@ -100,10 +100,12 @@ class _Collector:
     def signals(self, instruction: str, damage: str, bag: Path) -> RunSignals:
         if not self.joints:
             raise DataError(f"{bag} holds no joint states of {', '.join(self.joint_names)}; was the right robot given?")
-        start_ns = next((t for t, e in self.episodes if e.event == _STARTED), self.joints[0][0])
-        finished = next(((t, e) for t, e in self.episodes if e.event == _FINISHED), None)
+        # The last one: earlier episodes are told again to whoever subscribes late.
+        started = next(((t, e) for t, e in reversed(self.episodes) if e.event == _STARTED), None)
+        start_ns = started[0] if started else self.joints[0][0]
+        finished = next(((t, e) for t, e in reversed(self.episodes) if e.event == _FINISHED and t >= start_ns), None)
         end_ns = finished[0] if finished else max(self.joints[-1][0], start_ns)
-        names = [e.instruction for _, e in self.episodes] + [p.instruction for _, p in self.plans] + [instruction]
+        names = [started[1].instruction if started else "", *(p.instruction for t, p in self.plans if t >= start_ns), instruction]
         gripper = _increasing([(t, np.array([w])) for t, w in self.fingers], 1, start_ns)
         return RunSignals(
             instruction=next((n for n in names if n), ""),
@@ -145,7 +147,7 @@ class _Collector:
         plans = [(t, "plan" if p.revision == 0 else f"plan {p.revision}", p.explanation) for t, p in self.plans]
         labels = {_STARTED: "start", _FINISHED: "end"}
         episodes = [(t, labels.get(e.event, e.text or "mark"), e.outcome or e.text) for t, e in self.episodes]
-        return tuple(Note(s_from_ns(t - start_ns), label, text) for t, label, text in sorted(plans + episodes))
+        return tuple(Note(s_from_ns(t - start_ns), label, text) for t, label, text in sorted(plans + episodes) if t >= start_ns)
 
 
 def _appender(into: list[tuple[int, Any]]) -> Callable[[Any], None]:

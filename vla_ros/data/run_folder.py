@@ -27,8 +27,6 @@ _BYTES_PER_SECOND = {
     "train": 10 * _MB,
     # The same images as they come: 2 x 27.6 + 18.4 MB/s; all else 2 MB/s.
     "full": 76 * _MB,
-    # Nothing but commands, states, decisions.
-    "signals": 2 * _MB,
 }
 _RESERVE_BYTES = 500 * _MB  # video, pictures, logs, and what other programs write meanwhile
 _SLUG_LENGTH = 40
@@ -119,7 +117,7 @@ def check_free_space(folder: Path, needed: int) -> None:
     if free < needed:
         raise DataError(
             f"The disk of {folder} has {free / 1e9:.1f} GB free, but this run may take {needed / 1e9:.1f} GB; nothing was started. "
-            "Free some space, choose another folder, record less (profile 'train' or 'signals'), or set a shorter time limit."
+            "Free some space, choose another folder, record less (profile 'train'), or set a shorter time limit."
         )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import av
 import cv2
+import numpy as np
 from av.video.stream import VideoStream
 
 from vla_ros.core.errors import DataError
@@ -47,7 +48,7 @@ def save_video(bag: Path, signals: RunSignals, path: Path, front_topic: str, wri
             stream = _video_stream(container, rate_hz)
             for front, wrist, time_s in images.frames(rate_hz):
                 # OpenCV converts faster than the encoder does itself: 1.7 ms less for each frame.
-                planes = cv2.cvtColor(overlay.compose(front, wrist, time_s), cv2.COLOR_RGB2YUV_I420)
+                planes = np.asarray(cv2.cvtColor(overlay.compose(front, wrist, time_s), cv2.COLOR_RGB2YUV_I420), np.uint8)
                 frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
                 frame.pts = frames
                 container.mux(stream.encode(frame))
