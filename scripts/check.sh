@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# The checks of this checkout, quiet where all is well: `check.sh lint`, `check.sh test`, or both.
+set -u
+. "$(dirname "${BASH_SOURCE[0]}")/env.sh" || exit
+cd "$VLA_ROS_ROOT" || exit
+
+quietly() { # name, command...: prints the command's output only when it fails
+  local name=$1 started=$SECONDS output
+  shift
+  if output=$("$@" 2>&1); then
+    printf 'ok    %-14s %ds\n' "$name" "$((SECONDS - started))"
+  else
+    printf 'FAIL  %-14s %s\n%s\n' "$name" "$*" "$output"
+    failed=yes
+  fi
+}
+
+lint() {
+  quietly ruff ruff check --quiet .
+  quietly mypy mypy --no-error-summary
+  quietly import-linter lint-imports --no-logo
+}
+
+failed=no
+for part in "$@"; do
+  case $part in
+    lint) lint ;;
+    # A misuse of a message's fields is an error in tests; in operation that check costs too much.
+    test) ROS_PYTHON_CHECK_FIELDS=1 pytest --quiet || failed=yes ;;
+    *) echo "check.sh: '$part' is neither lint nor test" >&2; exit 2 ;;
+  esac
+done
+[[ $failed == no ]]
