@@ -58,15 +58,15 @@ class CameraRenderer:
         self._camera = mujoco.MjvCamera()
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
 
-    def render(self, name: str, stamp_ns: int) -> CameraImage:
-        """What camera ``name`` sees now. The arrays are the caller's to keep. Raises SimulationError for an unknown name."""
+    def render(self, name: str, stamp_ns: int, data: mujoco.MjData | None = None) -> CameraImage:
+        """What camera ``name`` sees now, or in the state ``data``. The arrays are the caller's to keep. Raises SimulationError for an unknown name."""
         if name not in self._cameras:
             raise SimulationError(unknown_choice("camera", name, self._cameras))
         config = self._cameras[name]
         self._camera.fixedcamid = self._world.model.camera(name).id
         viewport = mujoco.MjrRect(0, 0, config.width_px, config.height_px)
         mujoco.mjv_updateScene(
-            self._world.model, self._world.data, self._option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, self._scene
+            self._world.model, data or self._world.data, self._option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, self._scene
         )
         mujoco.mjr_render(viewport, self._scene, self._context)
         colour = np.empty((config.height_px, config.width_px, 3), np.uint8)

@@ -33,8 +33,9 @@ class JointServo:
         error = desired.positions - data.qpos[self._qpos]
         error_rate = desired.velocities - data.qvel[self._dofs]
         acceleration = desired.accelerations + STIFFNESS * error + DAMPING * error_rate
-        torque = self._inertia[self._block] @ acceleration + data.qfrc_bias[self._dofs] - data.qfrc_passive[self._dofs]
-        return np.clip(torque, -self._effort, self._effort)
+        torque: Array = self._inertia[self._block] @ acceleration + data.qfrc_bias[self._dofs] - data.qfrc_passive[self._dofs]
+        limited: Array = np.clip(torque, -self._effort, self._effort)
+        return limited
 
 
 FINGER_STIFFNESS_NPM = 4000.0  # 70 N, the most the hand gives, at 18 mm of error: closing pushes with the full commanded force
@@ -54,6 +55,7 @@ class GripperDrive:
         self.reset(width_m)
 
     def reset(self, width_m: float) -> None:
+        """At rest, open by ``width_m``."""
         self.width_m = width_m  # measured
         self.target_m = width_m
         self.force_n = self._max_force  # the most that each pad presses with
@@ -71,6 +73,7 @@ class GripperDrive:
 
     @property
     def reached(self) -> bool:
+        """The fingers are where they were sent."""
         return abs(self.width_m - self.target_m) <= REACHED_M
 
     @property

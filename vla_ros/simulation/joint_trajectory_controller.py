@@ -35,6 +35,8 @@ class TrajectoryRequest:
 
 @dataclass(frozen=True)
 class DesiredState:
+    """What the servo is to make the joints do at one instant."""
+
     positions: Array  # [dof] rad
     velocities: Array  # [dof] rad/s
     accelerations: Array  # [dof] rad/s2
@@ -62,6 +64,7 @@ class JointTrajectoryController:
         return self._end_ns
 
     def is_done(self, now_ns: int) -> bool:
+        """Whether the last point has been reached (also when no trajectory was ever sent)."""
         return now_ns >= self._end_ns
 
     def accept(self, request: TrajectoryRequest | ShortTrajectory, now_ns: int) -> None:
@@ -128,7 +131,7 @@ def _check_points(request: TrajectoryRequest | ShortTrajectory) -> None:
     """The rules that JointSpline does not know."""
     positions = np.asarray(request.positions, dtype=float)
     if positions.ndim != 2 or len(positions) == 0 or positions.shape[1] != len(request.names):
-        raise MotionError(f"The trajectory's positions must be [points, {len(request.names)}], with a point at least; got {positions.shape}.")
+        raise MotionError(f"The trajectory's positions must be [1 or more points, {len(request.names)}]; got {positions.shape}.")
     times = np.asarray(request.times_s, dtype=float)
     if times.shape != (len(positions),) or not np.all(np.isfinite(times)) or times[0] < 0:
         raise MotionError(f"The trajectory's times must be {len(positions)} finite numbers from 0 on; got {times.tolist()[:5]}.")

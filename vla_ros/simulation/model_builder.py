@@ -40,12 +40,15 @@ _ROBOT, _OBJECT, _STATIC = 1, 2, 4  # contype bits
 _KIND = {"box": mujoco.mjtGeom.mjGEOM_BOX, "cylinder": mujoco.mjtGeom.mjGEOM_CYLINDER}
 
 
-def build_model(robot: RobotConfig, table: Table, lighting: Lighting, objects: Sequence[tuple[str, ObjectSpec]]) -> mujoco.MjModel:
+def build_model(
+    robot: RobotConfig, table: Table, lighting: Lighting, objects: Sequence[tuple[str, ObjectSpec]], meshes: bool = True
+) -> mujoco.MjModel:
     """The model of a robot at the world's origin before a table with ``objects`` (key, spec), each free to move.
 
-    Bodies: the URDF's links, "table", and one per object's key. Cameras: those of ``robot.cameras``, by name. Raises SimulationError.
+    Bodies: the URDF's links, "table", and one per object's key. Cameras: those of ``robot.cameras``, by name. Without ``meshes`` the
+    robot is built, and seen, as its collision primitives. Raises SimulationError.
     """
-    spec = _robot_spec(robot)
+    spec = _robot_spec(robot, meshes)
     _set_options(spec, robot, lighting)
     _add_table(spec, table)
     _add_floor(spec, table)
@@ -60,8 +63,13 @@ def build_model(robot: RobotConfig, table: Table, lighting: Lighting, objects: S
         raise SimulationError(f"MuJoCo cannot build the scene with {robot.name} from {robot.urdf_path}: {error}") from error
 
 
-def _robot_spec(robot: RobotConfig) -> mujoco.MjSpec:
+def _robot_spec(robot: RobotConfig, meshes: bool) -> mujoco.MjSpec:
     spec = mujoco.MjSpec.from_string(resolved_urdf(robot, for_mujoco=True))
+    if not meshes:
+        for geom in [geom for geom in spec.geoms if geom.type == mujoco.mjtGeom.mjGEOM_MESH]:
+            spec.delete(geom)
+        for mesh in list(spec.meshes):
+            spec.delete(mesh)
     for mesh in spec.meshes:
         vertices, faces = simplify(read_stl(Path(mesh.file)))
         mesh.file = ""
@@ -216,4 +224,5 @@ def xyzw(quat_wxyz: Array) -> Array:
 
 
 def pose_of(position: Array, quat_wxyz: Array) -> Pose:
+    """A pose from MuJoCo's position and quaternion."""
     return Pose(np.array(position), xyzw(quat_wxyz))

@@ -9,6 +9,7 @@ from vla_ros.core.errors import SimulationError, unknown_choice
 from vla_ros.core.geometry import Array
 from vla_ros.core.robot_state import JointState
 from vla_ros.robots import RobotConfig
+from vla_ros.simulation.faults import Faults
 from vla_ros.simulation.joint_servo import GripperDrive, JointServo
 from vla_ros.simulation.joint_trajectory_controller import JointTrajectoryController
 from vla_ros.simulation.model_builder import TIMESTEP_S
@@ -25,22 +26,23 @@ SETTLING_STEPS = 50  # after a reset, so that the objects lie still when the fir
 class SimRobot:
     """Arm with trajectory controller, gripper, tactile pads and the objects around it. Not thread-safe: one owner."""
 
-    def __init__(self, robot: RobotConfig, scene: SceneConfig, seed: int = 0) -> None:
+    def __init__(self, robot: RobotConfig, scene: SceneConfig, seed: int = 0, meshes: bool = True) -> None:
         self.config = robot
-        self.world = World(robot, scene)
+        self.world = World(robot, scene, meshes)
         n = self.world.n_arm
         self.controller = JointTrajectoryController(robot.arm_joints, robot.home_rad)
         self._servo = JointServo(self.world.model, self.world.qpos[:n], self.world.dofs[:n], robot.limits.effort_nm)
         gripper = robot.gripper
         self.gripper = GripperDrive(gripper.width_open_m, gripper.width_open_m, gripper.max_force_n, gripper.speed_mps)
         self._pads = {name: TactilePad(self.world, config) for name, config in robot.tactile.items()}
+        self.faults = Faults(self.world, seed)
         self.now_ns = 0
         self.placed: tuple[PlacedObject, ...] = ()
         self.seed = seed
         self.reset(seed)
 
     def reset(self, seed: int) -> tuple[PlacedObject, ...]:
-        """Objects placed anew, arm at home and at rest, gripper open. Time goes on. Returns where the objects were put."""
+        """Objects placed anew, arm at home and at rest, gripper open, no faults. Time goes on. Returns where the objects were put."""
         self.seed = seed
         self.placed = sample_scene(self.world.scene, np.random.default_rng(seed))
         self.restore(self.placed)
@@ -52,6 +54,7 @@ class SimRobot:
         width = self.config.gripper.width_open_m if gripper_width_m is None else gripper_width_m
         self.placed = placed
         self.world.reset(placed, arm, width)
+        self.faults.clear()
         self.controller.reset(arm)
         self.gripper.reset(width)
         start_ns = self.now_ns
@@ -62,6 +65,7 @@ class SimRobot:
         """Advances by ``n_substeps`` of 2 ms. Raises SimulationError when the physics diverges."""
         model, data = self.world.model, self.world.data
         n, dofs = self.world.n_arm, self.world.dofs
+        self.faults.act_on_body(self.now_ns)
         fingers_q, fingers_v = self.world.qpos[n:], dofs[n:]
         for _ in range(n_substeps):
             mujoco.mj_step1(model, data)
@@ -76,10 +80,11 @@ class SimRobot:
         """Arm and finger joints as measured now; efforts are what the drives apply."""
         names = (*self.config.arm_joints, *self.config.finger_joints)
         efforts = np.array(self.world.data.qfrc_applied[self.world.dofs])
-        return JointState(self.now_ns, names, self.world.joint_positions, self.world.joint_velocities, efforts)
+        state = JointState(self.now_ns, names, self.world.joint_positions, self.world.joint_velocities, efforts)
+        return self.faults.on_joint_state(state)
 
     def tactile(self, finger: str) -> TactileReading:
         """What the pad of ``finger`` ("left", "right") feels. Raises SimulationError for one that the robot lacks."""
         if finger not in self._pads:
             raise SimulationError(unknown_choice("finger", finger, self._pads))
-        return self._pads[finger].read(self.now_ns)
+        return self.faults.on_tactile(self._pads[finger].read(self.now_ns))

@@ -64,6 +64,7 @@ class ObjectSpec:
 
     @property
     def rgb(self) -> tuple[float, float, float]:
+        """Its paint, 0 to 1."""
         return COLOURS[self.colour]
 
     @property
@@ -74,6 +75,7 @@ class ObjectSpec:
 
     @property
     def is_round(self) -> bool:
+        """True for what looks the same from all sides."""
         return self.shape in ("cylinder", "bowl", "plate")
 
     @property
@@ -84,14 +86,18 @@ class ObjectSpec:
 
 @dataclass(frozen=True)
 class Table:
+    """A slab whose top is z = 0."""
+
     centre_m: tuple[float, float]
-    size_m: tuple[float, float, float]  # full extents; its top is z = 0
+    size_m: tuple[float, float, float]  # full extents
     colour_rgb: tuple[float, float, float]
     friction: float
 
 
 @dataclass(frozen=True)
 class Lighting:
+    """Ambient light and one light from afar."""
+
     ambient: float  # fractions of full brightness
     diffuse: float
     direction: tuple[float, float, float]  # in which the light shines
@@ -109,6 +115,8 @@ class Sampler:
 
 @dataclass(frozen=True)
 class SceneConfig:
+    """A scene before its objects are placed."""
+
     name: str
     description: str
     table: Table
@@ -230,5 +238,3 @@ def _object(data: object, where: str) -> ObjectSpec:
         position_m=(position[0], position[1]) if position else None,
         yaw_rad=_number(data, "yaw_rad", -np.inf, where) if "yaw_rad" in data else None,
     )
-
-

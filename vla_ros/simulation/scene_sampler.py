@@ -24,6 +24,7 @@ class PlacedObject:
 
     @property
     def name(self) -> str:
+        """What people call it: "red cube"."""
         return self.spec.name
 
 

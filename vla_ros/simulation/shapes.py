@@ -24,6 +24,7 @@ class Part:
 
     @property
     def volume_m3(self) -> float:
+        """Of the solid."""
         a, b, c = self.half_size_m
         return 8 * a * b * c if self.kind == "box" else 2 * np.pi * a * a * b
 

@@ -34,9 +34,10 @@ class TactilePad:
             self._geom = int(world.model.geom(name).id)
         except KeyError as error:
             names = [world.model.geom(i).name for i in range(world.model.ngeom)]
-            raise SimulationError(f"Tactile pad '{config.finger}': {unknown_choice('collision shape', name, filter(None, names))}") from error
+            raise SimulationError(f"Tactile pad '{config.finger}': {unknown_choice('shape', name, filter(None, names))}") from error
 
     def read(self, stamp_ns: int) -> TactileReading:
+        """The forces as of the last step."""
         config = self._config
         points, forces = self._world.forces_on(self._geom)
         if not len(points):
@@ -58,4 +59,5 @@ class TactilePad:
         cells = np.clip(points_m / taxel + (shape - 1) / 2, 0, shape - 1)
         rows = np.maximum(0.0, 1 - np.abs(np.arange(shape[0]) - cells[:, :1]))
         cols = np.maximum(0.0, 1 - np.abs(np.arange(shape[1]) - cells[:, 1:]))
-        return rows[:, :, None] * cols[:, None, :]
+        shares: Array = rows[:, :, None] * cols[:, None, :]
+        return shares

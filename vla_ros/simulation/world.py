@@ -17,7 +17,6 @@ from vla_ros.simulation.scene_config import ObjectSpec, SceneConfig
 from vla_ros.simulation.scene_sampler import PlacedObject
 
 
-
 @dataclass(frozen=True)
 class Contact:
     """Two bodies that touch. The force is what ``body2`` feels from ``body1``, in `world`."""
@@ -31,11 +30,11 @@ class Contact:
 class World:
     """One robot and one scene's objects; ``reset`` places them anew without building the model again."""
 
-    def __init__(self, robot: RobotConfig, scene: SceneConfig) -> None:
+    def __init__(self, robot: RobotConfig, scene: SceneConfig, meshes: bool = True) -> None:
         self.robot = robot
         self.scene = scene
         self.specs: dict[str, ObjectSpec] = dict(zip(scene.object_keys, scene.objects, strict=True))
-        self.model = build_model(robot, scene.table, scene.lighting, list(self.specs.items()))
+        self.model = build_model(robot, scene.table, scene.lighting, list(self.specs.items()), meshes)
         self.data = mujoco.MjData(self.model)
         joints = [self.model.joint(name) for name in (*robot.arm_joints, *robot.finger_joints)]
         self.qpos = np.array([joint.qposadr[0] for joint in joints])  # addresses: arm, then fingers
@@ -45,12 +44,13 @@ class World:
 
     @property
     def n_arm(self) -> int:
+        """Joints of the arm."""
         return len(self.robot.arm_joints)
 
     def reset(self, placed: Sequence[PlacedObject], arm_rad: Array, gripper_width_m: float) -> None:
         """Everything at rest: the objects at their poses, the arm at ``arm_rad`` [dof], the gripper open by ``gripper_width_m``."""
         mujoco.mj_resetData(self.model, self.data)
-        self.model.geom_friction[:] = self._initial_friction
+        self.undo_disturbances()
         fingers = np.full(len(self.robot.finger_joints), gripper_width_m / max(len(self.robot.finger_joints), 1))
         self.data.qpos[self.qpos] = [*arm_rad, *fingers]
         for item in placed:
@@ -90,6 +90,7 @@ class World:
 
     @property
     def joint_velocities(self) -> Array:
+        """[dof + fingers] rad/s and m/s."""
         return np.array(self.data.qvel[self.dofs])
 
     def contacts(self) -> list[Contact]:
@@ -117,16 +118,27 @@ class World:
         frames = self.data.contact.frame[indices].reshape(-1, 3, 3)  # rows: normal from the first to the second geom, two tangents
         return np.array(self.data.contact.pos[indices]), np.einsum("kji,kj->ki", frames, wrenches[:, :3])
 
-    def body_friction(self, body: str) -> Array:
-        """[geoms, 3] view of a body's friction: change it and the next step uses it."""
+    def set_friction(self, body: str, friction: float) -> None:
+        """Sliding friction of a body against everything, until ``undo_disturbances``."""
         first, count = self.model.body(body).geomadr[0], self.model.body(body).geomnum[0]
-        return self.model.geom_friction[first : first + count]
+        self.model.geom_friction[first : first + count] = friction * _SLIDING_ONLY
+        self.model.geom_priority[first : first + count] = 1  # its friction counts, not the larger of the two
+
+    def push(self, body: str, force_n: Array) -> None:
+        """A force [3] in `world` on a body's centre of mass, until ``undo_disturbances``."""
+        self.data.xfrc_applied[self.model.body(body).id, :3] = force_n
+
+    def undo_disturbances(self) -> None:
+        """Friction as built, no pushes."""
+        self.model.geom_friction[:] = self._initial_friction
+        self.model.geom_priority[:] = 0
+        self.data.xfrc_applied[:] = 0.0
 
     def check(self) -> None:
         """Raises SimulationError when the physics has diverged."""
         if not np.all(np.isfinite(self.data.qpos)) or np.any(self.data.warning.number[_DIVERGED]):
-            raise SimulationError(f"The physics diverged at {self.data.time:.3f} s (an infinite or very large state); reset the simulation.")
+            raise SimulationError(f"The physics diverged at {self.data.time:.3f} s (infinite or huge values); reset the simulation.")
 
 
+_SLIDING_ONLY = np.array([1.0, 1e-3, 1e-4])  # torsional and rolling friction [m] vanish with it
 _DIVERGED = [int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADQVEL), int(mujoco.mjtWarning.mjWARN_BADQACC)]
-
