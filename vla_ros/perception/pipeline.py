@@ -1,0 +1,98 @@
+"""Colour and depth in, scene and obstacles out: all of depth perception behind one call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vla_ros.core.errors import PerceptionError
+from vla_ros.core.geometry import Array
+from vla_ros.core.robot_state import ContactState, JointState
+from vla_ros.core.scene import Scene
+from vla_ros.perception.depth import Deprojector, Image, PlacedShape, check_colour, mask_of, robot_shapes
+from vla_ros.perception.models import CameraModel, RobotModel
+from vla_ros.perception.objects import ColourDetector, Detector, DetectorConfig, Frame
+from vla_ros.perception.obstacles import ColouredPoints, ObstacleConfig, obstacle_points
+from vla_ros.perception.occlusion import VisibilityTest
+from vla_ros.perception.table import TablePlane, fit_table
+from vla_ros.perception.tracker import Grip, SceneTracker, TrackerConfig
+
+
+@dataclass(frozen=True)
+class DepthPerceptionConfig:
+    """Base frame, m."""
+
+    region_min_m: tuple[float, float, float] = (0.20, -0.45, -0.02)
+    region_max_m: tuple[float, float, float] = (0.78, 0.45, 0.45)
+    table_height_m: float = 0.0
+    robot_margin_m: float = 0.012  # grown by this, the robot's primitives also hold the depth's noise and the calibration's error
+    held_margin_m: float = 0.012
+    detector: DetectorConfig = field(default_factory=DetectorConfig)
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    obstacles: ObstacleConfig = field(default_factory=ObstacleConfig)
+
+
+@dataclass(frozen=True)
+class PerceptionResult:
+    """What one pair of images says."""
+
+    scene: Scene
+    obstacles: ColouredPoints  # thinned, for the safety checks and for people
+    table: TablePlane
+    robot_pixels: int  # removed as the robot's
+
+
+class DepthPerception:
+    """One depth camera. Not for several threads at once."""
+
+    def __init__(
+        self, arm: RobotModel, camera: CameraModel, config: DepthPerceptionConfig | None = None, detector: Detector | None = None
+    ) -> None:
+        self._arm, self._camera, self._config = arm, camera, config or DepthPerceptionConfig()
+        self._deprojector = Deprojector(camera, np.array(self._config.region_min_m), np.array(self._config.region_max_m))
+        self._detector: Detector = detector or ColourDetector(self._config.detector)
+        self._tracker = SceneTracker(self._config.tracker)
+
+    def reset(self) -> None:
+        """Forgets all objects."""
+        self._tracker.reset()
+
+    def update(
+        self, colour: Image, depth_mm: NDArray[np.uint16], stamp_ns: int, joints: JointState, contact: ContactState | None = None
+    ) -> PerceptionResult:
+        """``colour`` RGB [h, w, 3] and ``depth_mm`` [h, w], registered to it, of the same ``stamp_ns``; ``joints`` measured at that stamp.
+
+        Raises PerceptionError for images or joints that cannot be used.
+        """
+        c = self._config
+        check_colour(colour, self._camera)
+        cloud = self._deprojector.cloud(depth_mm)
+        poses = self._link_poses(joints)
+        grip = Grip(poses[self._arm.config.tcp_frame], contact is not None and contact.both_in_contact)
+        robot = mask_of(robot_shapes(self._arm.collision_shapes, poses), cloud, self._deprojector, c.robot_margin_m)
+        table = fit_table(cloud, c.table_height_m)
+        image = colour[self._deprojector.roi]
+        frame = Frame(image, cloud, robot, table, self._deprojector.centre_m, float(self._camera.fx))
+        visibility = VisibilityTest(cloud, robot, self._deprojector)
+        middle = table.height_at(0.5, 0.0)
+        scene = self._tracker.update(self._detector.detect(frame), stamp_ns, visibility=visibility, grip=grip, table_height_m=middle)
+        ignored = robot | mask_of(self._held_shapes(), cloud, self._deprojector, c.held_margin_m)
+        return PerceptionResult(scene, obstacle_points(cloud, image, ignored, table, c.obstacles), table, int(robot.sum()))
+
+    def _held_shapes(self) -> Sequence[PlacedShape]:
+        held = self._tracker.held
+        return [PlacedShape("box", held.size_m, held.T_base_object)] if held else []
+
+    def _link_poses(self, joints: JointState) -> dict[str, Array]:
+        names = self._arm.config
+        try:
+            q = joints.select(names.arm_joints).positions
+            width_m = float(joints.select(names.finger_joints).positions.sum())
+        except KeyError as error:
+            raise PerceptionError(f"The robot cannot be removed from the image: {error.args[0]}") from error
+        if not (np.all(np.isfinite(q)) and np.isfinite(width_m)):
+            raise PerceptionError("The robot cannot be removed from the image: its joint positions are not finite.")
+        return dict(self._arm.link_poses(q, width_m))

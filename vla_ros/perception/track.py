@@ -1,0 +1,168 @@
+"""One object over time: filtered pose and size, the vote on its shape, and what it hangs on while it is held."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vla_ros.core.geometry import Array, Pose, inverse, rotation_about, transform, wrap_angle, yaw_of
+from vla_ros.core.scene import SceneObject
+from vla_ros.perception.objects import Detection
+from vla_ros.perception.outlines import QUARTER, quarter_turn
+
+HOLLOW = ("bowl", "plate")
+STILL_MPS = 0.01  # slower is noise
+SIZE_GAIN = 0.15
+VELOCITY_GAIN = 0.4
+DRIFT_M2_PER_S = 2e-6  # growth of a position's variance while nobody touches it: 1.4 mm after one second
+DRIFT_HELD_M2_PER_S = 1e-5
+
+
+@dataclass
+class Track:
+    """What is remembered of one object. ``id`` is empty until it is confirmed."""
+
+    colour: str
+    T_base_object: Array  # [4, 4]
+    size_m: Array  # [3]
+    variance_m2: Array  # [3] of the position
+    yaw_variance_rad2: float
+    confidence: float
+    last_seen_ns: int
+    updated_ns: int
+    id: str = ""
+    hits: int = 1
+    misses: int = 0  # in a row: unmatched and its place seen empty
+    occluded: bool = False
+    velocity_mps: Array = field(default_factory=lambda: np.zeros(3))
+    votes: Counter[str] = field(default_factory=Counter)
+    T_tcp_object: Array | None = None  # set while it is held
+
+    @staticmethod
+    def start(detection: Detection, stamp_ns: int) -> Track:
+        variance = np.diag(detection.covariance)
+        track = Track(
+            detection.colour,
+            detection.pose.matrix(),
+            detection.size_m.copy(),
+            variance[:3].copy(),
+            float(variance[5]),
+            detection.confidence,
+            stamp_ns,
+            stamp_ns,
+        )
+        track.vote(detection)
+        return track
+
+    @property
+    def held(self) -> bool:
+        return self.T_tcp_object is not None
+
+    @property
+    def shape(self) -> str:
+        return max(self.votes, key=lambda s: self.votes[s])
+
+    @property
+    def name(self) -> str:
+        return f"{self.colour} {self.shape}"
+
+    @property
+    def position_m(self) -> Array:
+        return np.asarray(self.T_base_object[:3, 3])
+
+    def vote(self, detection: Detection) -> None:
+        """Weighs in one more opinion on the shape; old ones fade, so that a wrong first impression is overcome."""
+        for shape in self.votes:
+            self.votes[shape] *= 0.95  # type: ignore[assignment]
+        self.votes[detection.shape] += (0.05 if detection.shape == "unknown" else 1.0) * detection.confidence  # type: ignore[assignment]
+
+    def predict(self, stamp_ns: int, T_base_tcp: Array | None) -> None:
+        """To ``stamp_ns``: a held object goes with the gripper, any other stays and becomes less certain."""
+        dt = max((stamp_ns - self.updated_ns) * 1e-9, 0.0)
+        self.variance_m2 = self.variance_m2 + dt * (DRIFT_HELD_M2_PER_S if self.held else DRIFT_M2_PER_S)
+        if self.T_tcp_object is not None and T_base_tcp is not None:
+            before = self.position_m.copy()
+            self.T_base_object = T_base_tcp @ self.T_tcp_object
+            if dt > 0:
+                self.velocity_mps = (self.position_m - before) / dt
+        self.updated_ns = stamp_ns
+
+    def contains(self, point_m: Array, margin_m: float) -> bool:
+        local = inverse(self.T_base_object) @ np.append(point_m, 1.0)
+        return bool(np.all(np.abs(local[:3]) < self.size_m / 2 + margin_m))
+
+    def correct(self, detection: Detection, stamp_ns: int) -> None:
+        """Weighs in a measurement; one that lies beyond what noise explains is believed at once: the thing was moved."""
+        measured = detection.pose.position_m
+        noise = np.diag(detection.covariance)[:3]
+        gain = self.variance_m2 / (self.variance_m2 + noise)
+        off = measured - self.position_m
+        limit = np.maximum(0.008 if detection.complete else 0.02, 3 * np.sqrt(self.variance_m2 + noise))
+        moved = bool(np.any(np.abs(off) > limit))
+        if moved:
+            gain, self.variance_m2 = np.ones(3), noise.copy()
+        else:
+            self.variance_m2 = np.maximum((1 - gain) * self.variance_m2, 1e-7)
+        dt = (stamp_ns - self.last_seen_ns) * 1e-9
+        self._turn(detection, moved)
+        self.T_base_object[:3, 3] += gain * off
+        if dt > 1e-4:
+            speed = gain * off / dt if moved or dt < 0.5 else np.zeros(3)
+            self.velocity_mps = (1 - VELOCITY_GAIN) * self.velocity_mps + VELOCITY_GAIN * speed
+        self._seen(detection, stamp_ns)
+
+    def correct_in_hand(self, detection: Detection, stamp_ns: int, T_base_tcp: Array) -> None:
+        """A held object that is seen: its place in the hand follows slowly, its orientation stays (fingers hide too much)."""
+        if self.T_tcp_object is None:
+            return
+        off = inverse(T_base_tcp)[:3, :3] @ (detection.pose.position_m - self.position_m)
+        self.T_tcp_object[:3, 3] += 0.1 * off
+        self.T_base_object = T_base_tcp @ self.T_tcp_object
+        self._seen(detection, stamp_ns)
+
+    def grasp(self, T_base_tcp: Array) -> None:
+        self.T_tcp_object = inverse(T_base_tcp) @ self.T_base_object
+
+    def release(self) -> None:
+        """Set down upright where the gripper left it."""
+        self.T_tcp_object = None
+        yaw = yaw_of(self.T_base_object[:3, :3])
+        self.T_base_object = transform(rotation_about(np.array([0.0, 0.0, 1.0]), yaw), self.position_m)
+        self.velocity_mps = np.zeros(3)
+        self.variance_m2 = self.variance_m2 + 0.01**2
+
+    def as_object(self) -> SceneObject:
+        T, size = self.T_base_object, self.size_m.copy()
+        if not self.held:
+            yaw = yaw_of(T[:3, :3])
+            if round((yaw - quarter_turn(yaw)) / QUARTER) % 2:
+                size[[0, 1]] = size[[1, 0]]
+            T = transform(rotation_about(np.array([0.0, 0.0, 1.0]), quarter_turn(yaw)), self.position_m)
+        covariance = np.diag([*self.variance_m2, 1e-4, 1e-4, self.yaw_variance_rad2])
+        moving = float(np.linalg.norm(self.velocity_mps)) > STILL_MPS and not self.occluded
+        velocity = self.velocity_mps.copy() if moving or self.held else np.zeros(3)
+        return SceneObject(
+            self.id, self.name, self.colour, self.shape, Pose.from_matrix(T), size, float(self.confidence), self.last_seen_ns,
+            covariance, velocity, self.occluded, self.held,
+        )  # fmt: skip
+
+    def _turn(self, detection: Detection, moved: bool) -> None:
+        """Blends the yaw, of which only the direction of the sides is known, and the size along the matching axes."""
+        yaw = yaw_of(self.T_base_object[:3, :3])
+        quarters = round(wrap_angle(detection.pose.yaw_rad - yaw) / QUARTER)
+        off = wrap_angle(detection.pose.yaw_rad - quarters * QUARTER - yaw)
+        size = detection.size_m[[1, 0, 2]] if quarters % 2 else detection.size_m
+        noise = float(detection.covariance[5, 5])
+        gain = 1.0 if moved else self.yaw_variance_rad2 / (self.yaw_variance_rad2 + noise)
+        self.yaw_variance_rad2 = max((1 - gain) * self.yaw_variance_rad2, 1e-5) + 2e-5 if not moved else noise
+        self.T_base_object[:3, :3] = rotation_about(np.array([0.0, 0.0, 1.0]), yaw + gain * off)
+        if detection.complete and detection.shape == self.shape:
+            self.size_m = self.size_m + SIZE_GAIN * (size - self.size_m)
+
+    def _seen(self, detection: Detection, stamp_ns: int) -> None:
+        self.vote(detection)
+        self.confidence += 0.3 * (detection.confidence - self.confidence) if detection.complete else 0.0
+        self.confidence = max(self.confidence, min(detection.confidence, 0.9))
+        self.last_seen_ns, self.hits, self.misses, self.occluded = stamp_ns, self.hits + 1, 0, False
