@@ -180,4 +180,11 @@ def _builtin(capabilities: Capabilities, options: Mapping[str, Any]) -> Planner:
     return BuiltinPlanner(capabilities)
 
 
+def _openai(capabilities: Capabilities, options: Mapping[str, Any]) -> Planner:
+    from vla_ros.planning.openai_planner import OpenAiPlanner, server_options
+
+    return OpenAiPlanner(capabilities, server_options(options))
+
+
 register_planner("builtin", _builtin)
+register_planner("openai", _openai)
