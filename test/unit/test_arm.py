@@ -122,8 +122,10 @@ def test_ik_returns_to_a_reachable_pose(q: Array, offset: Array) -> None:
     goal = tcp_by_dh(q)
     found = ARM.ik(goal, q + offset)
     metres, radians = pose_difference(ARM.fk(found), goal)
-    assert metres <= 1.01e-4 and radians <= 1.01e-3
-    assert (found >= LIMITS.position_min_rad).all() and (found <= LIMITS.position_max_rad).all()
+    assert metres <= 1.01e-4
+    assert radians <= 1.01e-3
+    assert (found >= LIMITS.position_min_rad).all()
+    assert (found <= LIMITS.position_max_rad).all()
 
 
 def test_ik_from_home_reaches_the_whole_table_with_the_hand_down() -> None:
@@ -206,7 +208,8 @@ def test_wrist_camera_sees_both_finger_tips_in_its_lowest_third(width_m: float) 
         tip = poses[f"panda_{side}finger"] @ np.array([0, 0, 0.0539, 1])
         x, y, z, _ = np.linalg.inv(poses[camera.frame]) @ tip
         u, v = camera.fx * x / z + camera.cx, camera.fy * y / z + camera.cy
-        assert 0 <= u < camera.width_px and camera.height_px * 2 / 3 < v < camera.height_px
+        assert 0 <= u < camera.width_px
+        assert camera.height_px * 2 / 3 < v < camera.height_px
 
 
 def test_configuration_that_does_not_fit_the_urdf_is_refused() -> None:

@@ -73,7 +73,8 @@ def test_finger_tips_above_the_table() -> None:
     q = ARM.ik(transform(DOWN, np.array([0.5, 0.0, 0.1])), HOME)
     distance, pair = MODEL.min_distance(q, [TABLE])
     assert distance == pytest.approx(0.1 - (0.054 + 0.0584 - 0.1034), abs=3e-4)
-    assert pair[0] in ("panda_leftfinger", "panda_rightfinger") and pair[1] == "table"
+    assert pair[0] in ("panda_leftfinger", "panda_rightfinger")
+    assert pair[1] == "table"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,8 @@ def test_a_list_changed_in_place_is_noticed() -> None:
     far, _ = MODEL.min_distance(q, obstacles)
     obstacles[0] = Obstacle("shelf", "box", (0.2, 0.2, 0.1), at(0.5, 0.0, 0.2))
     near, pair = MODEL.min_distance(q, obstacles)
-    assert near < far - 0.1 and pair[1] == "shelf"
+    assert near < far - 0.1
+    assert pair[1] == "shelf"
 
 
 @given(joint_vectors, st.floats(0.0, 0.05))

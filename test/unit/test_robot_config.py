@@ -34,7 +34,8 @@ def test_panda_has_what_the_graph_needs() -> None:
     assert config.gripper.binding.position_from_width(0.08) == pytest.approx(0.04)
     assert config.gripper.binding.width_from_position(0.01) == pytest.approx(0.02)
     assert set(config.cameras) == {"front", "wrist"}
-    assert config.cameras["front"].has_depth and not config.cameras["wrist"].has_depth
+    assert config.cameras["front"].has_depth
+    assert not config.cameras["wrist"].has_depth
     assert set(config.tactile) == {"left", "right"}
     assert config.urdf_path.is_file()
 
@@ -126,5 +127,5 @@ def test_a_camera_may_be_given_as_quaternion(raw: dict[str, Any], tmp_path: Path
 
 
 def test_configuration_needs_no_kinematics_library() -> None:
-    code = "import sys, vla_ros.robots.config as c; c.load_robot_config('panda'); sys.exit('pinocchio' in sys.modules or 'coal' in sys.modules)"
+    code = "import sys, vla_ros.robots.config as c; c.load_robot_config('panda'); sys.exit(bool({'pinocchio', 'coal'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0

@@ -30,7 +30,8 @@ def inertia_of(link: ElementTree.Element) -> Array:
 def test_inertia_is_physically_possible(link: ElementTree.Element) -> None:
     small, middle, large = np.linalg.eigvalsh(inertia_of(link))
     mass = link.find("inertial/mass")
-    assert mass is not None and float(mass.get("value", "0")) > 0
+    assert mass is not None
+    assert float(mass.get("value", "0")) > 0
     assert small > 0
     assert small + middle >= large, "no body has a principal moment larger than the sum of the others"
 
@@ -64,7 +65,8 @@ def test_mujoco_reads_it_with_every_link_as_a_body() -> None:
     model = mujoco.MjModel.from_xml_string(resolved_urdf(CONFIG, for_mujoco=True))
     bodies = {model.body(i).name for i in range(model.nbody)}
     assert {link.get("name") for link in ROOT.iter("link")} <= bodies
-    assert model.njnt == 9 and model.neq == 1, "seven joints, two fingers, and the one that mimics the other"
+    assert model.njnt == 9
+    assert model.neq == 1, "one finger mimics the other"
     assert 17 < sum(model.body_mass) < 19, "Panda with hand weighs about 18 kg"
 
 
@@ -84,7 +86,8 @@ def test_meshes_become_uris_for_ros_and_paths_for_mujoco() -> None:
     assert missing_meshes(CONFIG) == ""
     for text, prefix in ((resolved_urdf(CONFIG), "file:///"), (resolved_urdf(CONFIG, for_mujoco=True), "/")):
         names = [m.get("filename", "") for m in ElementTree.fromstring(text).iter("mesh")]
-        assert len(names) == 11 and all(name.startswith(prefix) for name in names)
+        assert len(names) == 11
+        assert all(name.startswith(prefix) for name in names)
         assert all(Path(name.removeprefix("file://")).is_file() for name in names)
 
 
@@ -92,7 +95,8 @@ def test_without_rtb_data_it_says_so_and_still_loads(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(description, "mesh_folder", lambda: None)
     assert "rtb-data is not installed" in missing_meshes(CONFIG)
     text = resolved_urdf(CONFIG, for_mujoco=True)
-    assert "<mesh" not in text and description.MESH_SCHEME not in text
+    assert "<mesh" not in text
+    assert description.MESH_SCHEME not in text
     assert mujoco.MjModel.from_xml_string(text).nmesh == 0
 
 
@@ -108,8 +112,8 @@ def outside_m(shape: LinkShape, points: Array) -> Array:
         return np.maximum(np.linalg.norm(p, axis=1) - shape.size_m[0], 0)
     if shape.kind == "cylinder":
         radius, length = shape.size_m
-        return np.hypot(np.maximum(np.hypot(p[:, 0], p[:, 1]) - radius, 0), np.maximum(np.abs(p[:, 2]) - length / 2, 0))
-    return np.asarray(np.linalg.norm(np.maximum(np.abs(p) - np.array(shape.size_m) / 2, 0), axis=1))
+        return np.asarray(np.hypot(np.maximum(np.hypot(p[:, 0], p[:, 1]) - radius, 0), np.maximum(np.abs(p[:, 2]) - length / 2, 0)))
+    return np.asarray(np.linalg.norm(np.maximum(np.abs(p) - np.array(shape.size_m) / 2, 0), axis=1), dtype=float)
 
 
 @pytest.mark.parametrize("link", [f"panda_link{i}" for i in range(8)] + ["panda_hand"])

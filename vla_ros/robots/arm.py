@@ -18,7 +18,7 @@ MAX_ITERATIONS = 60  # of one descent; a reachable pose near the seed takes 4 to
 MAX_STEP_RAD = 0.5  # of one joint in one iteration: beyond it the linearisation is worthless
 STALL_ITERATIONS = 12  # a descent that has not come closer for so long is given up
 SEED_PULL = 0.1  # share of the way back to the seed, per iteration, in the motion that leaves the TCP where it is
-PULL_FADES_BELOW_M = 0.01  # nearer to the goal the pull grows weaker, lest its second-order effect on the TCP hold up convergence
+PULL_FADES_BELOW_M = 0.003  # nearer to the goal the pull grows weaker, lest its second-order effect on the TCP hold up convergence
 METRES_PER_RADIAN = 0.1  # weighs orientation against position where one number has to judge a pose error
 RESTARTS = 10  # postures to start from when the descent from the seed ends in a local minimum
 
@@ -38,7 +38,7 @@ class _Descent:
 class Arm:
     """Forward and inverse kinematics of one arm. Not for several threads at once: calls share their work memory.
 
-    Joint vectors ``q`` are [dof] rad in the order of ``config.arm_joints``; poses are those of ``config.tcp_frame`` in ``config.base_frame``.
+    Joint vectors ``q`` are [dof] rad in the order of ``config.arm_joints``; poses are those of ``config.tcp_frame`` in the base frame.
     """
 
     def __init__(self, config: RobotConfig) -> None:
@@ -89,7 +89,8 @@ class Arm:
     def ik(self, T_base_tcp: Array, seed_rad: Array, *, position_tolerance_m: float = 1e-4, rotation_tolerance_rad: float = 1e-3) -> Array:
         """Joint angles [dof] inside the limits that put the TCP at ``T_base_tcp``, near ``seed_rad``.
 
-        Descends from the seed; where that ends in a local minimum, from other postures, of whose results the nearest to the seed is taken.
+        Descends from the seed; where that ends in a local minimum, from other postures, of whose results the nearest to the seed is taken:
+        it can then lie far from it. Takes 0.2-0.5 ms from a seed within 0.3 rad, 20 ms when it has to give up.
         Raises MotionError saying how far it got.
         """
         if not (np.all(np.isfinite(T_base_tcp)) and np.all(np.isfinite(seed_rad))):
@@ -137,8 +138,8 @@ class Arm:
         where = np.array2string(goal.translation, precision=3, separator=", ")
         why = f"; at its limit: {', '.join(joints)}" if joints else ""
         return (
-            f"{self.config.name} cannot bring {self.config.tcp_frame} to {where} m in {self.config.base_frame} with the orientation asked for: "
-            f"nearest posture found is {best.position_error_m * 1000:.1f} mm and {np.degrees(best.rotation_error_rad):.1f} deg away{why}."
+            f"{self.config.name} cannot bring {self.config.tcp_frame} to {where} m in {self.config.base_frame} with the "
+            f"orientation asked for: nearest posture found is {best.position_error_m * 1000:.1f} mm and {np.degrees(best.rotation_error_rad):.1f} deg away{why}."
         )
 
 

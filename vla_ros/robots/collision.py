@@ -36,7 +36,7 @@ class CollisionModel:
     """
 
     def __init__(self, arm: Arm, held: Sequence[LinkShape] = ()) -> None:
-        """``held``: shapes of a grasped object, on a link such as ``config.tcp_frame``; they move with it. Raises ConfigError for unknown links."""
+        """``held``: shapes of a grasped object, on a link such as ``config.tcp_frame``. Raises ConfigError for an unknown link."""
         self._arm = arm
         self._shapes = (*arm.collision_shapes, *held)
         self._model = full_model(arm.config)

@@ -32,7 +32,7 @@ LISTS = ("arm_joints", "finger_joints", "home_rad")
 
 
 def load_robot_config(name: str) -> RobotConfig:
-    """The robot ``name`` of config/robots/, or the one in the YAML file ``name``. Raises ConfigError (unknown robot: lists the valid ones)."""
+    """The robot ``name`` of config/robots/, or the one in the YAML file ``name``. Raises ConfigError; an unknown robot: with the list."""
     path = config_path("robots", name)
     raw = load_yaml(path)
     check_keys(raw, (*TEXTS, *LISTS, *SECTIONS), (), str(path))

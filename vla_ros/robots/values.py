@@ -42,9 +42,11 @@ class GripperBinding:
     position_per_width: float  # joint position [m or rad] for each metre of opening
 
     def position_from_width(self, width_m: float) -> float:
+        """Position of the joint [m or rad] at an opening of ``width_m``."""
         return width_m * self.position_per_width
 
     def width_from_position(self, position: float) -> float:
+        """Opening [m] at a position of the joint [m or rad]."""
         return position / self.position_per_width
 
 
@@ -109,11 +111,14 @@ class Box:
     max_m: Array  # [3]
 
     def contains(self, point_m: Array) -> bool:
+        """Whether a point [3], given in ``frame``, lies inside or on the border."""
         return bool((point_m >= self.min_m).all() and (point_m <= self.max_m).all())
 
 
 @dataclass(frozen=True)
 class RobotConfig:
+    """One robot: everything in its YAML file."""
+
     name: str
     urdf_path: Path
     base_frame: str
@@ -132,4 +137,5 @@ class RobotConfig:
 
     @property
     def dof(self) -> int:
+        """Number of arm joints."""
         return len(self.arm_joints)
