@@ -137,9 +137,10 @@ class Arm:
         joints = [name for name, stuck in zip(self.config.arm_joints, at_limit, strict=True) if stuck]
         where = np.array2string(goal.translation, precision=3, separator=", ")
         why = f"; at its limit: {', '.join(joints)}" if joints else ""
+        far = f"{best.position_error_m * 1000:.1f} mm and {np.degrees(best.rotation_error_rad):.1f} deg away"
         return (
             f"{self.config.name} cannot bring {self.config.tcp_frame} to {where} m in {self.config.base_frame} with the "
-            f"orientation asked for: nearest posture found is {best.position_error_m * 1000:.1f} mm and {np.degrees(best.rotation_error_rad):.1f} deg away{why}."
+            f"orientation asked for: nearest posture found is {far}{why}."
         )
 
 
