@@ -136,7 +136,7 @@ class CameraMonitor:
         self._set(CameraFault.FROZEN, frozen, not self._freeze.same, stamp_ns, words)
         if m.bright >= c.black_bright[1] and m.clipped < c.saturated_part[1]:
             self._judge_blur(m.sharpness, stamp_ns)
-            dirty, _ = self._dirt.update(m, stamp_ns)
+            dirty = self._dirt.update(m, stamp_ns, robot_moving)
             self._set(CameraFault.DIRTY, dirty > 0, dirty == 0, stamp_ns,
                       f"{dirty} of {m.patch_mean.size} patches stay dark or smeared while the rest changes: clean the lens")  # fmt: skip
 

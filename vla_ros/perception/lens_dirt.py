@@ -37,15 +37,20 @@ class LensDirt:
         self._learned = 0
         self._last: NDArray[np.int16] | None = None
         self._last_ns = 0
+        self._moving = False
 
-    def update(self, m: ImageMeasures, stamp_ns: int) -> tuple[int, int]:
-        """(patches that are dirty, the longest count of intervals) after this image."""
+    def update(self, m: ImageMeasures, stamp_ns: int, robot_moving: bool) -> int:
+        """How many patches are dirty after this image.
+
+        A dark arm that has come to rest in view looks like dirt, so that intervals count only while the robot moves or the camera itself does.
+        """
+        self._moving |= robot_moving
         if self._last is None or stamp_ns - self._last_ns >= self._config.interval_s * 1e9:
             if self._last is not None:
                 self._compare(m, self._last)
             self._last, self._last_ns = m.small, stamp_ns
-        dirty = self._count >= self._config.intervals
-        return int(dirty.sum()), int(self._count.max())
+            self._moving = robot_moving
+        return int((self._count >= self._config.intervals).sum())
 
     def _compare(self, m: ImageMeasures, before: NDArray[np.int16]) -> None:
         c = self._config
@@ -61,7 +66,7 @@ class LensDirt:
                 suspicious |= self._alive & (m.patch_texture < c.smeared_ratio * self._texture)
         if suspicious.mean() > 0.5:
             suspicious[:] = False  # all of the picture: the light has changed
-        if changed.sum() >= c.others_changed:
+        if changed.sum() >= c.others_changed and (self._moving or camera_moves):
             self._count = np.where(suspicious & ~changed, self._count + 1, np.where(suspicious, self._count, 0))
         self._count[~suspicious] = 0
         if camera_moves:
