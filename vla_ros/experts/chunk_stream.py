@@ -92,12 +92,12 @@ class ChunkStream:
     @property
     def commanded(self) -> Array:
         """[dof] configuration that has been consumed."""
-        return self._at(np.array([self._now_s]))[0]
+        return np.array(self._at(np.array([self._now_s]))[0])
 
     @property
     def goal(self) -> Array:
         """[dof] configuration at which the present plan ends."""
-        return self._plan.positions(np.array([self._plan.duration_s]))[0]
+        return np.array(self._plan.positions(np.array([self._plan.duration_s]))[0])
 
     def follow(self, plan: JointPlan, lead_s: float) -> None:
         """Appends ``plan``; it must begin where the present one ends. It starts ``lead_s`` from now, after the present one's end.
@@ -140,12 +140,16 @@ class ChunkStream:
             space=ActionSpace.JOINT_POSITION,
             names=self._names,
             dt_s=dt,
-            data=self._at(self._now_s + dt * np.arange(n)),
+            data=self._at(self._now_s + dt * np.arange(n, dtype=float)),
             gripper_width_m=np.full(n, self._gripper.width_m),
             gripper_force_n=self._gripper.force_n,
             continues_seq=previous.seq if previous else 0,
             continues_row=(self._now_s - previous.row0_s) / dt if previous else 0.0,
-            input_stamps_ns={"joints": observation.joints.stamp_ns, "scene": observation.scene.stamp_ns, "contact": observation.contact.stamp_ns},
+            input_stamps_ns={
+                "joint_states": observation.joints.stamp_ns,
+                "objects": observation.scene.stamp_ns,
+                "contact": observation.contact.stamp_ns,
+            },
         )
 
     def _at(self, times_s: Array) -> Array:

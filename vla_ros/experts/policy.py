@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vla_ros.core.actions import ActionChunk, GatedCommand
+from vla_ros.core.decisions import SafetyMode, SafetyReason, SafetyState
 from vla_ros.core.robot_state import ContactState, JointState
 from vla_ros.core.scene import Scene
 from vla_ros.core.tasks import ReasoningTrace, Skill, Subtask
@@ -42,6 +43,34 @@ class Observation:
     safety_hold: bool = False  # the monitor lets nothing pass at present
     safety_reason: str = ""  # why, when it holds
     images: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)  # camera -> RGB [h, w, 3]
+
+
+# The monitor holds for these until a better chunk comes: an expert that waited for the hold to end would wait for ever.
+CURED_BY_A_CHUNK = frozenset(
+    {
+        SafetyReason.NO_CHUNK,
+        SafetyReason.CHUNK_SHAPE,
+        SafetyReason.CHUNK_NOT_FINITE,
+        SafetyReason.CHUNK_SPACE,
+        SafetyReason.CHUNK_JOINTS,
+        SafetyReason.CHUNK_STALE,
+        SafetyReason.CHUNK_SEQUENCE,
+        SafetyReason.CHUNK_JUMP,
+        SafetyReason.CHUNK_EXHAUSTED,
+        SafetyReason.POSITION_LIMIT,
+        SafetyReason.VELOCITY_LIMIT,
+        SafetyReason.ACCELERATION_LIMIT,
+        SafetyReason.WORKSPACE,
+        SafetyReason.WORLD_MODEL,
+    }
+)
+
+
+def holds_expert(state: SafetyState) -> bool:
+    """Whether an expert has to wait (``Observation.safety_hold``): nothing that it could send would be followed now."""
+    if state.mode in (SafetyMode.STARTING, SafetyMode.STOPPED_LATCHED):
+        return True
+    return state.mode is SafetyMode.HOLDING and state.reason not in CURED_BY_A_CHUNK
 
 
 class ExpertStatus(StrEnum):

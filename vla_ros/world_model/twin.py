@@ -68,7 +68,6 @@ class Twin:
         self.model.geom_size[index] = half_m
         box = self.model.geom_type[index] == mujoco.mjtGeom.mjGEOM_BOX
         self.model.geom_rbound[index] = np.linalg.norm(half_m if box else half_m[:2])
-        self.model.geom_aabb[index] = [0.0, 0.0, 0.0, *(half_m if box else (half_m[0], half_m[0], half_m[1]))]
         self.model.geom_pos[index] = T_base_geom[:3, 3]
         mujoco.mju_mat2Quat(self.model.geom_quat[index], T_base_geom[:3, :3].flatten())
         self.place(index, T_base_geom)
@@ -85,16 +84,16 @@ class Twin:
     def settle(self, thing: SceneObject, T_base_object: Array, duration_s: float) -> Pose:
         """Lets ``thing`` go at rest in ``T_base_object`` and returns where it is ``duration_s`` later; everything else stands still."""
         geom = self._falling_geom(thing)
-        enabled = [self.table.index, *(g.index for name, geoms in self.object_geoms.items() if name != thing.id for g in geoms)]
         mujoco.mj_resetData(self.model, self.data)
-        self.model.geom_contype[:] = 0
-        self.model.geom_conaffinity[:] = 0
+        self.model.geom_contype[self._falling] = 0
         self.model.geom_contype[geom] = _FALLING
-        self.model.geom_conaffinity[enabled] = _FALLING
+        own = [g.index for g in self.object_geoms[thing.id]]
+        self.model.geom_conaffinity[own] = 0
         self.data.qpos[:3] = T_base_object[:3, 3]
         mujoco.mju_mat2Quat(self.data.qpos[3:7], T_base_object[:3, :3].flatten())
         for _ in range(round(duration_s / self._p.timestep_s)):
             mujoco.mj_step(self.model, self.data)
+        self.model.geom_conaffinity[own] = _FALLING
         w, x, y, z = self.data.qpos[3:7]
         return Pose(np.array(self.data.qpos[:3]), np.array([x, y, z, w]))
 
@@ -105,7 +104,6 @@ class Twin:
         x, y, z = np.asarray(thing.size_m, dtype=float) / 2
         self.model.geom_size[index] = (max(x, y), z, 0.0) if thing.shape == "cylinder" else (x, y, z)
         self.model.geom_rbound[index] = np.linalg.norm([x, y, z])
-        self.model.geom_aabb[index] = [0.0, 0.0, 0.0, x, y, z]
         mass = 8 * x * y * z * self._p.object_density_kgpm3
         body = self.model.geom_bodyid[index]
         self.model.body_mass[body] = mass
@@ -116,20 +114,22 @@ class Twin:
         spec = mujoco.MjSpec()
         spec.option.timestep = self._p.timestep_s
         spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+        spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_MIDPHASE  # its boxes are compiled in, and sizes change later
         world = spec.worldbody
-        _add(world, "table", "box")
+        _add(world, "table", "box", conaffinity=_FALLING)
         for i, shape in enumerate(self._arm.collision_shapes):
             _add(world, f"arm/{i}", shape.kind, _half(shape.kind, shape.size_m))
         for thing in scene.objects:
             for i, kind in enumerate(kinds_of(thing.shape)):
-                _add(world, f"{thing.id}/{i}", kind)
+                _add(world, f"{thing.id}/{i}", kind, conaffinity=_FALLING)
         falling = world.add_body(name="falling")
         falling.add_freejoint()
-        _add(falling, "falling_box", "box")
-        _add(falling, "falling_cylinder", "cylinder")
+        _add(falling, "falling_box", "box", contype=_FALLING)
+        _add(falling, "falling_cylinder", "cylinder", contype=_FALLING)
         self.model = spec.compile()
         self.data = mujoco.MjData(self.model)
         self.builds += 1
+        self._falling = [int(self.model.geom(name).id) for name in ("falling_box", "falling_cylinder")]
         self.table = TwinGeom(int(self.model.geom("table").id), "table", np.eye(4))
         self.arm_geoms = tuple(
             TwinGeom(int(self.model.geom(f"arm/{i}").id), shape.link, shape.T_link_shape) for i, shape in enumerate(self._arm.collision_shapes)
@@ -139,8 +139,10 @@ class Twin:
         }
 
 
-def _add(body: mujoco.MjsBody, name: str, kind: str, half_m: Sequence[float] = (0.02, 0.02, 0.02)) -> None:
-    body.add_geom(name=name, type=_GEOM[kind], size=list(half_m), contype=0, conaffinity=0, friction=[0.8, 0.005, 0.0001])
+def _add(
+    body: mujoco.MjsBody, name: str, kind: str, half_m: Sequence[float] = (0.02, 0.02, 0.02), contype: int = 0, conaffinity: int = 0
+) -> None:
+    body.add_geom(name=name, type=_GEOM[kind], size=list(half_m), contype=contype, conaffinity=conaffinity, friction=[0.8, 0.005, 0.0001])
 
 
 def _half(kind: str, size_m: Sequence[float]) -> list[float]:
