@@ -13,7 +13,6 @@ Where several prepositions occur, the last one says where to: "put the cube on t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from vla_ros.core.errors import PlanningError
@@ -22,8 +21,8 @@ from vla_ros.planning.words import is_plural, singular
 
 MAX_LENGTH = 500
 SUPPORTED = (
-    "I can put or stack things in, on, left of, right of, in front of or behind others, put all of a kind somewhere, build a tower, clear the table "
-    'into something, pick something up and go home, for example: "put the red cube in the blue bowl".'
+    "I can put or stack things in, on, left of, right of, in front of or behind others, put all of a kind somewhere, build a tower, "
+    'clear the table into something, pick something up and go home, for example: "put the red cube in the blue bowl".'
 )
 
 
@@ -72,21 +71,25 @@ _PUT = r"put|place|drop|move|set|lay|stack|bring|carry|transfer|shift|deposit|po
 _PICK = r"pick up|pick|grab|grasp|lift up|lift|take|fetch|get|hold|seize"
 _BUILD = r"build|make|create|construct|assemble|erect"
 _VERB = rf"(?:{_PUT}|{_PICK}|{_BUILD}|clear|clean|tidy|empty|fill|go|return|home)"
-_UNSUPPORTED = (
-    "throw|toss|push|pull|pour|open|close|shut|rotate|turn|flip|swap|exchange|wipe|cut|slice|fold|unfold|press|squeeze|shake|stir|screw|unscrew|insert|hand|give|"
-    "point|wave|dance|walk|drive|spin|roll|slide|knock|hit|unstack|count|find|look|show|tell|remove|release|separate|arrange|clean|wash|cook|draw|write"
-).split("|")
+_UNSUPPORTED = frozenset(
+    (
+        "throw toss push pull pour open close shut rotate turn flip swap exchange wipe cut slice fold unfold press squeeze shake stir "
+        "screw unscrew insert hand give point wave dance walk drive spin roll slide knock hit unstack count find look show tell remove "
+        "release separate arrange clean wash cook draw write"
+    ).split()
+)
 _REFUSED = {
     **dict.fromkeys(("not", "don't", "dont", "never", "no", "neither", "nor", "cannot"), "what not to do"),
     **dict.fromkeys(("except", "but", "without"), "exceptions"),
     **dict.fromkeys(("if", "unless", "until", "when", "while", "whenever", "before", "after", "or"), "conditions or choices"),
 }
 _COURTESY = re.compile(
-    r"\b(?:please|kindly|thanks|thank you|thank you very much|(?:could|can|would|will) you|i(?: would|'d) like you to|i (?:want|need) you to|"
-    r"hey|hello|hi|ok|okay|now|just|robot|for me|let's|go ahead and|carefully|gently|slowly)\b,?"
+    r"\b(?:please|kindly|thanks|thank you very much|thank you|(?:could|can|would|will) you|i(?: would|'d) like you to|"
+    r"i (?:want|need) you to|hey|hello|hi|ok|okay|now|just|robot|for me|let's|go ahead and|carefully|gently|slowly)\b,?"
 )
 _SEQUENCE = re.compile(
-    rf"\s*[;.!?\n]+\s*(?:and\b)?\s*(?:then\b)?,?\s*|,?\s*\b(?:and )?(?:then|after that|afterwards|finally|next(?! to))\b,?\s*|,?\s+and (?={_VERB}\b)|,\s*(?={_VERB}\b)"
+    r"\s*[;.!?\n]+\s*(?:and\b)?\s*(?:then\b)?,?\s*|,?\s*\b(?:and )?(?:then|after that|afterwards|finally|next(?! to))\b,?\s*|"
+    rf",?\s+and (?={_VERB}\b)|,\s*(?={_VERB}\b)"
 )
 _RELATIONS: tuple[tuple[str, Relation | None], ...] = (
     (r"(?:to|on|at) the left(?: side| hand side)? of|left of", Relation.LEFT_OF),
@@ -169,12 +172,15 @@ def _command(clause: str, before: tuple[NounPhrase, ...]) -> Command:
 
 
 def _home(clause: str, _: tuple[NounPhrase, ...]) -> Command | None:
-    pattern = r"(?:(?:go|return|move|come|drive)(?: the arm| yourself)?(?: back)?(?: to)?(?: the| your)? )?(?:home|rest|start)(?: position| pose)?"
-    return Home() if re.fullmatch(pattern, clause) else None
+    to_move = r"(?:go|return|move|come|drive)(?: the arm| yourself)?(?: back)?(?: to)?(?: the| your)?"
+    return Home() if re.fullmatch(rf"(?:{to_move} )?(?:home|rest|start)(?: position| pose)?", clause) else None
 
 
 def _tower(clause: str, before: tuple[NounPhrase, ...]) -> Command | None:
-    built = re.fullmatch(rf"(?:{_BUILD}|stack|pile)(?: up)?(?: me)?(?: an?| the)? (?:tower|stack|pile|column)(?: out)? (?:of|from|with|using) (?P<list>.+)", clause)
+    built = re.fullmatch(
+        rf"(?:{_BUILD}|stack|pile)(?: up)?(?: me)?(?: an?| the)? (?:tower|stack|pile|column)(?: out)? (?:of|from|with|using) (?P<list>.+)",
+        clause,
+    )
     stacked = re.fullmatch(r"(?:stack|pile)(?: up)? (?P<list>.+?)(?: on(?: top of)? (?:each other|one another))?", clause)
     if built is not None:
         listed = re.sub(r" on the table$", "", built["list"])
@@ -184,7 +190,10 @@ def _tower(clause: str, before: tuple[NounPhrase, ...]) -> Command | None:
         return None
     things = _phrases(listed, before)
     if len(things) == 1 and not things[0].every:
-        raise PlanningError(f'A tower needs at least two things, in \'{clause[:80]}\'. For example: "build a tower of the red cube, the green cube and the blue cube".')
+        raise PlanningError(
+            f"A tower needs at least two things, in '{clause[:80]}'. "
+            'For example: "build a tower of the red cube, the green cube and the blue cube".'
+        )
     return Tower(things)
 
 
@@ -237,7 +246,9 @@ def _pick(clause: str, before: tuple[NounPhrase, ...]) -> Command | None:
     thing = re.sub(r" (?:out of|off of|off|from) ", " in ", match["thing"])
     things = _phrases(thing, before)
     if len(things) != 1 or things[0].every:
-        raise PlanningError("I can hold one thing at a time. Say where the things should go, for example: \"put all the cubes in the blue bowl\".")
+        raise PlanningError(
+            'I can hold one thing at a time. Say where the things should go, for example: "put all the cubes in the blue bowl".'
+        )
     return Pick(things[0])
 
 

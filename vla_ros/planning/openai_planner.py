@@ -46,17 +46,22 @@ class Server:
     max_tokens: int = 2000
 
 
+_OPTION_TYPES: dict[str, Callable[[Any], Any]] = {"timeout_s": float, "retries": int, "retry_wait_s": float, "max_tokens": int}
+
+
 def server_options(options: Mapping[str, Any]) -> Server:
     """``Server`` from a planner's options. Raises ConfigError for a missing or unknown key or a value out of range."""
     check_keys(options, ("base_url", "model"), [f.name for f in fields(Server)], "options of the planner 'openai'")
     try:
-        server = Server(**{f.name: type(f.default)(options[f.name]) if f.default is not f.default_factory else str(options[f.name]) for f in fields(Server) if f.name in options})
+        server = Server(**{key: _OPTION_TYPES.get(key, str)(value) for key, value in options.items()})
     except (TypeError, ValueError) as error:
         raise ConfigError(f"options of the planner 'openai': {error}") from error
     if not server.base_url.startswith(("http://", "https://")):
         raise ConfigError(f"options of the planner 'openai': base_url '{server.base_url}' must start with http:// or https://.")
     if server.timeout_s <= 0 or server.retries < 0 or server.retry_wait_s < 0 or server.max_tokens < 1:
-        raise ConfigError("options of the planner 'openai': timeout_s and max_tokens must be positive, retries and retry_wait_s not negative.")
+        raise ConfigError(
+            "options of the planner 'openai': timeout_s and max_tokens must be positive, retries and retry_wait_s not negative."
+        )
     return server
 
 
@@ -85,10 +90,10 @@ ANSWER_SCHEMA: dict[str, Any] = {
 }
 _SYSTEM = (
     "You plan for one robot arm with a two-finger gripper at a table. Write the steps that bring about what the user asks, in order. "
-    "A 'move' picks an object up and puts it in, on, left_of, right_of, in_front_of or behind another; 'pick' picks it up and holds it; 'home' moves the arm home. "
-    "Directions are the robot's: left is +y, behind is +x. Things go 'in' bowls and 'on' everything else. Use only the ids that are listed. "
-    "If what is asked for is not in the list, give a refusal that says so; if several objects fit, give a question and its options; in both cases no steps. "
-    "A tower is built from the bottom up. Do no more than is asked."
+    "A 'move' picks an object up and puts it in, on, left_of, right_of, in_front_of or behind another; 'pick' picks it up and holds it; "
+    "'home' moves the arm home. Directions are the robot's: left is +y, behind is +x. Things go 'in' bowls and 'on' everything else. "
+    "Use only the ids that are listed. If what is asked for is not in the list, give a refusal that says so; if several objects fit, "
+    "give a question and its options; in both cases no steps. A tower is built from the bottom up. Do no more than is asked."
 )
 
 
@@ -104,7 +109,7 @@ class OpenAiPlanner:
 
     def plan(self, instruction: str, scene: Scene, image: Image | None, now_ns: int) -> Plan:
         if not instruction.strip():
-            raise PlanningError("The instruction is empty. Say what to do, for example: \"put the red cube in the blue bowl\".")
+            raise PlanningError('The instruction is empty. Say what to do, for example: "put the red cube in the blue bowl".')
         if len(instruction) > MAX_LENGTH:
             raise PlanningError(f"The instruction has {len(instruction)} characters; at most {MAX_LENGTH} are sent. Give it in parts.")
         answer = self._ask(self._request(instruction, scene, image))
@@ -195,7 +200,9 @@ def _checked_answer(body: bytes) -> dict[str, Any]:
             raise PlanningError(f"The model refuses: {str(message['refusal'])[:300]}")
         answer = json.loads(message["content"])
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise PlanningError(f"The planning server's answer is not the JSON that was asked for ({type(error).__name__}: {error}). Nothing was planned.") from error
+        raise PlanningError(
+            f"The planning server's answer is not the JSON that was asked for ({type(error).__name__}: {error}). Nothing was planned."
+        ) from error
     kinds = {"explanation": str, "refusal": str, "question": str, "options": list, "steps": list}
     wrong = [k for k, kind in kinds.items() if not isinstance(answer, dict) or not isinstance(answer.get(k), kind)]
     if wrong:
@@ -228,5 +235,7 @@ def _step(step: Any, scene: Scene) -> Step:
         return Hold(thing)
     target = scene.get(step["target"])
     if step["relation"] not in _RELATIONS or target is None:
-        raise PlanningError(f"The model asks for the relation '{step['relation'][:40]}'; valid: {', '.join(_RELATIONS)}. Nothing was planned.")
+        raise PlanningError(
+            f"The model asks for the relation '{step['relation'][:40]}'; valid: {', '.join(_RELATIONS)}. Nothing was planned."
+        )
     return Move(thing, relation_for(Relation(step["relation"]), target), target.id)

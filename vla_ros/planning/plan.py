@@ -1,6 +1,7 @@
 """Plans from steps: what has to be moved where becomes pick and place subtasks, with what must hold after each and at the end.
 
-Every planner, built in or a model, describes what it wants as steps over object ids; ``build_plan`` makes the subtasks and ``validation`` judges them.
+Every planner, built in or a model, describes what it wants as steps over object ids; ``build_plan`` makes the subtasks and
+``validation`` judges them.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ _WORDS |= {Relation.IN_FRONT_OF: "in front of", Relation.BEHIND: "behind"}
 
 
 def relation_for(relation: Relation | None, target: SceneObject) -> Relation:
-    """People say "on the bowl", "in the plate", "to the bowl": IN for containers, ON for all else. Raises PlanningError for "in the cube"."""
+    """People say "on the bowl", "in the plate", "to the bowl": IN for containers, else ON. Raises PlanningError for "in the cube"."""
     if relation in (None, Relation.IN, Relation.ON) and target.shape in CONTAINERS:
         return Relation.IN
     if relation is Relation.IN and target.shape in ("cube", "cylinder", "box"):
@@ -96,7 +97,9 @@ class _Builder:
         else:
             self._pick(step.object_id)
             where = f"{_WORDS[step.relation]} the {self._name(step.target_id)}"
-            self._append(Skill.PLACE, f"place the {self._name(step.object_id)} {where}", predicate, step.object_id, step.relation, step.target_id)
+            self._append(
+                Skill.PLACE, f"place the {self._name(step.object_id)} {where}", predicate, step.object_id, step.relation, step.target_id
+            )
             self._undo(lambda p: p.relation is Relation.HELD)
             self._held = ""
         if predicate not in self.goal:
@@ -123,7 +126,9 @@ class _Builder:
         thing = self._scene.get(object_id)
         return thing.name if thing else object_id
 
-    def _append(self, skill: Skill, text: str, success: Predicate, object_id: str = "", relation: Relation | None = None, target_id: str = "") -> None:
+    def _append(
+        self, skill: Skill, text: str, success: Predicate, object_id: str = "", relation: Relation | None = None, target_id: str = ""
+    ) -> None:
         before = (self.subtasks[-1].id,) if self.subtasks else ()  # one hand: each step needs the one before it
         subtask = Subtask(str(len(self.subtasks) + 1), skill, text, success, object_id, relation, target_id, depends_on=before)
         expert = self._capabilities.experts.get(skill, "")
@@ -131,7 +136,15 @@ class _Builder:
 
 
 def build_plan(
-    instruction: str, steps: Sequence[Step], scene: Scene, capabilities: Capabilities, *, planner: str, explanation: str, now_ns: int, revision: int = 0
+    instruction: str,
+    steps: Sequence[Step],
+    scene: Scene,
+    capabilities: Capabilities,
+    *,
+    planner: str,
+    explanation: str,
+    now_ns: int,
+    revision: int = 0,
 ) -> Plan:
     """The subtasks for ``steps`` in that order, not yet validated.
 

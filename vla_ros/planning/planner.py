@@ -22,7 +22,7 @@ Image = NDArray[np.uint8]
 
 
 class Planner(Protocol):
-    """Turns an instruction into a validated plan, or raises PlanningError (``grounding.Ambiguous`` carries the question that would be asked)."""
+    """Turns an instruction into a validated plan, or raises PlanningError (``grounding.Ambiguous`` carries the question to ask)."""
 
     name: str
 
@@ -44,10 +44,17 @@ def replan_goal(failed: Plan, report: str, scene: Scene, capabilities: Capabilit
         else:
             steps.append(Hold(ids[step.object_id]) if isinstance(step, Hold) else step)
     held = [o.id for o in scene.objects if o.held]
-    steps.sort(key=lambda s: isinstance(s, Move) and bool(held) and s.object_id != held[0])  # stable: put down first what the hand holds
+    steps.sort(key=lambda s: not (isinstance(s, Move) and s.object_id in held))  # stable: what the hand holds is put down first
     text = f"Planned again, because {report.rstrip('.')}."
     plan = build_plan(
-        failed.instruction, steps, scene, capabilities, planner=failed.planner, explanation=text, now_ns=now_ns, revision=failed.revision + 1
+        failed.instruction,
+        steps,
+        scene,
+        capabilities,
+        planner=failed.planner,
+        explanation=text,
+        now_ns=now_ns,
+        revision=failed.revision + 1,
     )
     validate_plan(plan, scene, capabilities)
     return plan
@@ -65,7 +72,7 @@ def _same_object(object_id: str, plan: Plan, scene: Scene) -> SceneObject:
 
 
 class BuiltinPlanner:
-    """Understands the sentences of ``grammar`` and grounds their nouns by ``grounding``. Phrases mean what is seen when the instruction is given."""
+    """Understands the sentences of ``grammar``, grounds their nouns by ``grounding``: they mean what is seen when the goal is given."""
 
     name = "builtin"
 
@@ -118,10 +125,14 @@ class _Interpreter:
         things = self._things(command.things, target.id)
         relation = relation_for(command.relation, target)
         if not things:
-            raise PlanningError(f"There is nothing but the {target.name} that fits '{command.things[0].text}'. I see: {self._scene.describe()}.")
+            raise PlanningError(
+                f"There is nothing but the {target.name} that fits '{command.things[0].text}'. I see: {self._scene.describe()}."
+            )
         if command.relation not in (relation, None):
             self.remarks.append(f"'{command.relation} the {target.name}' is taken as '{relation}'.")
-        self.remarks.append(f"{_listed(things)} {'goes' if len(things) == 1 else 'go'} {relation.value.replace('_', ' ')} the {target.name}.")
+        self.remarks.append(
+            f"{_listed(things)} {'goes' if len(things) == 1 else 'go'} {relation.value.replace('_', ' ')} the {target.name}."
+        )
         return [Move(o.id, relation, target.id) for o in things]
 
     def _tower(self, command: Tower) -> list[Step]:
@@ -157,7 +168,7 @@ _PLANNERS: dict[str, PlannerFactory] = {}
 
 
 def register_planner(name: str, factory: PlannerFactory) -> None:
-    """Makes a planner known by name; ``factory`` takes the capabilities and the planner's options. Raises ConfigError when the name is taken."""
+    """Makes a planner known by name; ``factory`` takes the capabilities and the options. Raises ConfigError when the name is taken."""
     if name in _PLANNERS:
         raise ConfigError(f"A planner called '{name}' is registered already.")
     _PLANNERS[name] = factory

@@ -72,7 +72,10 @@ def measure_in(thing: SceneObject, container: SceneObject, scene: Scene) -> Meas
     inside = distance < radius and depth > RIM_MARGIN_M
     below = bottom_m(thing) > bottom_m(container) - REST_BELOW_M
     carried = distance < radius and not inside and _rests_on_contents(thing, container, scene)
-    detail = f"centre {distance * 1e3:.0f} mm from the middle of the {container.name} (opening {radius * 1e3:.0f} mm), bottom {depth * 1e3:.0f} mm below its rim"
+    detail = (
+        f"centre {distance * 1e3:.0f} mm from the middle of the {container.name} (opening {radius * 1e3:.0f} mm), "
+        f"bottom {depth * 1e3:.0f} mm below its rim"
+    )
     if carried:
         return Measure(True, 0.6, f"{detail}, resting on what lies inside")
     score = _score(1 - distance / max(radius, 1e-6), min(1.0, (depth - RIM_MARGIN_M) / 0.02))
@@ -91,7 +94,8 @@ def measure_on(thing: SceneObject, support: SceneObject) -> Measure:
     gap = bottom_m(thing) - support.top_m
     height_margin = 1 - gap / REST_ABOVE_M if gap >= 0 else 1 + gap / REST_BELOW_M
     holds = bool(np.all(margins > 0) and height_margin >= 0 and thing.id != support.id)
-    detail = f"centre {float(np.linalg.norm(offset)) * 1e3:.0f} mm from the middle of the {support.name}, bottom {gap * 1e3:+.0f} mm from its top"
+    distance = float(np.linalg.norm(offset))
+    detail = f"centre {distance * 1e3:.0f} mm from the middle of the {support.name}, bottom {gap * 1e3:+.0f} mm from its top"
     return Measure(holds, _score(float(margins.min()), float(height_margin)), detail)
 
 
@@ -106,7 +110,10 @@ def measure_side(thing: SceneObject, relation: Relation, target: SceneObject) ->
     level = abs(bottom_m(thing) - bottom_m(target))
     holds = gap > -0.005 and across < along and along < SIDE_REACH_M and level < 0.03
     words = relation.value.replace("_", " ")
-    detail = f"{along * 1e3:.0f} mm {words} the {target.name}, {across * 1e3:.0f} mm across, gap {gap * 1e3:.0f} mm, {level * 1e3:.0f} mm off its level"
+    detail = (
+        f"{along * 1e3:.0f} mm {words} the {target.name}, {across * 1e3:.0f} mm across, gap {gap * 1e3:.0f} mm, "
+        f"{level * 1e3:.0f} mm off its level"
+    )
     margins = ((gap + 0.005) / 0.02, 1 - across / max(along, 1e-6), (SIDE_REACH_M - along) / 0.05, 1 - level / 0.03)
     return Measure(holds, _score(*(min(1.0, m) for m in margins)), detail)
 
@@ -129,7 +136,7 @@ def carried_by(support: SceneObject, scene: Scene) -> tuple[SceneObject, ...]:
 
 
 def place_position_m(relation: Relation, thing: SceneObject, target: SceneObject) -> Array:
-    """[3] where the middle of ``thing`` goes so that ``relation`` to ``target`` holds. Raises ValueError for the relations that have no target."""
+    """[3] where the middle of ``thing`` goes so that ``relation`` to ``target`` holds. Raises ValueError for relations without target."""
     centre, half_height = target.pose.position_m, thing.size_m[2] / 2
     if relation is Relation.IN:
         return np.array([*centre[:2], bottom_m(target) + FLOOR_M + half_height])

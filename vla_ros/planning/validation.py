@@ -1,4 +1,4 @@
-"""Judges a plan before anything moves, whoever made it: the shape of the plan, then each subtask against the scene as it will be by then."""
+"""Judges a plan before anything moves, whoever made it: its form, then each subtask against the scene as it will be by then."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def _check_form(plan: Plan, capabilities: Capabilities) -> None:
     if not plan.goal:
         raise PlanningError("The plan has no goal: nothing could be verified at its end.")
     if len(plan.subtasks) > capabilities.max_subtasks:
-        raise PlanningError(f"The plan has {len(plan.subtasks)} subtasks; at most {capabilities.max_subtasks} are allowed. Give the goal in parts.")
+        raise PlanningError(
+            f"The plan has {len(plan.subtasks)} subtasks; at most {capabilities.max_subtasks} are allowed. Give the goal in parts."
+        )
     before: set[str] = set()
     for subtask in plan.subtasks:
         _check_subtask_form(subtask, capabilities)
@@ -41,7 +43,9 @@ def _check_form(plan: Plan, capabilities: Capabilities) -> None:
             raise PlanningError(f"Two subtasks are called '{subtask.id}'.")
         missing = [d for d in subtask.depends_on if d not in before]
         if missing:
-            raise PlanningError(f"Subtask {subtask.id} waits for {', '.join(missing)}, which does not come before it: a cycle, or the wrong order.")
+            raise PlanningError(
+                f"Subtask {subtask.id} waits for {', '.join(missing)}, which does not come before it: a cycle, or the wrong order."
+            )
         before.add(subtask.id)
 
 
@@ -141,7 +145,9 @@ class _Rehearsal:
             raise PlanningError(f"The {target.name} cannot hold anything inside.")
         half_diagonal = float((thing.size_m[0] ** 2 + thing.size_m[1] ** 2) ** 0.5) / 2
         if relation is Relation.IN and half_diagonal > inner_radius_m(target):
-            raise PlanningError(f"The {thing.name} does not fit into the {target.name}, whose opening is {inner_radius_m(target) * 2e3:.0f} mm wide.")
+            raise PlanningError(
+                f"The {thing.name} does not fit into the {target.name}, whose opening is {inner_radius_m(target) * 2e3:.0f} mm wide."
+            )
         if relation is Relation.ON and target.shape in CONTAINERS:
             raise PlanningError(f"Nothing can stand on the {target.name}, which is open at the top; say 'in the {target.name}'.")
         carried = carried_by(target, self._scene) if relation is Relation.ON and target.shape != "plate" else ()
@@ -151,7 +157,9 @@ class _Rehearsal:
     def _check_reach(self, thing: SceneObject, pose: Pose, where: str) -> None:
         if not self._capabilities.reachable(pose.position_m):
             x, y, z = pose.position_m
-            raise PlanningError(f"The arm cannot reach ({x:.2f}, {y:.2f}, {z:.2f}) m, to {'put' if where else 'pick up'} the {thing.name}{where}.")
+            raise PlanningError(
+                f"The arm cannot reach ({x:.2f}, {y:.2f}, {z:.2f}) m, to {'put' if where else 'pick up'} the {thing.name}{where}."
+            )
 
     def _update(self, changed: SceneObject) -> None:
         self._scene = replace(self._scene, objects=tuple(changed if o.id == changed.id else o for o in self._scene.objects))

@@ -101,7 +101,8 @@ class Verifier:
                 return f"The {thing.name} was not seen for {unseen_s:.1f} s (limit {self._limits.object_age_s} s)."
             sigma_m = float(np.sqrt(max(0.0, np.diag(thing.covariance)[:3].max())))
             if sigma_m > self._limits.position_sigma_m:
-                return f"The {thing.name}'s position is uncertain by {sigma_m * 1e3:.0f} mm (limit {self._limits.position_sigma_m * 1e3:.0f} mm)."
+                limit_mm = self._limits.position_sigma_m * 1e3
+                return f"The {thing.name}'s position is uncertain by {sigma_m * 1e3:.0f} mm (limit {limit_mm:.0f} mm)."
         return ""
 
     def _lies(self, predicate: Predicate, thing: SceneObject, target: SceneObject, evidence: Evidence) -> PredicateReport:
@@ -111,7 +112,9 @@ class Verifier:
             return PredicateReport(predicate, False, 0.0, f"The {thing.name} is still held; {found.detail}.")
         if found.holds and speed > self._limits.resting_mps:
             return PredicateReport(predicate, None, 0.0, f"The {thing.name} still moves at {speed:.2f} m/s; {found.detail}.")
-        return PredicateReport(predicate, found.holds, found.score if found.holds else min(found.score, 0.49), f"The {thing.name}: {found.detail}.")
+        return PredicateReport(
+            predicate, found.holds, found.score if found.holds else min(found.score, 0.49), f"The {thing.name}: {found.detail}."
+        )
 
     def _held(self, predicate: Predicate, thing: SceneObject, evidence: Evidence) -> PredicateReport:
         """Felt by both fingers and of the right width; lifted as far as can be seen."""
@@ -126,7 +129,11 @@ class Verifier:
         lifted = thing.held or lift_m >= self._limits.lifted_m
         holds = felt is not False and fits and lifted
         parts = ["touch not measured" if felt is None else "felt by both fingers" if felt else "not felt by both fingers"]
-        parts.append("width not measured" if width is None or error_m is None else f"gripper {width * 1e3:.0f} mm open, {error_m * 1e3:.0f} mm from its width")
+        parts.append(
+            "width not measured"
+            if width is None or error_m is None
+            else f"gripper {width * 1e3:.0f} mm open, {error_m * 1e3:.0f} mm from its width"
+        )
         parts.append(f"{lift_m * 1e3:.0f} mm above the table")
         known = 1.0 if felt and width is not None else 0.7
         return PredicateReport(predicate, holds, known if holds else 0.0, f"The {thing.name}: {', '.join(parts)}.")
@@ -136,7 +143,12 @@ class Verifier:
         if error is None:
             return PredicateReport(predicate, None, 0.0, "The joints are not measured.")
         limit = self._limits.home_rad
-        return PredicateReport(predicate, error <= limit, float(np.clip(1 - error / limit / 2, 0.0, 1.0)), f"The farthest joint is {error:.3f} rad from home (limit {limit} rad).")
+        return PredicateReport(
+            predicate,
+            error <= limit,
+            float(np.clip(1 - error / limit / 2, 0.0, 1.0)),
+            f"The farthest joint is {error:.3f} rad from home (limit {limit} rad).",
+        )
 
 
 def _width_error_m(thing: SceneObject, width_m: float) -> float:

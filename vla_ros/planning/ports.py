@@ -1,0 +1,81 @@
+"""What the orchestrator needs of the world, as callables, and how long it tries."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from vla_ros.core.scene import Scene
+from vla_ros.core.tasks import Plan, Predicate, Subtask
+from vla_ros.planning.goal_result import Progress, SubtaskOutcome
+from vla_ros.planning.verifier import GoalReport, PredicateReport
+
+OTHER_APPROACH = "other_approach"
+"""The hint to an expert that the same did not work several times."""
+
+
+class CancelToken:
+    """Set once, from any thread."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self.why = ""
+
+    def cancel(self, why: str = "The goal was canceled.") -> None:
+        self.why = self.why or why
+        self._event.set()
+
+    @property
+    def canceled(self) -> bool:
+        return self._event.is_set()
+
+
+class HazardKind(StrEnum):
+    CAMERA = "camera"  # may pass: waited for
+    SAFETY_STOP = "safety_stop"  # latched: only a person resets it
+    NODE_DIED = "node_died"
+
+
+@dataclass(frozen=True)
+class Hazard:
+    """Why nobody may act now; ``detail`` is a sentence that names the camera, node or stop."""
+
+    kind: HazardKind
+    detail: str
+
+
+@dataclass(frozen=True)
+class Ports:
+    """All that the orchestrator does to the world. Only ``run_subtask`` moves the arm."""
+
+    look: Callable[[], Scene]  # the newest scene; PerceptionError when there is none
+    plan: Callable[[str, Scene], Plan]  # PlanningError when it refuses
+    replan: Callable[[Plan, str, Scene], Plan]  # failed plan, what went wrong, scene now
+    run_subtask: Callable[[Subtask, int, str, Callable[[], bool]], SubtaskOutcome]
+    """Subtask, attempt from 1, hint, stop. Blocks. Asks ``stop()`` at least every 0.1 s; once it is True, stops the arm and returns."""
+    verify: Callable[[Predicate], PredicateReport]
+    verify_goal: Callable[[Sequence[Predicate]], GoalReport]
+    hazard: Callable[[], Hazard | None]
+    hold: Callable[[], None]  # the arm stands still; may be called at any time, more than once
+    now_ns: Callable[[], int]
+    wait_s: Callable[[float], None]  # the only way in which the orchestrator lets time pass
+    report: Callable[[Progress], None]
+    snapshot: Callable[[str], str]  # "before" or "after" -> a reference to the image kept, "" when there is none
+    interventions: Callable[[], int]  # how often the monitor has slowed, held or stopped so far
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How long and how often things are tried."""
+
+    retries: int = 2  # of the same subtask
+    approaches: int = 1  # further attempts with the hint OTHER_APPROACH
+    replans: int = 2
+    goal_limit_s: float = 600.0
+    camera_wait_s: float = 20.0
+    look_wait_s: float = 5.0
+    settle_s: float = 1.0  # a predicate that does not hold may still come to hold: things settle, images arrive late
+    unknown_s: float = 4.0  # one that cannot be told is waited for longer
+    poll_s: float = 0.1
