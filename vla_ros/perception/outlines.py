@@ -10,6 +10,7 @@ import numpy as np
 from vla_ros.core.geometry import Array
 
 RASTER_M = 0.0015  # cell of the raster on which areas are measured
+CIRCLE_POINTS = 250  # are enough for a fit
 QUARTER = np.pi / 2
 
 
@@ -100,13 +101,14 @@ def completed(seen: Rectangle, edge_m: float, camera_xy_m: Array) -> Rectangle:
 
 def fit_circle(xy: Array) -> Circle:
     """Algebraic least-squares circle, refitted without the points that are off by more than two deviations."""
+    xy = xy[:: max(1, len(xy) // CIRCLE_POINTS)]
     keep = np.ones(len(xy), dtype=bool)
     centre, radius = xy.mean(axis=0), 0.0
     origin = centre
     for _ in range(3):
         p = xy[keep] - origin
         rows = np.column_stack([2 * p, np.ones(len(p))])
-        solution = np.linalg.lstsq(rows, (p**2).sum(axis=1), rcond=None)[0]
+        solution = np.linalg.solve(rows.T @ rows + 1e-12 * np.eye(3), rows.T @ (p**2).sum(axis=1))
         centre = solution[:2] + origin
         radius = float(np.sqrt(max(solution[2] + solution[0] ** 2 + solution[1] ** 2, 0.0)))
         off = np.linalg.norm(xy - centre, axis=1) - radius

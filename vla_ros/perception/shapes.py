@@ -59,7 +59,7 @@ def describe(view: View, limits: ShapeLimits) -> Solid:
     """The solid that explains the view best; "unknown" with the box of the seen points when none does."""
     top = _top(view.points_m[:, 2])
     face = view.points_m[view.points_m[:, 2] > top - limits.top_band_m, :2]
-    if len(face) >= 12:
+    if len(face) >= 12 and np.ptp(face, axis=0).max() > 1.5 * limits.round_radius_m[0]:
         rim = view.points_m[view.points_m[:, 2] > top - limits.rim_band_m, :2]
         ring = round_solid(view, top, fit_circle(rim if len(rim) > 60 else face), face, limits)
         if ring is not None:

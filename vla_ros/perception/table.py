@@ -25,7 +25,7 @@ class TablePlane:
         return self.offset_m + self.slope_x * x_m + self.slope_y * y_m
 
 
-def fit_table(cloud: Cloud, height_m: float, *, search_m: float = 0.02, max_tilt_rad: float = 0.02, step_px: int = 6) -> TablePlane:
+def fit_table(cloud: Cloud, height_m: float, *, search_m: float = 0.02, max_tilt_rad: float = 0.02, step_px: int = 10) -> TablePlane:
     """Least squares through the points within ``search_m`` of the configured height, trimmed twice at three deviations.
 
     A plane that has too few points, tilts more than ``max_tilt_rad`` or lies off by more than half of ``search_m`` is refused.
@@ -37,7 +37,8 @@ def fit_table(cloud: Cloud, height_m: float, *, search_m: float = 0.02, max_tilt
     rows = np.stack([np.ones_like(x), x, y], axis=1)
     keep = np.abs(z - np.median(z)) < search_m / 2
     for _ in range(2):
-        solution: Array = np.linalg.lstsq(rows[keep], z[keep], rcond=None)[0]
+        used = rows[keep]
+        solution: Array = np.linalg.solve(used.T @ used + 1e-9 * np.eye(3), used.T @ z[keep])
         residual = z - rows @ solution
         spread = max(float(np.std(residual[keep])), 5e-4)
         keep = np.abs(residual) < 3 * spread
