@@ -59,7 +59,10 @@ class CameraRenderer:
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
 
     def render(self, name: str, stamp_ns: int, data: mujoco.MjData | None = None) -> CameraImage:
-        """What camera ``name`` sees now, or in the state ``data``. The arrays are the caller's to keep. Raises SimulationError for an unknown name."""
+        """What camera ``name`` sees now, or in the state ``data`` (its kinematics up to date); the arrays are the caller's.
+
+        Raises SimulationError for an unknown name.
+        """
         if name not in self._cameras:
             raise SimulationError(unknown_choice("camera", name, self._cameras))
         config = self._cameras[name]

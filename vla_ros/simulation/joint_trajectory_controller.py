@@ -18,7 +18,7 @@ from vla_ros.core.geometry import Array
 from vla_ros.core.stamps import ns_from_s, s_from_ns
 from vla_ros.motion.interpolation import JointSpline
 
-END_VELOCITY_TOLERANCE_RADPS = 1e-5  # the controller compares with float's epsilon; sums of floats need a little more
+END_VELOCITY_TOLERANCE_RADPS = float(np.finfo(np.float32).eps)  # what the controller compares with
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ class SimRobot:
             data.qfrc_applied[fingers_v] = force + data.qfrc_bias[fingers_v]
             mujoco.mj_step2(model, data)
             self.now_ns += STEP_NS
+        self.world.refresh_poses()
         self.world.check()
 
     def joint_state(self) -> JointState:

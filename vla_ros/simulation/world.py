@@ -68,6 +68,12 @@ class World:
             raise SimulationError(unknown_choice("object", key, self.specs))
         return self.data.joint(key)
 
+    def refresh_poses(self) -> None:
+        """Poses of links and cameras at the state's own time: a step leaves those of its beginning."""
+        mujoco.mj_kinematics(self.model, self.data)
+        mujoco.mj_comPos(self.model, self.data)
+        mujoco.mj_camlight(self.model, self.data)
+
     def object_pose(self, key: str) -> Pose:
         """Of the centre of the object's extents, in `world`."""
         qpos = self._free_joint(key).qpos
