@@ -74,10 +74,12 @@ class BagInfo:
 
     @property
     def message_count(self) -> int:
+        """Of all topics."""
         return sum(t.message_count for t in self.topics)
 
     @property
     def duration_ns(self) -> int:
+        """From the first message to the last."""
         return max(0, self.end_ns - self.start_ns)
 
 

@@ -108,6 +108,7 @@ class BagReader:
         self._registered.add(message_type)
 
     def close(self) -> None:
+        """Closes the file; nothing can be read afterwards."""
         self._stream.close()
 
     def __enter__(self) -> Self:

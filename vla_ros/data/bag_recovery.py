@@ -79,7 +79,7 @@ def _tail(found: Scan) -> bytes:
     summary_start = found.data_end + tail.count
     tail.write(_summary_and_footer(found, summary_start))
     tail.write(MCAP0_MAGIC)
-    return bytes(tail.end())  # type: ignore[no-untyped-call]
+    return bytes(tail.end())
 
 
 def _summary_and_footer(found: Scan, summary_start: int) -> bytes:
@@ -92,11 +92,11 @@ def _summary_and_footer(found: Scan, summary_start: int) -> bytes:
     offset_start = summary_start + summary.count
     for offset in offsets:
         offset.write(summary)
-    content = bytes(summary.end())  # type: ignore[no-untyped-call]
+    content = bytes(summary.end())
     footer = RecordBuilder()
     Footer(summary_start=summary_start, summary_offset_start=offset_start, summary_crc=0).write(footer)
     # The checksum covers the footer up to the checksum itself.
-    head = bytes(footer.end())[:-4]  # type: ignore[no-untyped-call]
+    head = bytes(footer.end())[:-4]
     crc = zlib.crc32(head, zlib.crc32(content))
     return content + head + crc.to_bytes(4, "little")
 

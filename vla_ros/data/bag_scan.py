@@ -66,6 +66,7 @@ class Scan:
         )
 
     def info(self) -> BagInfo:
+        """What metadata.yaml says of these contents."""
         topics = []
         for channel in self.channels.values():
             extra = channel.metadata

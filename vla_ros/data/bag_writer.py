@@ -63,7 +63,7 @@ class BagWriter:
         self._failure = ""
         self._closed = False
         self._file = _RecordFile(_new_bag_file(folder))
-        self._mcap = Writer(self._file, chunk_size=chunk_bytes, compression=_COMPRESSION[compression])  # type: ignore[arg-type]
+        self._mcap = Writer(self._file, chunk_size=chunk_bytes, compression=_COMPRESSION[compression])
         with self._reporting():
             self._mcap.start(profile="ros2", library="vla_ros")
 
@@ -117,7 +117,7 @@ class BagWriter:
         """Hands everything taken so far to the operating system. Raises DataError when it does not take it."""
         self._check_usable()
         with self._reporting():
-            self._mcap.flush()  # type: ignore[no-untyped-call]
+            self._mcap.flush()
 
     def close(self) -> BagInfo:
         """Completes file and metadata.yaml. Raises DataError when any write failed; what is on the disk is then made readable first."""
@@ -126,7 +126,7 @@ class BagWriter:
         self._closed = True
         try:
             with self._reporting():
-                self._mcap.finish()  # type: ignore[no-untyped-call]
+                self._mcap.finish()
                 self._file.sync()
             write_metadata(self.folder, self.info())
         except DataError as error:

@@ -70,16 +70,16 @@ def _panel(instruction: str, step: str, reasoning: str) -> Image8:
     """The text below the camera's image."""
     image = Image.new("RGB", (WIDTH_PX, PANEL_HEIGHT_PX), (24, 26, 30))
     draw = ImageDraw.Draw(image)
-    draw.text((_MARGIN_PX, 6), wrap(f"Goal: {instruction}", 16, True, 1)[0], font=_font(16, True), fill=(255, 255, 255))
-    draw.text((_MARGIN_PX, 30), wrap(f"Subtask: {step}", 15, False, 1)[0], font=_font(15, False), fill=(150, 205, 255))
+    draw.text((_MARGIN_PX, 6), wrap(f"Goal: {instruction}", 16, True, 1)[0], font=load_font(16, True), fill=(255, 255, 255))
+    draw.text((_MARGIN_PX, 30), wrap(f"Subtask: {step}", 15, False, 1)[0], font=load_font(15, False), fill=(150, 205, 255))
     for k, line in enumerate(wrap(reasoning, 13, False, _REASONING_LINES)):
-        draw.text((_MARGIN_PX, 54 + 20 * k), line, font=_font(13, False), fill=(210, 210, 210))
+        draw.text((_MARGIN_PX, 54 + 20 * k), line, font=load_font(13, False), fill=(210, 210, 210))
     return np.asarray(image)
 
 
 def wrap(text: str, size_px: int, bold: bool, lines: int, width_px: int = _TEXT_WIDTH_PX) -> Sequence[str]:
     """``text`` in at most ``lines`` lines that fit ``width_px``; what does not fit becomes an ellipsis. At least one line."""
-    font = _font(size_px, bold)
+    font = load_font(size_px, bold)
     text = " ".join(text.split())
     columns = len(text) + 1
     while columns > 8:
@@ -94,14 +94,14 @@ def wrap(text: str, size_px: int, bold: bool, lines: int, width_px: int = _TEXT_
 @lru_cache(maxsize=32)
 def _label(text: str, size_px: int, colour: tuple[int, int, int]) -> Image8:
     """White text on a coloured plate."""
-    font = _font(size_px, True)
+    font = load_font(size_px, True)
     image = Image.new("RGB", (int(font.getlength(text)) + 16, size_px + 12), colour)
     ImageDraw.Draw(image).text((8, 5), text, font=font, fill=(255, 255, 255))
     return np.asarray(image)
 
 
 @lru_cache(maxsize=8)
-def _font(size_px: int, bold: bool) -> ImageFont.FreeTypeFont:
+def load_font(size_px: int, bold: bool) -> ImageFont.FreeTypeFont:
     """DejaVu Sans, which comes with matplotlib and knows most scripts of Europe."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size_px)

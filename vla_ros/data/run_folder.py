@@ -40,18 +40,22 @@ class RunFolder:
 
     @property
     def bag(self) -> Path:
+        """Folder of the rosbag2 recording."""
         return self.path / "bag"
 
     @property
     def video(self) -> Path:
+        """The front camera, with what the stack was doing."""
         return self.path / "video.mp4"
 
     @property
     def timeline(self) -> Path:
+        """The run in one picture."""
         return self.path / "timeline.png"
 
     @property
     def result(self) -> Path:
+        """The whole result."""
         return self.path / "result.json"
 
     def write_result(self, result: Mapping[str, Any]) -> None:

@@ -18,16 +18,23 @@ from vla_ros.core.geometry import Array
 
 
 class Limits(Protocol):
-    """The limits of the arm's joints; robots.JointLimits is one."""
+    """The limits of the arm's joints, each [dof]; robots.JointLimits is one."""
 
     @property
-    def position_min_rad(self) -> Array: ...  # [dof]
+    def position_min_rad(self) -> Array:
+        """Lowest position."""
+
     @property
-    def position_max_rad(self) -> Array: ...  # [dof]
+    def position_max_rad(self) -> Array:
+        """Highest position."""
+
     @property
-    def velocity_radps(self) -> Array: ...  # [dof]
+    def velocity_radps(self) -> Array:
+        """Largest speed."""
+
     @property
-    def acceleration_radps2(self) -> Array: ...  # [dof]
+    def acceleration_radps2(self) -> Array:
+        """Largest acceleration."""
 
 
 class SubtaskStatus(IntEnum):
@@ -51,6 +58,8 @@ class JointSignal:
 
 @dataclass(frozen=True)
 class ContactSignal:
+    """What the fingers felt."""
+
     fingers: tuple[str, ...]
     times_s: Array  # [n]
     force_n: Array  # [n, fingers] normal force
@@ -71,6 +80,8 @@ class SubtaskSpan:
 
 @dataclass(frozen=True)
 class Decision:
+    """One decision of the monitor; it holds until the next one."""
+
     time_s: float
     action: SafetyAction
     reason: str
@@ -81,6 +92,8 @@ class Decision:
 
 @dataclass(frozen=True)
 class ModeChange:
+    """The monitor's mode from this time on."""
+
     time_s: float
     mode: SafetyMode
     reason: str
@@ -98,6 +111,8 @@ class Note:
 
 @dataclass(frozen=True)
 class RunSignals:
+    """One arm's run."""
+
     instruction: str
     outcome: str  # "succeeded", "failed", "canceled", "refused", or empty while unknown
     reason: str
@@ -121,9 +136,11 @@ class RunSignals:
         return next((s for s in reversed(self.subtasks) if s.start_s <= time_s < s.end_s), None)
 
     def mode_at(self, time_s: float) -> ModeChange | None:
+        """The monitor's mode."""
         return next((m for m in reversed(self.modes) if m.time_s <= time_s), None)
 
     def reasoning_at(self, time_s: float) -> Note | None:
+        """The latest reasoning."""
         return next((n for n in reversed(self.reasoning) if n.time_s <= time_s), None)
 
 

@@ -29,6 +29,8 @@ _QUALITY = "26"  # x264's constant rate factor: small text stays legible
 
 @dataclass(frozen=True)
 class VideoInfo:
+    """What was written."""
+
     frames: int
     duration_s: float
     unreadable_images: int  # images in the bag that could not be decoded

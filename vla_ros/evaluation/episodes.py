@@ -97,11 +97,11 @@ class EpisodeFile:
 
     def _load(self, setup: Setup) -> None:
         """Reads what is there; a last line without its end was being written when the evaluation was cut short, and is taken off."""
-        text = self.path.read_bytes().decode("utf-8", errors="replace")
-        whole, newline, torn = text.rpartition("\n")
-        if torn:
-            os.truncate(self.path, len((whole + newline).encode()))
-        lines = whole.splitlines()
+        content = self.path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if len(whole) < len(content):
+            os.truncate(self.path, len(whole))
+        lines = whole.decode("utf-8", errors="replace").splitlines()
         if not lines:  # not even the setup was written
             self._append({"setup": asdict(setup)})
             return

@@ -12,6 +12,7 @@ from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyReason
 from vla_ros.core.geometry import Array
 from vla_ros.data.run_signals import Decision, JointSignal, Limits, RunSignals, SubtaskSpan
+from vla_ros.robots import Box
 
 _PATH_STEP_S = 0.05  # summing at the full rate would add up the noise of the encoders
 # The arm has nothing to do, or its user wants it slow: nobody stepped in.
@@ -25,14 +26,6 @@ _NOT_INTERVENTIONS = frozenset(
         SafetyReason.SPEED_OVERRIDE,
     }
 )
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """The box in which the TCP may be, in the frame of ``fk``'s result."""
-
-    min_m: Array  # [3]
-    max_m: Array  # [3]
 
 
 @dataclass(frozen=True)
@@ -51,8 +44,8 @@ class Measures:
     recoveries: int  # attempts at subtasks beyond the first
 
 
-def measure(signals: RunSignals, limits: Limits, workspace: Workspace, fk: Callable[[Array], Array]) -> Measures:
-    """``fk`` maps joint positions [dof] to T_base_tcp [4, 4]."""
+def measure(signals: RunSignals, limits: Limits, workspace: Box, fk: Callable[[Array], Array]) -> Measures:
+    """``fk`` maps joint positions [dof] to T_base_tcp [4, 4]; ``workspace`` is given in that base frame."""
     inside = signals.joints.times_s >= 0.0
     positions = signals.joints.positions[inside]
     tcp = _tcp_positions(signals.joints.times_s[inside], positions, fk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from vla_ros.core.errors import ConfigError
 
@@ -23,7 +24,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         if len(seeds) + last - first >= MAX_SEEDS:
             raise ConfigError(f"Seeds '{text}': more than {MAX_SEEDS} seeds.")
         seeds += range(first, last + 1)
-    repeated = sorted({s for s in seeds if seeds.count(s) > 1}) if len(set(seeds)) < len(seeds) else []
+    repeated = sorted(seed for seed, count in Counter(seeds).items() if count > 1)
     if repeated:
         raise ConfigError(f"Seeds '{text}': {', '.join(map(str, repeated[:5]))} named more than once.")
     return tuple(seeds)
