@@ -17,6 +17,7 @@ from vla_ros.safety.braking import AT_REST, Stop, still
 from vla_ros.safety.tracker import MotionState
 
 KEPT_TICKS = 60  # of the past, to compare measurements with
+PAST_AT_REST = 4  # knots that stand for a time at rest that was skipped; a message begins among them
 
 
 class Horizon:
@@ -74,7 +75,7 @@ class Horizon:
         if self._end < tick:
             rest = self._knots[-1]
             self._knots.clear()
-            self._knots.extend([rest, rest])
+            self._knots.extend([rest] * PAST_AT_REST)
             self._end = tick
 
     def cut(self, tick: int) -> bool:

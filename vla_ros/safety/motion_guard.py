@@ -55,7 +55,7 @@ class MotionGuard:
     def advance(self, now_ns: int, following: Following | None, speed: float) -> tuple[Following | None, Fault | None]:
         """Commits what is missing up to the look-ahead. Returns where the chunk is now, or None and why its next tick was not safe."""
         now = self.horizon.tick_at(now_ns)
-        self.horizon.skip_to(now + 1)
+        self.horizon.skip_to(self._soonest(now_ns))
         fault = None
         while self.horizon.end < now + self._lookahead:
             if following is None or following.finished:
@@ -65,10 +65,14 @@ class MotionGuard:
         return following, fault
 
     def cut(self, now_ns: int) -> None:
-        """Brakes from the next tick on instead of after the look-ahead."""
-        if self.horizon.cut(self.horizon.tick_at(now_ns) + 1):
+        """Brakes from the soonest tick on instead of after the look-ahead."""
+        if self.horizon.cut(self._soonest(now_ns)):
             state = self.horizon.state
             self.horizon.restop(self._braking.plan(state.position, state.velocity, state.acceleration))
+
+    def _soonest(self, now_ns: int) -> int:
+        """The first tick that a message sent now can still change: one period is left for it to reach the controller."""
+        return self.horizon.tick_at(now_ns - 1) + 2
 
     def _step(self, following: Following, speed: float) -> tuple[Following | None, Fault | None]:
         path = following.accepted.path

@@ -1,0 +1,128 @@
+"""A gate with an arm behind it that follows every message exactly, and the signal that a stock controller would make of the messages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+
+from vla_ros.core.actions import ActionChunk, ActionSpace, GatedCommand, ShortTrajectory
+from vla_ros.core.robot_state import JointState
+from vla_ros.core.scene import CameraFault, CameraHealth
+from vla_ros.motion.interpolation import JointSpline
+from vla_ros.robots import Arm, load_robot
+from vla_ros.safety.config import SafetyConfig, load_safety_config
+from vla_ros.safety.gate import Gate
+
+TICK_NS = 10_000_000
+START_NS = 5_000_000_000
+MS = 1_000_000
+
+
+@cache
+def panda() -> Arm:
+    return load_robot("panda")
+
+
+@cache
+def safety() -> SafetyConfig:
+    return load_safety_config("panda")
+
+
+def home() -> np.ndarray:
+    return np.array(panda().config.home_rad, dtype=float)
+
+
+def smooth(rows: int, sweep) -> np.ndarray:
+    """[rows, 7] from home, at rest at both ends, by ``sweep`` [7] rad."""
+    s = np.linspace(0, 1, rows)[:, None]
+    return home() + (10 * s**3 - 15 * s**4 + 6 * s**5) * np.asarray(sweep, dtype=float)
+
+
+SWEEP = np.array([0.35, 0.15, -0.2, 0.1, 0.2, 0.2, 0.4])
+
+
+def chunk_of(rows, now_ns: int, *, seq: int = 1, dt_s: float = 0.05, expert: str = "scripted", **changes) -> ActionChunk:
+    rows = np.asarray(rows)
+    chunk = ActionChunk(
+        seq=seq,
+        expert=expert,
+        subtask_id="1",
+        trace_id=f"{expert}-{seq}",
+        stamp_ns=now_ns,
+        space=ActionSpace.JOINT_POSITION,
+        names=panda().config.arm_joints,
+        dt_s=dt_s,
+        data=rows,
+        gripper_width_m=np.full(len(rows), 0.04),
+        input_stamps_ns={"joint_states": now_ns},
+    )
+    return replace(chunk, **changes)
+
+
+class Rig:
+    def __init__(self, config: SafetyConfig | None = None, **gate) -> None:
+        self.now_ns = START_NS
+        self.steady_ns = 77
+        self.gate = Gate(panda(), config or safety(), **gate)
+        self.sent: list[tuple[int, ShortTrajectory]] = []
+        self.command: GatedCommand | None = None
+        self.offset = np.zeros(7)  # of the measured arm from the commanded one
+        self.decisions = []
+
+    def arm_state(self) -> tuple[np.ndarray, np.ndarray]:
+        if not self.sent:
+            return home() + self.offset, np.zeros(7)
+        p, v, _ = sample(self.sent[-1][1], np.array([self.now_ns]))
+        return p[0] + self.offset, v[0]
+
+    def step(self, ticks: int = 1, *, jitter_ns: int = 0, joints: bool = True, hearts: bool = True, camera: bool = True) -> GatedCommand | None:
+        for _ in range(ticks):
+            self.now_ns += TICK_NS + jitter_ns
+            self.steady_ns += TICK_NS + jitter_ns
+            if joints:
+                p, v = self.arm_state()
+                self.gate.on_joint_state(JointState(self.now_ns, panda().config.arm_joints, p, v, np.zeros(7)))
+            if hearts:
+                for node in ("motion_forwarder", "camera_perception", "depth_perception"):
+                    self.gate.on_heartbeat(node, self.steady_ns)
+            if camera:
+                self.gate.on_camera_health(CameraHealth(self.now_ns, "front", CameraFault.OK, True, "", 0.0, 30.0))
+            self.command = self.gate.tick(self.now_ns, self.steady_ns)
+            if self.command is not None:
+                self.sent.append((self.now_ns, self.command.trajectory))
+            self.decisions += self.gate.drain_decisions()
+        return self.command
+
+    def send(self, rows, **options):
+        return self.gate.on_chunk(chunk_of(rows, self.now_ns, **options), self.now_ns)
+
+    def ready(self) -> Rig:
+        self.step(2)
+        return self
+
+    def signal(self, until: int | None = None, tail_s: float = 1.0) -> tuple[np.ndarray, ...]:
+        """(times [ns], position, velocity, acceleration) at 1 kHz of a controller that plays each message from its arrival on.
+
+        Only the first ``until`` messages arrive; after the last one the controller goes on alone for ``tail_s``.
+        """
+        sent = self.sent[:until]
+        ends = [t for t, _ in sent[1:]] + [sent[-1][0] + int(tail_s * 1e9)]
+        parts = []
+        for (start, trajectory), end in zip(sent, ends, strict=True):
+            times = np.arange(start, end, MS)
+            parts.append((times, *sample(trajectory, times)))
+        return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+
+def sample(trajectory: ShortTrajectory, times_ns: np.ndarray):
+    spline = JointSpline(trajectory.times_s, trajectory.positions, trajectory.velocities, trajectory.accelerations)
+    return spline.sample_many((times_ns - trajectory.start_ns) * 1e-9)
+
+
+def largest_disagreement(older: ShortTrajectory, newer: ShortTrajectory, from_ns: int, to_ns: int) -> float:
+    """Between two messages [rad, and rad/s scaled by 10 ms] from ``from_ns`` to ``to_ns``."""
+    times = np.arange(from_ns, to_ns, MS // 2)
+    old, new = sample(older, times), sample(newer, times)
+    return max(float(np.abs(old[0] - new[0]).max()), 0.01 * float(np.abs(old[1] - new[1]).max()))

@@ -1,0 +1,403 @@
+"""What the gate lets through, when it holds and how it goes on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from safety_rig import START_NS, SWEEP, TICK_NS, Rig, chunk_of, home, panda, safety, smooth
+
+from vla_ros.core.actions import SafetyAction
+from vla_ros.core.decisions import SafetyMode, SafetyReason
+from vla_ros.core.robot_state import ContactState, FingerContact, JointState
+from vla_ros.core.scene import CameraFault, CameraHealth
+from vla_ros.motion.interpolation import judge_samples
+from vla_ros.safety.self_test import SelfTest
+
+
+def moving_rig(ticks: int = 60) -> Rig:
+    """A rig in the middle of a sweep."""
+    rig = Rig().ready()
+    assert rig.send(smooth(40, SWEEP)).action == SafetyAction.PASS
+    rig.step(ticks)
+    assert np.abs(rig.command.trajectory.velocities).max() > 0.1
+    return rig
+
+
+def settle(rig: Rig, ticks: int = 80) -> None:
+    rig.step(ticks)
+    assert np.abs(rig.command.trajectory.velocities).max() < 1e-4
+
+
+def test_nothing_is_commanded_before_joint_states():
+    rig = Rig()
+    assert rig.step(5, joints=False) is None
+    assert rig.gate.state().mode == SafetyMode.STARTING
+    assert rig.send(smooth(10, SWEEP)).reason == SafetyReason.JOINT_STATES_STALE
+    rig.step()
+    assert rig.command.trajectory.positions[0] == pytest.approx(home())
+
+
+def test_an_arm_that_still_moves_is_not_taken_over():
+    rig = Rig()
+    rig.gate.on_joint_state(JointState(rig.now_ns + TICK_NS, panda().config.arm_joints, home(), np.full(7, 0.3), np.zeros(7)))
+    assert rig.step(joints=False) is None
+    assert rig.gate.state().reason == SafetyReason.STARTING
+
+
+def test_a_chunk_is_followed_to_its_last_row_and_the_arm_rests_there():
+    rig = Rig().ready()
+    rows = smooth(40, SWEEP)
+    rig.send(rows)
+    rig.step(260)
+    assert rig.command.trajectory.positions[-1] == pytest.approx(rows[-1], abs=5e-4)
+    assert rig.command.chunk_row == 39.0
+    assert rig.gate.state().reason == SafetyReason.CHUNK_EXHAUSTED
+    _, p, v, a = rig.signal()
+    assert judge_samples(p, v, a, panda().config.limits).velocity < 0.51
+    assert not v[-1].any()
+
+
+def test_the_commanded_curve_stays_close_to_the_rows():
+    rig = Rig().ready()
+    rows = smooth(40, SWEEP)
+    rig.send(rows)
+    rig.step(260)
+    _, p, _, _ = rig.signal()
+    for row in rows:
+        assert np.abs(p - row).max(axis=1).min() < 0.003
+
+
+def test_columns_may_come_in_any_order():
+    rig = Rig().ready()
+    rows = smooth(40, SWEEP)
+    order = [3, 0, 6, 1, 5, 2, 4]
+    names = tuple(panda().config.arm_joints[i] for i in order)
+    assert rig.send(rows[:, order], names=names).action == SafetyAction.PASS
+    rig.step(260)
+    assert rig.command.trajectory.positions[-1] == pytest.approx(rows[-1], abs=5e-4)
+
+
+def test_speed_override_scales_the_time():
+    def ticks_to_the_end(speed):
+        rig = Rig().ready()
+        rig.gate.set_speed(speed)
+        rig.send(smooth(40, SWEEP))
+        for tick in range(1500):
+            if rig.step().chunk_row >= 39.0:
+                return tick
+        raise AssertionError("never arrived")
+
+    full, half = ticks_to_the_end(1.0), ticks_to_the_end(0.5)
+    assert half == pytest.approx(2 * full, rel=0.05)
+    with pytest.raises(ValueError, match="0 to 1"):
+        Rig().gate.set_speed(1.5)
+
+
+def test_speed_zero_pauses_on_the_path_and_goes_on():
+    rig = moving_rig()
+    rig.gate.set_speed(0.0)
+    settle(rig)
+    assert rig.gate.state().mode == SafetyMode.SLOWED
+    assert 0 < rig.command.chunk_row < 39
+    rig.gate.set_speed(1.0)
+    rig.step(260)
+    assert rig.command.trajectory.positions[-1] == pytest.approx(home() + SWEEP, abs=5e-4)
+
+
+def test_a_chunk_near_the_hard_limits_is_slowed_to_the_operational_ones():
+    rig = Rig().ready()
+    sweep = np.zeros(7)
+    sweep[0] = 0.5
+    decision = rig.send(smooth(12, sweep), dt_s=0.05)  # 15/8 * 0.5 rad / 0.55 s = 1.7 rad/s; operational 1.09
+    assert (decision.action, decision.limiting_joint) == (SafetyAction.SLOW, "panda_joint1")
+    rig.step(200)
+    _, p, v, a = rig.signal()
+    assert judge_samples(p, v, a, panda().config.limits).velocity < 0.51
+    assert p[-1] == pytest.approx(home() + sweep, abs=5e-4)
+
+
+# --- chunks that continue one another -----------------------------------------------------------------------------------
+
+
+def test_continued_chunks_give_the_same_motion_as_one_chunk():
+    whole = Rig().ready()
+    rows = smooth(60, SWEEP)
+    whole.send(rows)
+    whole.step(350)
+
+    parts = Rig().ready()
+    parts.send(rows[:24], seq=1)
+    first = 0
+    seq = 1
+    for _ in range(350):
+        command = parts.step()
+        if command.chunk_seq == seq and command.chunk_row > 6 and first + 24 < 60:
+            row = int(command.chunk_row)
+            first, seq = first + row, seq + 1
+            decision = parts.send(rows[first : first + 24], seq=seq, continues_seq=seq - 1, continues_row=row)
+            assert decision.action == SafetyAction.PASS, decision
+    _, p_whole, _, _ = whole.signal()
+    _, p_parts, _, a_parts = parts.signal()
+    n = min(len(p_whole), len(p_parts))
+    assert np.abs(p_whole[:n] - p_parts[:n]).max() < 2e-3
+    assert seq >= 6
+    assert np.abs(a_parts / panda().config.limits.acceleration_radps2).max() < 0.41
+
+
+def test_a_continued_chunk_with_another_dt_is_entered_at_the_same_moment():
+    rig = moving_rig()
+    row = rig.command.chunk_row
+    fine = np.array([home() + SWEEP * 0] * 2)
+    s = np.linspace(0, 1, 391)[:, None]
+    fine = home() + (10 * s**3 - 15 * s**4 + 6 * s**5) * SWEEP  # the same motion at dt / 10
+    start = 10 * int(row) - 20
+    assert rig.send(fine[start : start + 200], seq=2, dt_s=0.005, continues_seq=1, continues_row=int(row) - 2).action == SafetyAction.PASS
+    rig.step()
+    assert rig.command.chunk_seq == 2
+    assert rig.command.chunk_row == pytest.approx((row - (int(row) - 2)) * 10 + 2, abs=0.3)
+
+
+def test_a_continuation_that_jumps_is_refused_and_the_arm_stops():
+    rig = moving_rig()
+    decision = rig.send(smooth(40, SWEEP) + 0.2, seq=2, continues_seq=1, continues_row=0.0)
+    assert (decision.action, decision.reason) == (SafetyAction.HOLD, SafetyReason.CHUNK_JUMP)
+    settle(rig, 45)
+    _, p, v, a = rig.signal()
+    assert judge_samples(p, v, a, panda().config.limits).worst <= 1.0
+
+
+def test_deltas_add_up_from_the_commanded_position():
+    rig = Rig().ready()
+    rows = smooth(40, SWEEP)
+    deltas = np.diff(rows, axis=0, prepend=home()[None])
+    assert rig.send(deltas, space=1).action == SafetyAction.PASS
+    rig.step(260)
+    assert rig.command.trajectory.positions[-1] == pytest.approx(rows[-1], abs=5e-4)
+
+
+# --- faults -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("missing", "reason"),
+    [({"joints": False}, SafetyReason.JOINT_STATES_STALE), ({"hearts": False}, SafetyReason.HEARTBEAT)],
+)
+def test_a_silent_input_holds_and_only_a_fresh_chunk_resumes(missing, reason):
+    rig = moving_rig()
+    old = chunk_of(smooth(40, SWEEP), rig.now_ns, seq=2)
+    rig.step(100, **missing)
+    assert rig.gate.state().mode == SafetyMode.HOLDING
+    assert rig.command.action == SafetyAction.HOLD
+    assert reason in [d.reason for d in rig.decisions]
+    assert not rig.command.trajectory.velocities[-1].any()
+    where = rig.command.trajectory.positions[-1]
+    rig.step(80)
+    assert rig.gate.state().mode == SafetyMode.READY
+    assert rig.command.trajectory.positions[-1] == pytest.approx(where)  # the old chunk is not resumed
+    assert rig.gate.on_chunk(replace(old, stamp_ns=rig.now_ns - 900_000_000), rig.now_ns).reason == SafetyReason.CHUNK_STALE
+    assert rig.send(np.linspace(where, where + 0.05, 10), seq=3).action == SafetyAction.PASS
+    rig.step(100)
+    assert rig.command.trajectory.positions[-1] == pytest.approx(where + 0.05, abs=1e-3)
+
+
+def test_a_hold_is_ordered_in_the_tick_that_sees_the_fault():
+    rig = moving_rig()
+    late = int(safety().heartbeats["motion_forwarder"] * 1e9 / TICK_NS)
+    commands = [rig.step(hearts=False).action for _ in range(late + 1)]
+    assert commands[:late] == [SafetyAction.PASS] * late
+    assert commands[late] == SafetyAction.HOLD
+
+
+def test_vision_chunks_need_the_camera_and_others_do_not():
+    black = CameraHealth(0, "front", CameraFault.BLACK, False, "mean 2 of 255, at least 10 expected.", 0.0, 30.0)
+    for inputs, expected in (({"objects": 1}, SafetyReason.CAMERA), ({}, SafetyReason.CAMERA), ({"joint_states": 1}, SafetyReason.OK)):
+        rig = Rig().ready()
+        rig.send(smooth(40, SWEEP), input_stamps_ns=inputs)
+        rig.step(20)
+        rig.gate.on_camera_health(replace(black, stamp_ns=rig.now_ns))
+        rig.step(camera=False)
+        assert rig.gate.state().reason == expected
+        refused = rig.send(smooth(40, SWEEP), seq=2, input_stamps_ns=inputs)
+        assert (refused.reason == SafetyReason.CAMERA) == (expected == SafetyReason.CAMERA)
+
+
+def test_a_finger_that_is_pressed_too_hard_holds_at_once():
+    rig = moving_rig()
+    rig.gate.on_contact(ContactState(rig.now_ns, (FingerContact("left", 200.0, 1e-4, (0.0, 0.0), False, True),)))
+    rig.step()
+    assert rig.gate.state().reason == SafetyReason.CONTACT
+
+
+def test_an_unsafe_verdict_of_the_world_model_holds_only_its_own_chunk():
+    rig = moving_rig()
+    rig.gate.on_world_model(9, False, "the arm would hit the bowl")
+    assert rig.step().action == SafetyAction.PASS
+    rig.gate.on_world_model(1, False, "the arm would hit the bowl")
+    assert rig.step().action == SafetyAction.HOLD
+    assert rig.gate.state().detail == "the arm would hit the bowl"
+
+
+def test_tracking_error_holds_and_a_large_one_latches():
+    rig = moving_rig()
+    rig.offset[2] = 0.15
+    assert rig.step().action == SafetyAction.HOLD
+    assert "panda_joint3" in rig.gate.state().detail
+    rig.offset[2] = 0.4
+    assert rig.step().action == SafetyAction.STOP
+
+
+def test_a_clock_that_goes_back_anchors_anew():
+    rig = moving_rig()
+    rig.now_ns = START_NS - 3_000_000_000
+    rig.sent.clear()
+    assert rig.step(joints=False) is None
+    assert rig.gate.state().reason == SafetyReason.TIME_JUMP or rig.gate.state().mode == SafetyMode.STARTING
+    rig.step(60)
+    assert rig.gate.state().mode == SafetyMode.READY
+    assert rig.command.trajectory.positions[0] == pytest.approx(home())
+    assert rig.send(smooth(40, SWEEP), seq=2).action == SafetyAction.PASS
+
+
+def test_ticks_that_come_late_follow_the_stop_that_was_sent():
+    rig = moving_rig()
+    before = rig.command.trajectory
+    rig.step(1, jitter_ns=190_000_000)
+    times = np.arange(rig.now_ns, rig.now_ns + TICK_NS, 1_000_000)
+    from safety_rig import sample
+
+    assert np.abs(sample(before, times)[0] - sample(rig.command.trajectory, times)[0]).max() < 1e-9
+
+
+# --- sources and numbers ------------------------------------------------------------------------------------------------
+
+
+def test_a_second_source_waits_until_the_arm_rests():
+    rig = moving_rig()
+    decision = rig.send(rig.command.trajectory.positions[0] + np.zeros((10, 1)), expert="move_to")
+    assert (decision.action, decision.reason) == (SafetyAction.HOLD, SafetyReason.CHUNK_SOURCE)
+    rig.step(260)
+    assert rig.command.trajectory.positions[-1] == pytest.approx(home() + SWEEP, abs=5e-4)  # the first one was not disturbed
+    assert rig.send(home() + SWEEP + np.zeros((10, 1)), expert="move_to").action == SafetyAction.PASS
+
+
+def test_a_duplicate_is_refused_and_changes_nothing():
+    rig = moving_rig()
+    assert rig.send(smooth(40, SWEEP), seq=1).reason == SafetyReason.CHUNK_SEQUENCE
+    assert rig.step().action == SafetyAction.PASS
+
+
+def test_an_expert_that_was_started_anew_may_count_from_one_again():
+    rig = Rig().ready()
+    rig.send(smooth(10, SWEEP * 0.1), seq=17)
+    rig.step(120)
+    assert rig.send(home() + SWEEP * 0.1 + np.zeros((5, 1)), seq=1).action == SafetyAction.PASS
+
+
+def test_a_bad_chunk_of_the_followed_expert_stops_the_arm():
+    rig = moving_rig()
+    rows = smooth(40, SWEEP)
+    rows[5, 3] = np.nan
+    assert rig.send(rows, seq=2).reason == SafetyReason.CHUNK_NOT_FINITE
+    assert rig.step().action == SafetyAction.HOLD
+    settle(rig, 45)
+
+
+# --- gripper ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_gripper_follows_the_rows_and_is_kept_in_a_stop():
+    rig = Rig().ready()
+    assert np.isnan(rig.command.gripper_width_m)
+    widths = np.where(np.arange(40) < 10, 0.08, 0.02)
+    rig.send(smooth(40, SWEEP), gripper_width_m=widths, gripper_force_n=25.0)
+    rig.step(10)
+    assert rig.command.gripper_width_m == 0.08
+    rig.step(70)
+    assert (rig.command.gripper_width_m, rig.command.gripper_force_n) == (0.02, 25.0)
+    rig.gate.estop("test")
+    assert rig.step(30).gripper_width_m == 0.02
+
+
+# --- emergency stop -----------------------------------------------------------------------------------------------------
+
+
+def test_an_emergency_stop_brakes_from_the_next_tick_and_latches():
+    rig = moving_rig(ticks=90)
+    rig.gate.estop("operator")
+    at = rig.now_ns
+    rig.step(60)
+    times, p, v, a = rig.signal()
+    assert judge_samples(p, v, a, panda().config.limits).worst <= 1.0
+    moving = times[np.abs(v).max(axis=1) > 1e-6]
+    assert (moving[-1] - at) * 1e-9 < 0.32  # two ticks and the longest stop from the operational velocity
+    assert rig.gate.state().mode == SafetyMode.STOPPED_LATCHED
+    assert "operator" in rig.gate.state().detail
+    assert rig.send(np.tile(p[-1], (10, 1)), seq=2).reason == SafetyReason.ESTOP
+    assert rig.step(200).action == SafetyAction.STOP
+
+
+def test_reset_needs_an_arm_at_rest_and_starts_where_it_is():
+    rig = moving_rig()
+    rig.gate.estop("operator")
+    rig.step()
+    ok, why = rig.gate.reset()
+    assert not ok
+    assert "still moves" in why
+    rig.step(60)
+    rig.offset[1] = 0.05  # pushed by hand while stopped
+    rig.step()
+    assert rig.gate.reset() == (True, "Reset: the monitor is ready for a fresh chunk.")
+    rig.step()
+    assert rig.gate.state().mode == SafetyMode.READY
+    assert rig.command.trajectory.positions[0] == pytest.approx(rig.sent[-3][1].positions[-1] + rig.offset, abs=1e-6)
+
+
+def test_reset_without_joint_states_or_with_a_failing_self_test_is_refused():
+    results = [SelfTest(True, ""), SelfTest(False, "Self-test failed: as told.")]
+    rig = Rig(self_test=lambda arm, config: results.pop(0)).ready()
+    rig.gate.estop("operator")
+    rig.step(50, joints=False)
+    assert "joint states" in rig.gate.reset()[1]
+    rig.step(2)
+    assert rig.gate.reset() == (False, "Not reset: Self-test failed: as told.")
+    assert rig.gate.state().mode == SafetyMode.STOPPED_LATCHED
+
+
+def test_reset_when_nothing_is_latched_says_so():
+    assert Rig().ready().gate.reset() == (True, "Nothing to reset: no stop is latched.")
+
+
+def test_a_failed_self_test_never_becomes_ready():
+    rig = Rig(self_test=lambda arm, config: SelfTest(False, "Self-test failed: as told."))
+    assert rig.step(10) is None
+    state = rig.gate.state()
+    assert (state.mode, state.reason, state.self_test_passed) == (SafetyMode.STARTING, SafetyReason.SELF_TEST, False)
+    assert rig.send(smooth(10, SWEEP)).action == SafetyAction.HOLD
+
+
+# --- what is told -------------------------------------------------------------------------------------------------------
+
+
+def test_one_decision_for_each_change():
+    rig = Rig().ready()
+    rig.step(50)
+    rig.send(smooth(40, SWEEP))
+    rig.step(260)
+    assert [d.reason for d in rig.decisions] == [SafetyReason.NO_CHUNK, SafetyReason.OK, SafetyReason.CHUNK_EXHAUSTED]
+    assert [d.id for d in rig.decisions] == [1, 2, 3]
+    assert rig.command.decision_id == 3
+    passed = rig.decisions[1]
+    assert passed.margin_velocity > 0.5
+    assert passed.margin_position_rad > 0.3
+    assert passed.margin_workspace_m > 0.0
+
+
+def test_commands_are_numbered_without_gaps_and_ages_are_told():
+    rig = Rig().ready()
+    first = rig.command.seq
+    assert [rig.step().seq for _ in range(5)] == list(range(first + 1, first + 6))
+    ages = rig.gate.state().input_ages_s
+    assert ages["joint_states"] == 0.0
+    assert ages["motion_forwarder"] == 0.0
