@@ -11,7 +11,7 @@ from vla_ros.core.actions import ActionChunk, ActionSpace
 from vla_ros.core.decisions import SafetyReason
 from vla_ros.core.geometry import Array
 from vla_ros.robots import Arm
-from vla_ros.safety.chunk_checks import ChunkDoor, Context, Refusal
+from vla_ros.safety.chunk_checks import ChunkDoor, Context, Followed, Refusal
 from vla_ros.safety.config import SafetyConfig
 
 _NOW_NS = 1_000_000_000_000
@@ -21,12 +21,21 @@ _DT_S = 0.05
 
 @dataclass(frozen=True)
 class SelfTest:
+    """Its result."""
+
     passed: bool
     detail: str  # one sentence
 
 
 def run_self_test(arm: Arm, config: SafetyConfig) -> SelfTest:
     """Pushes good and bad chunks through a door built like the one in use, at the arm's home."""
+    try:
+        return _run(arm, config)
+    except Exception as error:  # whatever a broken check does, it must not come to READY, and a crash would hide the reason
+        return SelfTest(False, f"Self-test failed: the door broke down with {type(error).__name__}: {error}.")
+
+
+def _run(arm: Arm, config: SafetyConfig) -> SelfTest:
     door = ChunkDoor(arm, config)
     home = np.asarray(arm.config.home_rad, dtype=float)
     context = Context(now_ns=_NOW_NS, position=home, moving=False, last_seq=7)
@@ -34,15 +43,16 @@ def run_self_test(arm: Arm, config: SafetyConfig) -> SelfTest:
     verdict = door.judge(good, context)
     if isinstance(verdict, Refusal):
         return SelfTest(False, f"Self-test failed: a good chunk was refused ({verdict.reason}: {verdict.detail})")
-    count = 0
-    for what, bad, reason in _bad_chunks(arm, config, good, home):
-        count += 1
-        verdict = door.judge(bad, context)
+    busy = replace(context, moving=True, followed=Followed(replace(good, expert="another"), verdict.path, 1.0))
+    cases = [(what, bad, reason, context) for what, bad, reason in _bad_chunks(arm, config, good, home)]
+    cases.append(("another source than the one that is followed", good, SafetyReason.CHUNK_SOURCE, busy))
+    for what, bad, reason, case in cases:
+        verdict = door.judge(bad, case)
         if not isinstance(verdict, Refusal):
             return SelfTest(False, f"Self-test failed: a chunk with {what} was accepted.")
         if verdict.reason != reason:
             return SelfTest(False, f"Self-test failed: a chunk with {what} was refused for {verdict.reason} instead of {reason}.")
-    return SelfTest(True, f"Self-test passed: {count} bad chunks refused, a good one accepted.")
+    return SelfTest(True, f"Self-test passed: {len(cases)} bad chunks refused, a good one accepted.")
 
 
 def _chunk(arm: Arm, rows: Array) -> ActionChunk:

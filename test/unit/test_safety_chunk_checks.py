@@ -1,0 +1,194 @@
+"""Each rule of the door refuses what breaks it, with its reason and a sentence that can be acted on."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safety_rig import START_NS, SWEEP, chunk_of, home, panda, safety, smooth
+
+from vla_ros.core.actions import ActionSpace
+from vla_ros.core.decisions import SafetyReason
+from vla_ros.safety.chunk_checks import Accepted, ChunkDoor, Context, Followed, Refusal
+
+JOINTS = panda().config.arm_joints
+LIMITS = panda().config.limits
+
+
+def good(**changes):
+    return replace(chunk_of(smooth(20, SWEEP), START_NS, seq=5), **changes)
+
+
+def context(**changes):
+    return replace(Context(now_ns=START_NS, position=home(), moving=False, last_seq=4), **changes)
+
+
+def judge(chunk, **changes):
+    return ChunkDoor(panda(), safety()).judge(chunk, context(**changes))
+
+
+def with_row(row, joint, value):
+    rows = smooth(20, SWEEP)
+    rows[row, joint] = value
+    return rows
+
+
+def ramp(joint, step):
+    rows = np.tile(home(), (10, 1))
+    rows[:, joint] += np.arange(10) * step
+    return rows
+
+
+def test_a_good_chunk_is_accepted_with_its_margins():
+    verdict = judge(good())
+    assert isinstance(verdict, Accepted)
+    assert verdict.row == 0.0
+    rows = smooth(20, SWEEP)
+    assert verdict.margin_position_rad == pytest.approx(np.minimum(rows - LIMITS.position_min_rad, LIMITS.position_max_rad - rows).min())
+    speeds = np.abs(np.diff(rows, axis=0)) / 0.05 / LIMITS.velocity_radps
+    assert verdict.margin_velocity == pytest.approx(1 - speeds.max())
+    assert verdict.tightest_joint == JOINTS[int(np.argmax(speeds.max(axis=0)))]
+
+
+TABLE = [
+    ("TCP poses", {"space": ActionSpace.TCP_POSE}, SafetyReason.CHUNK_SPACE, "inverse kinematics"),
+    ("TCP deltas", {"space": ActionSpace.TCP_DELTA}, SafetyReason.CHUNK_SPACE, "TCP_DELTA"),
+    ("a space nobody knows", {"space": 17}, SafetyReason.CHUNK_SPACE, "17"),
+    ("a wrong name", {"names": ("elbow", *JOINTS[1:])}, SafetyReason.CHUNK_JOINTS, "elbow"),
+    ("a joint twice", {"names": (JOINTS[0], *JOINTS[:6])}, SafetyReason.CHUNK_JOINTS, "panda_joint7"),
+    ("no names", {"names": ()}, SafetyReason.CHUNK_JOINTS, "panda_joint1"),
+    ("six columns", {"data": smooth(20, SWEEP)[:, :6]}, SafetyReason.CHUNK_SHAPE, r"\[20, 6\]"),
+    ("a flat list", {"data": home()}, SafetyReason.CHUNK_SHAPE, r"\[7\]"),
+    ("complex numbers", {"data": smooth(20, SWEEP) + 0j}, SafetyReason.CHUNK_SHAPE, "complex128"),
+    ("text", {"data": smooth(20, SWEEP).astype(str)}, SafetyReason.CHUNK_SHAPE, "real numbers"),
+    ("one row", {"data": smooth(20, SWEEP)[:1], "gripper_width_m": np.zeros(1)}, SafetyReason.CHUNK_SHAPE, "2 to 256"),
+    ("too many rows", {"data": np.tile(home(), (257, 1)), "gripper_width_m": np.zeros(257)}, SafetyReason.CHUNK_SHAPE, "257"),
+    ("too few widths", {"gripper_width_m": np.zeros(19)}, SafetyReason.CHUNK_SHAPE, "gripper"),
+    ("dt 0", {"dt_s": 0.0}, SafetyReason.CHUNK_SHAPE, "0.005"),
+    ("dt NaN", {"dt_s": float("nan")}, SafetyReason.CHUNK_SHAPE, "nan"),
+    ("dt of minutes", {"dt_s": 60.0}, SafetyReason.CHUNK_SHAPE, "60"),
+    ("NaN", {"data": with_row(3, 2, np.nan)}, SafetyReason.CHUNK_NOT_FINITE, "Row 3 of panda_joint3"),
+    ("infinity", {"data": with_row(19, 6, -np.inf)}, SafetyReason.CHUNK_NOT_FINITE, "Row 19 of panda_joint7"),
+    ("a gripper wider than it is", {"gripper_width_m": np.full(20, 0.2)}, SafetyReason.POSITION_LIMIT, "0.2000 m"),
+    ("an infinite width", {"gripper_width_m": np.full(20, np.inf)}, SafetyReason.POSITION_LIMIT, "inf"),
+    ("a crushing force", {"gripper_force_n": 5000.0}, SafetyReason.CHUNK_NOT_FINITE, "5000"),
+    ("a row that is no number", {"continues_seq": 3, "continues_row": float("nan")}, SafetyReason.CHUNK_NOT_FINITE, "nan"),
+    ("an old observation", {"stamp_ns": START_NS - 2_000_000_000}, SafetyReason.CHUNK_STALE, "2.00 s ago"),
+    ("no stamp", {"stamp_ns": 0}, SafetyReason.CHUNK_STALE, "ago"),
+    ("a stamp of the future", {"stamp_ns": START_NS + 200_000_000}, SafetyReason.CHUNK_STALE, "future"),
+    ("a number used before", {"seq": 4}, SafetyReason.CHUNK_SEQUENCE, "after chunk 4"),
+    ("number 0", {"seq": 0}, SafetyReason.CHUNK_SEQUENCE, "from 1"),
+    ("a start elsewhere", {"data": smooth(20, SWEEP) + 0.06}, SafetyReason.CHUNK_JUMP, "0.060 rad"),
+]
+
+
+@pytest.mark.parametrize(("changes", "reason", "says"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_the_door_refuses(changes, reason, says):
+    verdict = judge(good(**changes))
+    assert isinstance(verdict, Refusal)
+    assert verdict.reason == reason
+    assert re.search(says, verdict.detail), verdict.detail
+
+
+@pytest.mark.parametrize("joint", range(7))
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_position_inside_the_margin_of_any_limit_is_refused(joint, side):
+    start = home()
+    edge = LIMITS.position_max_rad[joint] if side > 0 else LIMITS.position_min_rad[joint]
+    start[joint] = edge - side * 0.05
+    rows = np.tile(start, (20, 1))
+    rows[:, joint] += np.linspace(0, side * 0.045, 20)
+    verdict = judge(good(data=rows), position=start)
+    assert isinstance(verdict, Refusal)
+    assert (verdict.reason, verdict.joint) == (SafetyReason.POSITION_LIMIT, JOINTS[joint])
+
+
+@pytest.mark.parametrize("joint", range(7))
+def test_velocity_and_acceleration_are_judged_for_each_joint(joint):
+    limit = LIMITS.velocity_radps[joint]
+    verdict = judge(good(data=ramp(joint, 1.01 * limit * 0.05), gripper_width_m=np.zeros(10)))
+    assert isinstance(verdict, Refusal)
+    assert verdict.joint == JOINTS[joint]
+    assert verdict.reason in (SafetyReason.VELOCITY_LIMIT, SafetyReason.POSITION_LIMIT)
+    jerky = np.tile(home(), (10, 1))
+    jerky[5:, joint] += 1.01 * LIMITS.acceleration_radps2[joint] * 0.02**2
+    verdict = judge(good(data=jerky, dt_s=0.02, gripper_width_m=np.zeros(10)))
+    assert isinstance(verdict, Refusal)
+    assert (verdict.reason, verdict.joint) == (SafetyReason.ACCELERATION_LIMIT, JOINTS[joint])
+
+
+def test_a_tcp_that_leaves_the_workspace_is_refused_with_its_place():
+    rows = smooth(40, np.array([1.4, 0, 0, 0, 0, 0, 0]))
+    verdict = judge(good(data=rows, dt_s=0.1, gripper_width_m=np.zeros(40)))
+    assert isinstance(verdict, Refusal)
+    assert verdict.reason == SafetyReason.WORKSPACE
+    assert "TCP x" in verdict.detail
+
+
+def test_an_arm_outside_may_come_back_but_not_go_farther():
+    outside = home()
+    outside[0] += 1.4
+    back = np.linspace(outside, home(), 60)
+    assert isinstance(judge(good(data=back, dt_s=0.1, gripper_width_m=np.zeros(60)), position=outside), Accepted)
+    away = outside + np.linspace(0, 0.4, 60)[:, None] * np.eye(7)[0]
+    assert judge(good(data=away, dt_s=0.1, gripper_width_m=np.zeros(60)), position=outside).reason == SafetyReason.WORKSPACE
+
+
+def test_nan_widths_leave_the_gripper_alone_and_are_accepted():
+    assert isinstance(judge(good(gripper_width_m=np.full(20, np.nan))), Accepted)
+
+
+def test_whole_numbers_are_numbers():
+    assert judge(good(data=np.zeros((20, 7), dtype=int))).reason == SafetyReason.POSITION_LIMIT  # joint 4 cannot be 0
+
+
+def followed(row):
+    accepted = judge(good(seq=4), last_seq=0)
+    return Followed(accepted.chunk, accepted.path, row)
+
+
+def test_a_continuation_is_entered_where_the_old_chunk_is():
+    verdict = judge(good(data=smooth(20, SWEEP)[5:], gripper_width_m=np.zeros(15), continues_seq=4, continues_row=5.0), followed=followed(7.5), moving=True)
+    assert verdict.row == pytest.approx(2.5)
+
+
+def test_a_continuation_is_never_entered_before_its_first_row():
+    chunk = good(data=smooth(20, SWEEP)[9:], gripper_width_m=np.zeros(11), continues_seq=4, continues_row=9.0)
+    assert judge(chunk, followed=followed(8.9), moving=True).row == 0.0
+    assert judge(chunk, followed=followed(2.0), moving=True).reason == SafetyReason.CHUNK_JUMP
+
+
+def test_a_chunk_that_continues_something_else_starts_afresh():
+    verdict = judge(good(continues_seq=2, continues_row=5.0), followed=followed(7.5), moving=True, position=smooth(20, SWEEP)[0])
+    assert verdict.row == 0.0
+
+
+def test_what_was_seen_before_a_hold_is_not_acted_on():
+    assert judge(good(), not_before_ns=START_NS + 1).reason == SafetyReason.CHUNK_STALE
+
+
+def test_numbers_may_start_again_only_at_rest_and_with_something_newer():
+    again = good(seq=1)
+    assert isinstance(judge(again, last_stamp_ns=START_NS - 10), Accepted)
+    assert judge(again, last_stamp_ns=START_NS).reason == SafetyReason.CHUNK_SEQUENCE
+    assert judge(again, last_stamp_ns=START_NS - 10, moving=True).reason == SafetyReason.CHUNK_SEQUENCE
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([np.float64, np.float32, np.int64]),
+    st.tuples(st.integers(0, 300), st.integers(0, 9)),
+    st.floats(allow_nan=True, allow_infinity=True),
+    st.integers(-5, 2**63),
+    st.integers(-(2**40), 2**62),
+)
+def test_nothing_crashes_the_door(seed, kind, shape, dt_s, seq, stamp_ns):
+    rng = np.random.default_rng(seed)
+    data = rng.choice([0.0, -1.0, 1e3, 1e9], size=shape).astype(kind)
+    chunk = good(data=data, dt_s=dt_s, seq=seq, stamp_ns=stamp_ns, gripper_width_m=np.zeros(shape[0]), continues_row=dt_s, continues_seq=4)
+    assert isinstance(judge(chunk, followed=followed(3.0), moving=bool(seed % 2)), Refusal)

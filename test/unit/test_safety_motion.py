@@ -1,0 +1,112 @@
+"""Braking, path and tracker on their own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safety_rig import SWEEP, home, panda, smooth
+
+from vla_ros.motion.interpolation import JointSpline
+from vla_ros.safety.braking import Braking
+from vla_ros.safety.path import ChunkPath
+from vla_ros.safety.tracker import MotionState, Progress, Tracker
+
+LIMITS = panda().config.limits
+V, A, J = LIMITS.velocity_radps * 0.5, LIMITS.acceleration_radps2 * 0.8, LIMITS.jerk_radps3 * 0.25
+TICK_S = 0.01
+shares = st.lists(st.one_of(st.just(0.0), st.floats(-1, 1)), min_size=7, max_size=7).map(np.array)
+
+
+@settings(max_examples=200, deadline=None)
+@given(shares, shares)
+def test_a_stop_from_anywhere_keeps_acceleration_and_jerk_and_ends_at_rest(velocity_share, acceleration_share):
+    v, a = velocity_share * V, acceleration_share * A
+    braking = Braking(V, A, J, TICK_S)
+    stop = braking.plan(home(), v, a)
+    assert np.all(np.abs(stop.accelerations) <= A * (1 + 1e-9))
+    assert np.all(np.abs(np.diff(stop.accelerations, axis=0)) <= J * TICK_S * (1 + 1e-6))
+    assert stop.ticks * TICK_S <= braking.longest_s
+    gained = ((stop.accelerations[1:] + stop.accelerations[:-1]) / 2 * TICK_S).sum(axis=0)
+    assert np.allclose(v + gained, 0.0, atol=1e-9)
+    assert not stop.velocities[-1].any()
+    assert not stop.accelerations[-1].any()
+    if stop.ticks:
+        assert_quintic_is_the_same_curve(stop)
+
+
+def assert_quintic_is_the_same_curve(stop):
+    """Constant jerk between ticks: the controller's quintic has a straight acceleration between the knots."""
+    times = np.arange(stop.ticks + 1) * TICK_S
+    _, _, a = JointSpline(times, stop.positions, stop.velocities, stop.accelerations).sample_many(times[:-1] + TICK_S / 2)
+    assert np.allclose(a, (stop.accelerations[1:] + stop.accelerations[:-1]) / 2, atol=1e-5)
+
+
+def test_a_stop_is_nearly_as_short_as_physics_allows():
+    """Against the time-optimal stop v/a + a/j; the grid costs at most two ticks."""
+    for joint in range(7):
+        v = np.eye(7)[joint] * V
+        ideal_s = V[joint] / A[joint] + A[joint] / J[joint]
+        assert Braking(V, A, J, TICK_S).plan(home(), v, np.zeros(7)).ticks * TICK_S <= ideal_s + 2 * TICK_S
+
+
+def test_a_still_arm_has_nothing_to_stop():
+    assert Braking(V, A, J, TICK_S).plan(home(), np.zeros(7), np.zeros(7)).ticks == 0
+
+
+def test_a_state_that_cannot_be_stopped_is_said_to_be_one():
+    with pytest.raises(ValueError, match="no stop within"):
+        Braking(V, A, J, TICK_S).plan(home(), 20 * V, np.zeros(7))
+
+
+def test_a_path_goes_through_its_rows_with_continuous_derivatives():
+    rows = home() + np.random.default_rng(1).normal(size=(12, 7)) * 0.05
+    path = ChunkPath(rows, 0.05, V, A)
+    for row in range(12):
+        assert path.at(row).position == pytest.approx(rows[row])
+    for row in range(1, 11):
+        before, after = path.at(row - 1e-9), path.at(row + 1e-9)
+        assert before.slope == pytest.approx(after.slope, abs=1e-6)
+        assert before.curvature == pytest.approx(after.curvature, abs=1e-6)
+    assert path.at(99).position == pytest.approx(rows[-1])
+    assert path.at(-3).position == pytest.approx(rows[0])
+
+
+def test_two_rows_are_a_line():
+    path = ChunkPath(np.array([home(), home() + 0.1]), 0.05, V, A)
+    assert path.at(0.25).position == pytest.approx(home() + 0.025)
+
+
+def test_the_pace_falls_to_nothing_at_the_last_row_and_is_capped_by_the_limits():
+    path = ChunkPath(smooth(20, SWEEP * 4), 0.05, V, A)
+    assert path.pace_at(19.0)[0] == 0.0
+    assert path.slowest_cap < 1.0
+    paces = [path.pace_at(r)[0] for r in np.linspace(0, 19, 200)]
+    assert max(paces) <= 1.0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0.0, 1.0))
+def test_the_tracker_keeps_every_limit_on_any_path(seed, speed):
+    rng = np.random.default_rng(seed)
+    operation_a, operation_j = LIMITS.acceleration_radps2 * 0.4, LIMITS.jerk_radps3 * 0.15
+    tracker = Tracker(V, operation_a, operation_j, TICK_S)
+    rows = home() + np.cumsum(rng.normal(size=(20, 7)) * rng.choice([0.001, 0.02, 0.2]), axis=0)
+    path = ChunkPath(rows, float(rng.choice([0.01, 0.05, 0.2])), V, operation_a)
+    state, progress = MotionState(home() + rng.normal(size=7) * 0.02, np.zeros(7), np.zeros(7)), Progress(0.0)
+    for _ in range(120):
+        before = state
+        state, progress = tracker.advance(state, path, progress, speed)
+        assert np.all(np.abs(state.velocity) <= V * 1.01)
+        assert np.all(np.abs(state.acceleration) <= operation_a * (1 + 1e-9))
+        assert np.all(np.abs(state.acceleration - before.acceleration) <= operation_j * TICK_S * (1 + 1e-9))
+        assert 0.0 <= progress.pace <= max(speed, 1e-9)
+
+
+def test_an_arm_that_enters_a_path_in_motion_keeps_its_pace():
+    path = ChunkPath(smooth(40, SWEEP), 0.05, V, A)
+    velocity = path.at(12).slope / 0.05 * 0.7
+    assert path.entry_pace(12, velocity) == pytest.approx(0.7)
+    assert path.entry_pace(12, -velocity) == 0.0
+    assert path.entry_pace(12, np.zeros(7)) == 0.0
