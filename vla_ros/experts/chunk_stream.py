@@ -14,6 +14,8 @@ from vla_ros.experts.policy import Observation
 
 @dataclass(frozen=True)
 class ChunkShape:
+    """Of every chunk: seconds between rows, number of rows."""
+
     dt_s: float = 0.05
     horizon: int = 32
 

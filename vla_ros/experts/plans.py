@@ -15,7 +15,8 @@ class JointPlan(Protocol):
     """q(t) for t >= 0; at rest from ``duration_s`` on."""
 
     @property
-    def duration_s(self) -> float: ...
+    def duration_s(self) -> float:
+        """Time to the end of the plan."""
 
     def positions(self, times_s: Array) -> Array:
         """[n] times -> [n, dof] rad; times outside [0, duration_s] give the ends."""
@@ -29,6 +30,7 @@ class RestPlan:
     duration_s: float = 0.0
 
     def positions(self, times_s: Array) -> Array:
+        """The same row for every time."""
         return np.tile(self.q_rad, (len(times_s), 1))
 
 
@@ -51,6 +53,7 @@ class RampLaw:
 
     @property
     def duration_s(self) -> float:
+        """Time from 0 to 1."""
         return 1.0 / self.rate + self.ramp_s
 
     def slowed(self, factor: float) -> RampLaw:
@@ -58,6 +61,7 @@ class RampLaw:
         return RampLaw(self.rate / factor, self.ramp_s * factor)
 
     def __call__(self, times_s: Array) -> Array:
+        """[n] times -> [n] path positions."""
         t = np.clip(times_s, 0.0, self.duration_s)
         mirrored = t > self.duration_s / 2
         t = np.where(mirrored, self.duration_s - t, t)
@@ -75,9 +79,11 @@ class PathPlan:
 
     @property
     def duration_s(self) -> float:
+        """Time to the end of the path."""
         return self.law.duration_s
 
     def positions(self, times_s: Array) -> Array:
+        """[n] times -> [n, dof] rad."""
         return np.asarray(self.path(self.law(np.asarray(times_s, dtype=float))))
 
 
@@ -91,9 +97,11 @@ class StoppingPlan:
 
     @property
     def duration_s(self) -> float:
+        """Time until rest."""
         return self.from_s + self.ramp_s
 
     def positions(self, times_s: Array) -> Array:
+        """[n] times -> [n, dof] rad."""
         t = np.asarray(times_s, dtype=float)
         u = np.clip((t - self.from_s) / self.ramp_s, 0.0, 1.0)
         slowed = self.from_s + self.ramp_s * (u - u**3 + 0.5 * u**4)

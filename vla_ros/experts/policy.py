@@ -27,6 +27,7 @@ class Consumed:
 
     @staticmethod
     def from_command(command: GatedCommand) -> Consumed:
+        """What a command of the monitor says."""
         return Consumed(command.chunk_seq, command.chunk_row, command.stamp_ns)
 
 
@@ -74,6 +75,8 @@ def holds_expert(state: SafetyState) -> bool:
 
 
 class ExpertStatus(StrEnum):
+    """How a subtask stands."""
+
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
@@ -109,10 +112,12 @@ class Expert(Protocol):
     """Called from one thread: ``begin`` once for each subtask, then ``step`` at 5-20 Hz until it is DONE or FAILED."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """As in config/experts/."""
 
     @property
-    def skills(self) -> frozenset[Skill]: ...
+    def skills(self) -> frozenset[Skill]:
+        """What it can be asked for."""
 
     def begin(self, subtask: Subtask, observation: Observation, hint: str = "") -> None:
         """Starts ``subtask``; ``hint`` is what the orchestrator learnt from an earlier failure, in words.

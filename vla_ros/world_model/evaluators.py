@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,29 +50,32 @@ class CollisionEvaluator:
         """``end_s``: value of time.perf_counter() at which it gives up."""
         standing = [self._twin.table, *(g for o in scene.objects if o.id != expected.held_id for g in self._twin.object_geoms[o.id])]
         near = self._near(rollout, standing)
-        names = {o.id: o.name for o in scene.objects} | {"table": "table"}
         middles = {o.id: o.pose.position_m for o in scene.objects}
         smallest = float("inf")
-        first_depths: dict[tuple[int, int], float] = {}
+        depths_before: dict[tuple[int, int], float] = {}  # what is already in contact may stay so
         for row in range(len(rollout.times_s)):
             if time.perf_counter() > end_s:
                 return Foreseen(False, "", smallest, row)
-            if row and np.array_equal(rollout.q_rad[row], rollout.q_rad[row - 1]) and rollout.width_m[row] == rollout.width_m[row - 1]:
+            if rollout.same_as_before(row):
                 continue
-            for i in np.flatnonzero(near[row].any(axis=1)):
-                mover = rollout.geoms[i]
-                self._twin.place(mover.index, rollout.T_base_geom[row, i])
-                for j in np.flatnonzero(near[row, i]):
-                    still = standing[j]
-                    if self._is_meant(mover, still, rollout, row, expected, middles):
-                        continue
-                    distance = self._twin.distance(mover.index, still.index, self._p.look_m)
-                    allowed = self._allowed_m(mover, still, expected)
-                    depth = -distance - max(first_depths.setdefault((mover.index, still.index), -distance) if row == 0 else first_depths.get((mover.index, still.index), 0.0), 0.0)
-                    smallest = min(smallest, distance if depth > -self._p.look_m else smallest)
-                    if depth > allowed:
-                        return Foreseen(True, self._sentence(mover, still, names, -distance, rollout.times_s[row]), distance, row)
+            for mover, still in self._pairs(rollout, row, near[row], standing):
+                if self._is_meant(mover, still, rollout, row, expected, middles):
+                    continue
+                distance = self._twin.distance(mover.index, still.index, self._p.look_m)
+                before = depths_before.setdefault((mover.index, still.index), max(-distance, 0.0) if row == 0 else 0.0)
+                if -distance - before > self._allowed_m(mover, still, expected):
+                    return Foreseen(True, self._sentence(mover, still, scene, -distance, rollout.times_s[row]), distance, row)
+                if not (mover.owner == expected.held_id and still.owner in ("table", expected.target_id)):
+                    smallest = min(smallest, distance)
         return Foreseen(False, "", smallest, len(rollout.times_s))
+
+    def _pairs(self, rollout: Rollout, row: int, near: NDArray[np.bool_], standing: list[TwinGeom]) -> Iterator[tuple[TwinGeom, TwinGeom]]:
+        """The pairs of this row worth measuring; the moving solid is put where it is then."""
+        for i in np.flatnonzero(near.any(axis=1)):
+            mover = rollout.geoms[i]
+            self._twin.place(mover.index, rollout.T_base_geom[row, i])
+            for j in np.flatnonzero(near[i]):
+                yield mover, standing[j]
 
     def _near(self, rollout: Rollout, standing: list[TwinGeom]) -> NDArray[np.bool_]:
         """[rows, moving, standing]: bounding spheres nearer than the distance at which one looks closer (the table: as a plane)."""
@@ -99,21 +103,23 @@ class CollisionEvaluator:
         middle = inverse(rollout.T_base_tcp[row]) @ np.array([*middles[still.owner], 1.0])
         return bool(abs(middle[1]) < rollout.width_m[row] / 2 and abs(middle[0]) < self._p.grasp_offset_m * 2)
 
-    def _sentence(self, mover: TwinGeom, still: TwinGeom, names: dict[str, str], depth_m: float, at_s: float) -> str:
+    def _sentence(self, mover: TwinGeom, still: TwinGeom, scene: Scene, depth_m: float, at_s: float) -> str:
+        names = {o.id: o.name for o in scene.objects} | {"table": "table"}
         what = f"the held {names[mover.owner]}" if mover.owner in names else mover.owner
         return f"In {at_s:.2f} s {what} would be {depth_m * 1000:.0f} mm deep in the {names[still.owner]}."
 
 
 def grip_fails(rollout: Rollout, held: SceneObject, grip_force_n: float, p: WorldModelParameters) -> str:
     """Why friction would not hold the object in this motion, a sentence; empty when it would."""
-    if rollout.release_row is not None and rollout.release_row < 3 or len(rollout.times_s) < 3:
+    last = len(rollout.times_s) if rollout.release_row is None else rollout.release_row
+    if last < 3:
         return ""
-    last = rollout.release_row or len(rollout.times_s)
-    dt = rollout.times_s[1]
-    acceleration = np.diff(rollout.T_base_tcp[:last, :3, 3], 2, axis=0) / dt**2
-    load = p.object_mass_kg * float(np.max(np.linalg.norm(acceleration + [0.0, 0.0, _G_MPS2], axis=1), initial=0.0))
+    acceleration = np.diff(rollout.T_base_tcp[:last, :3, 3], 2, axis=0) / rollout.times_s[1] ** 2
+    load = p.object_mass_kg * float(np.max(np.linalg.norm(acceleration + [0.0, 0.0, _G_MPS2], axis=1)))
     can = 2 * p.friction * grip_force_n
-    return "" if load <= can else f"The {held.name} would slip: moving it so takes {load:.1f} N of friction, {grip_force_n:.0f} N of grip give {can:.1f} N."
+    if load <= can:
+        return ""
+    return f"The {held.name} would slip: this motion takes {load:.1f} N of friction, {grip_force_n:.0f} N of grip give {can:.1f} N."
 
 
 @dataclass(frozen=True)
@@ -132,3 +138,10 @@ def land(rollout: Rollout, held: SceneObject, T_tcp_held: Array, twin: Twin, p: 
     pose = twin.settle(held, T, p.settle_s)
     resting = SceneObject(held.id, held.name, held.colour, held.shape, pose, held.size_m, held.confidence, held.last_seen_ns)
     return Landing(resting, float(T[2, 3] - pose.position_m[2]))
+
+
+def fall(landing: Landing | None, p: WorldModelParameters) -> str:
+    """Why the landing counts as a drop, a sentence; empty when it does not."""
+    if landing is None or landing.fell_m <= p.fall_m:
+        return ""
+    return f"The {landing.thing.name} would fall {landing.fell_m * 100:.0f} cm when it is let go."

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class WorldModelParameters:
+    """Depths beyond which a contact counts as a collision, and what is assumed of things."""
+
     look_m: float = 0.05  # distances beyond this are not measured
     table_depth_m: float = 0.004  # depth of fingers or hand in the table that counts as a collision
     object_depth_m: float = 0.007  # depth of arm or fingers in an object that counts as a collision

@@ -28,6 +28,12 @@ class Rollout:
     T_base_geom: Array  # [n, geoms, 4, 4]
     release_row: int | None  # at which a held object is let go
 
+    def same_as_before(self, row: int) -> bool:
+        """Nothing has moved since the row before."""
+        if row == 0:
+            return False
+        return bool(np.array_equal(self.q_rad[row], self.q_rad[row - 1]) and self.width_m[row] == self.width_m[row - 1])
+
 
 def joint_rows(chunk: ActionChunk, start_rad: Array) -> Array | None:
     """[n, dof] absolute joint positions of a chunk; None for spaces that this world model does not know."""
@@ -50,9 +56,19 @@ def expected_widths(chunk: ActionChunk, width_m: float, speed_mps: float, least_
 
 
 def roll_out(
-    chunk: ActionChunk, rows_rad: Array, joints: JointState, arm: Arm, twin: Twin, held: SceneObject | None, T_tcp_held: Array | None, least_m: float
+    chunk: ActionChunk,
+    rows_rad: Array,
+    joints: JointState,
+    arm: Arm,
+    twin: Twin,
+    held: SceneObject | None,
+    T_tcp_held: Array | None,
+    least_m: float,
 ) -> Rollout:
-    """Plays ``rows_rad`` forward; a held object moves with the TCP until the gripper opens, then stays there."""
+    """Plays ``rows_rad`` forward; a held object moves with the TCP until the gripper opens, then stays there.
+
+    ``least_m`` is the opening at which the fingers meet what is between them.
+    """
     config = arm.config
     width = float(np.sum(joints.select(config.finger_joints).positions))
     widths = expected_widths(chunk, width, config.gripper.speed_mps, least_m)
@@ -71,7 +87,7 @@ def roll_out(
             T_held = T_held if release is not None and i > release else T_tcp[i] @ T_tcp_held
             T_owner[i, len(geoms) :] = T_held
     offsets = np.stack([g.T_owner_geom for g in (*geoms, *carried)])
-    times = np.arange(n) * chunk.dt_s
+    times = np.arange(n, dtype=np.float64) * chunk.dt_s
     return Rollout(times, rows_rad, widths, T_tcp, (*geoms, *carried), T_owner @ offsets, release)
 
 

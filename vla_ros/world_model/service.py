@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,10 +13,10 @@ from vla_ros.core.robot_state import JointState
 from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.core.tasks import Subtask
 from vla_ros.robots import Arm
-from vla_ros.world_model.evaluators import CollisionEvaluator, Expected, Landing, grip_fails, land
+from vla_ros.world_model.evaluators import CollisionEvaluator, Expected, fall, grip_fails, land
 from vla_ros.world_model.goals import target_reached
 from vla_ros.world_model.parameters import WorldModelParameters
-from vla_ros.world_model.rollout import joint_rows, object_in_hand, roll_out
+from vla_ros.world_model.rollout import Rollout, joint_rows, object_in_hand, roll_out
 from vla_ros.world_model.twin import Twin
 from vla_ros.world_model.verdict import ChunkVerdict, Verdict
 
@@ -53,34 +53,52 @@ class WorldModel:
         q = joints.select(self._arm.config.arm_joints).positions
         rows = joint_rows(chunk, q)
         if rows is None:
-            return ChunkVerdict(Verdict.UNKNOWN, f"Chunks in {chunk.space.name} are not foreseen by this world model, only joint spaces are.")
+            return ChunkVerdict(Verdict.UNKNOWN, f"Only chunks in joint spaces are foreseen, not {chunk.space.name}.")
         held = scene.get(held_object_id) if held_object_id else None
         self._twin.update(scene)
         grip = self._remember_grip(held, q)
         width = float(np.sum(joints.select(self._arm.config.finger_joints).positions))
         least = min(width, _held_width(held)) if held is not None else _between(scene, subtask)
         rollout = roll_out(chunk, rows, joints, self._arm, self._twin, held, grip, least)
-        expected = Expected(held_object_id or "", held_object_id or (subtask.object_id if subtask else ""), subtask.target_id if subtask else "")
+        expected = _expected(held_object_id, subtask)
         foreseen = self._collisions.evaluate(rollout, scene, expected, start + deadline_s)
-        if foreseen.rows_done < len(rows) and not foreseen.collision:
-            done_s = foreseen.rows_done * chunk.dt_s
+        if foreseen.collision:
+            at_s = float(rollout.times_s[foreseen.rows_done])
+            verdict = ChunkVerdict(Verdict.REJECT, foreseen.detail, True, None, None, foreseen.min_distance_m, at_s)
+        elif foreseen.rows_done < len(rows):
+            done_s = float(rollout.times_s[foreseen.rows_done])
             detail = f"Only {done_s:.2f} s of {chunk.duration_s:.2f} s were foreseen within {deadline_s * 1000:.0f} ms."
-            return ChunkVerdict(Verdict.UNKNOWN, detail, None, None, None, foreseen.min_distance_m, done_s, time.perf_counter() - start)
-        landing = land(rollout, held, grip, self._twin, self._p) if held is not None and grip is not None and not foreseen.collision else None
-        loss = self._loss(held, landing, subtask, grip_fails(rollout, held, chunk.gripper_force_n, self._p) if held is not None else "")
-        reached = None
-        if subtask is not None and not foreseen.collision:
-            reached = target_reached(subtask, rollout, scene, held_object_id or "", landing, self._arm.config.home_rad, self._p)
-        bad = foreseen.collision or bool(loss)
+            verdict = ChunkVerdict(Verdict.UNKNOWN, detail, None, None, None, foreseen.min_distance_m, done_s)
+        else:
+            verdict = self._outcome(chunk, rollout, scene, held, grip, subtask, foreseen.min_distance_m)
+        return replace(verdict, cpu_s=time.perf_counter() - start)
+
+    def _outcome(
+        self,
+        chunk: ActionChunk,
+        rollout: Rollout,
+        scene: Scene,
+        held: SceneObject | None,
+        T_tcp_held: Array | None,
+        subtask: Subtask | None,
+        min_distance_m: float,
+    ) -> ChunkVerdict:
+        """What a chunk without a collision leads to."""
+        landing, loss, dropped, reached = None, "", None, None
+        if held is not None and T_tcp_held is not None:
+            landing = land(rollout, held, T_tcp_held, self._twin, self._p)
+            loss = grip_fails(rollout, held, chunk.gripper_force_n, self._p) or fall(landing, self._p)
+            dropped = bool(loss)
+        if subtask is not None:
+            reached = target_reached(subtask, rollout, scene, held.id if held else "", landing, self._arm.config.home_rad, self._p)
         return ChunkVerdict(
-            Verdict.REJECT if bad else Verdict.APPROVE,
-            foreseen.detail or loss or f"Nothing is touched that should not be; {_nearest(foreseen.min_distance_m, self._p.look_m)}.",
-            foreseen.collision,
-            bool(loss) if held is not None else None,
+            Verdict.REJECT if loss else Verdict.APPROVE,
+            loss or f"Nothing is touched that should not be; {_nearest(min_distance_m, self._p.look_m)}.",
+            False,
+            dropped,
             reached,
-            foreseen.min_distance_m,
+            min_distance_m,
             chunk.duration_s + (self._p.settle_s if landing else 0.0),
-            time.perf_counter() - start,
         )
 
     def _remember_grip(self, held: SceneObject | None, q: Array) -> Array | None:
@@ -91,13 +109,11 @@ class WorldModel:
             self._grip = _Grip(held.id, object_in_hand(held, self._arm.fk(q)))
         return self._grip.T_tcp_object if self._grip else None
 
-    def _loss(self, held: SceneObject | None, landing: Landing | None, subtask: Subtask | None, slip: str) -> str:
-        """How the held object would be lost, a sentence; empty when it would not."""
-        if held is None or slip:
-            return slip
-        if landing is None or landing.fell_m <= self._p.fall_m:
-            return ""
-        return f"The {held.name} would fall {landing.fell_m * 100:.0f} cm when it is let go."
+
+def _expected(held_object_id: str | None, subtask: Subtask | None) -> Expected:
+    """The contacts that belong to the subtask."""
+    wanted, target = (subtask.object_id, subtask.target_id) if subtask else ("", "")
+    return Expected(held_object_id or "", held_object_id or wanted, target)
 
 
 def _held_width(held: SceneObject) -> float:
@@ -112,4 +128,6 @@ def _between(scene: Scene, subtask: Subtask | None) -> float:
 
 
 def _nearest(distance_m: float, look_m: float) -> str:
-    return f"the nearest thing is {distance_m * 1000:.0f} mm away" if distance_m < look_m else f"nothing comes nearer than {look_m * 100:.0f} cm"
+    if distance_m < look_m:
+        return f"the nearest thing is {distance_m * 1000:.0f} mm away"
+    return f"nothing comes nearer than {look_m * 100:.0f} cm"

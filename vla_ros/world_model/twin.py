@@ -131,12 +131,14 @@ class Twin:
         self.builds += 1
         self._falling = [int(self.model.geom(name).id) for name in ("falling_box", "falling_cylinder")]
         self.table = TwinGeom(int(self.model.geom("table").id), "table", np.eye(4))
-        self.arm_geoms = tuple(
-            TwinGeom(int(self.model.geom(f"arm/{i}").id), shape.link, shape.T_link_shape) for i, shape in enumerate(self._arm.collision_shapes)
-        )
+        shapes = enumerate(self._arm.collision_shapes)
+        self.arm_geoms = tuple(self._geom(f"arm/{i}", shape.link, shape.T_link_shape) for i, shape in shapes)
         self.object_geoms = {
-            o.id: tuple(TwinGeom(int(self.model.geom(f"{o.id}/{i}").id), o.id, np.eye(4)) for i in range(len(kinds_of(o.shape)))) for o in scene.objects
+            o.id: tuple(self._geom(f"{o.id}/{i}", o.id, np.eye(4)) for i in range(len(kinds_of(o.shape)))) for o in scene.objects
         }
+
+    def _geom(self, name: str, owner: str, T_owner_geom: Array) -> TwinGeom:
+        return TwinGeom(int(self.model.geom(name).id), owner, T_owner_geom)
 
 
 def _add(

@@ -58,6 +58,7 @@ class Body:
     # -- perceived
     @property
     def scene(self) -> Scene:
+        """As seen last."""
         return self.observation.scene
 
     @property
@@ -73,6 +74,7 @@ class Body:
         return thing
 
     def now_s(self) -> float:
+        """Time of the observation."""
         return s_from_ns(self.observation.stamp_ns)
 
     # -- said
@@ -85,9 +87,12 @@ class Body:
 
     # -- done
     def grip(self, width_m: float) -> None:
+        """Tells the gripper an opening, with the grasp force."""
         self.stream.grip(Gripper(width_m, self.p.grasp_force_n))
 
-    def move(self, build: Callable[[Array], JointPlan], check: Check = lambda: None, until: Until = lambda: False) -> Generator[None, None, None]:
+    def move(
+        self, build: Callable[[Array], JointPlan], check: Check = lambda: None, until: Until = lambda: False
+    ) -> Generator[None, None, None]:
         """Follows ``build(start)`` to its end, planning anew when the monitor has stopped the arm; stops early when ``until()`` holds."""
         self.stream.follow(self._planned(build, self.stream.goal), self.p.lead_s)
         while not self.stream.finished:

@@ -44,15 +44,18 @@ class ScriptedExpert:
 
     @staticmethod
     def from_config(config: ExpertConfig, arm: Arm) -> ScriptedExpert:
+        """Raises ConfigError for unknown parameters."""
         where = f"config/experts/{config.name}.yaml, parameters"
         return ScriptedExpert(config.name, arm, ScriptedParameters.from_mapping(config.parameters, where), config.skills)
 
     @property
     def name(self) -> str:
+        """As in config/experts/."""
         return self._name
 
     @property
     def skills(self) -> frozenset[Skill]:
+        """What it can be asked for."""
         return self._skills
 
     def begin(self, subtask: Subtask, observation: Observation, hint: str = "") -> None:
@@ -70,6 +73,7 @@ class ScriptedExpert:
         self._emitted_ns = observation.stamp_ns
 
     def step(self, observation: Observation) -> ExpertStep:
+        """The next chunk, if one is due."""
         if self._script is None:
             return ExpertStep(ExpertStatus.FAILED, "No subtask was begun, or it has ended.", failure=FailureKind.ABORTED)
         self._body.observation = observation
@@ -87,6 +91,7 @@ class ScriptedExpert:
         return self._advance(observation)
 
     def abort(self) -> None:
+        """The next step stops the arm and answers FAILED (ABORTED)."""
         self._aborted = True
 
     def _advance(self, observation: Observation) -> ExpertStep:
@@ -135,7 +140,11 @@ class ScriptedExpert:
         return self._stream.emit(observation, self._body.subtask.id, self._trace_id())
 
     def _running(
-        self, detail: str, chunk: ActionChunk | None = None, status: ExpertStatus = ExpertStatus.RUNNING, failure: FailureKind = FailureKind.NONE
+        self,
+        detail: str,
+        chunk: ActionChunk | None = None,
+        status: ExpertStatus = ExpertStatus.RUNNING,
+        failure: FailureKind = FailureKind.NONE,
     ) -> ExpertStep:
         said, self._body.unsaid = self._body.unsaid, None
         return ExpertStep(status, detail, chunk, said, failure, self._body.phase)

@@ -37,11 +37,10 @@ class HeldWatch:
         self._slip_ns = 0
 
     def __call__(self, observation: Observation) -> None:
+        """To be called with every observation."""
         if observation.gripper_width_m < self._width_m - self._p.width_slack_m:
-            raise SkillFailure(
-                FailureKind.DROPPED,
-                f"The {self._name} is lost: the fingers closed from {self._width_m * 1000:.0f} to {observation.gripper_width_m * 1000:.0f} mm.",
-            )
+            closed = f"the fingers closed from {self._width_m * 1000:.0f} to {observation.gripper_width_m * 1000:.0f} mm"
+            raise SkillFailure(FailureKind.DROPPED, f"The {self._name} is lost: {closed}.")
         now = observation.stamp_ns
         self._lost_ns = 0 if touched(observation.contact) else self._lost_ns or now
         self._slip_ns = (self._slip_ns or now) if observation.contact.slipping else 0

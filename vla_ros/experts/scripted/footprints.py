@@ -29,6 +29,8 @@ class Rectangle:
 
 @dataclass(frozen=True)
 class Circle:
+    """Of round things."""
+
     centre_m: Array  # [2]
     radius_m: float
 

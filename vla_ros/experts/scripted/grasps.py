@@ -20,6 +20,8 @@ GRASPABLE = frozenset({"cube", "box", "cylinder", "unknown"})
 
 @dataclass(frozen=True)
 class Grasp:
+    """A pose of the gripper around an object."""
+
     position_m: Array  # [3] of the TCP, base frame
     yaw_rad: float  # of the tool's x axis
     q_rad: Array  # [dof] there
@@ -55,9 +57,8 @@ def grasp_height_m(thing: SceneObject, table_m: float, p: ScriptedParameters) ->
 def choose_grasp(arm: Arm, thing: SceneObject, scene: Scene, p: ScriptedParameters) -> Grasp:
     """The reachable grasp with room for the fingers whose wrist stays nearest to its home. Raises SkillFailure."""
     if thing.shape not in GRASPABLE:
-        raise SkillFailure(
-            FailureKind.UNSUPPORTED, f"The {thing.name} is a {thing.shape}; this expert grasps cubes, boxes and cylinders from above, not {thing.shape}s."
-        )
+        can = "this expert grasps cubes, boxes and cylinders from above"
+        raise SkillFailure(FailureKind.UNSUPPORTED, f"The {thing.name} is a {thing.shape}; {can}, not {thing.shape}s.")
     widest = arm.config.gripper.width_open_m
     ways = tool_yaws(thing, widest - 2 * p.release_margin_m)
     if not ways:
@@ -74,9 +75,8 @@ def choose_grasp(arm: Arm, thing: SceneObject, scene: Scene, p: ScriptedParamete
         return min(roomy, key=lambda g: wrist_cost(arm, g.q_rad))
     best = max(reachable, key=lambda g: g.room_m)
     if best.room_m < p.neighbour_gap_m / 3:
-        raise SkillFailure(
-            FailureKind.UNREACHABLE, f"There is no room for the fingers beside the {thing.name}: the best gap to its neighbours is {best.room_m * 1000:.0f} mm."
-        )
+        gap = f"the best gap to its neighbours is {best.room_m * 1000:.0f} mm"
+        raise SkillFailure(FailureKind.UNREACHABLE, f"There is no room for the fingers beside the {thing.name}: {gap}.")
     return best
 
 

@@ -11,6 +11,8 @@ from vla_ros.core.errors import ConfigError, unknown_choice
 
 @dataclass(frozen=True)
 class ScriptedParameters:
+    """All of them have defaults that suit the Franka hand and table-top things of a few centimetres."""
+
     # motion
     velocity_fraction: float = 0.4  # of the arm's joint velocity limits
     acceleration_fraction: float = 0.25  # of the arm's joint acceleration limits

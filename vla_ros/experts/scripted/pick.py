@@ -40,8 +40,9 @@ def _come_down(body: Body, thing: SceneObject, grasp: Grasp) -> Generator[None, 
     x, y, z = grasp.position_m
     body.say(
         "approach",
-        f"The {thing.name} lies at ({x:.3f}, {y:.3f}, {z:.3f}) m. I come from above with the tool turned to {np.degrees(wrap_angle(grasp.yaw_rad)):.0f} deg, so that the "
-        f"fingers lie along its faces, {grasp.size_m * 1000:.0f} mm apart when closed; opening {grasp.open_width_m * 1000:.0f} mm, "
+        f"The {thing.name} lies at ({x:.3f}, {y:.3f}, {z:.3f}) m. I come from above with the tool turned to "
+        f"{np.degrees(wrap_angle(grasp.yaw_rad)):.0f} deg, so that the fingers lie along its faces, "
+        f"{grasp.size_m * 1000:.0f} mm apart when closed; opening {grasp.open_width_m * 1000:.0f} mm, "
         f"{_gap_words(grasp.room_m)}.",
     )
     body.grip(grasp.open_width_m)
@@ -51,9 +52,11 @@ def _come_down(body: Body, thing: SceneObject, grasp: Grasp) -> Generator[None, 
     if seen is not None and not seen.occluded and _shift_m(seen, thing) > body.p.moved_m:
         grasp = choose_grasp(body.arm, seen, body.scene, body.p)
         body.grip(grasp.open_width_m)
-        yield from body.move(body.straight(raised(body, grasp.position_m, grasp.yaw_rad, body.p.hover_m), body.p.near_speed_mps))
+        hover = raised(body, grasp.position_m, grasp.yaw_rad, body.p.hover_m)
+        yield from body.move(body.straight(hover, body.p.near_speed_mps))
     yield from body.wait(lambda: body.observation.gripper_width_m > grasp.open_width_m - 0.006, body.p.open_s)
-    body.say("descend", f"I am {body.p.hover_m * 100:.0f} cm above the grasp with the fingers open; straight down to {grasp.position_m[2]:.3f} m, slowly.")
+    above = f"I am {body.p.hover_m * 100:.0f} cm above the grasp with the fingers open"
+    body.say("descend", f"{above}; straight down to {grasp.position_m[2]:.3f} m, slowly.")
     yield from body.move(body.straight(grasp.q_rad, body.p.near_speed_mps))
     return grasp
 
@@ -76,7 +79,8 @@ def _lift(body: Body, thing: SceneObject, grasp: Grasp) -> Generator[None, None,
     below = max(float(body.arm.fk(body.measured)[2, 3]) - bottom, 0.0)
     body.holding = Holding(thing, below, grasp.yaw_rad - thing.pose.yaw_rad, width)
     watch = HeldWatch(thing.name, width, body.p)
-    body.say("lift", f"Both fingers feel the {thing.name}, {width * 1000:.0f} mm apart, with {body.observation.contact.grasp_force_n:.1f} N; I lift it.")
+    force = body.observation.contact.grasp_force_n
+    body.say("lift", f"Both fingers feel the {thing.name}, {width * 1000:.0f} mm apart, with {force:.1f} N; I lift it.")
     q = raised(body, grasp.position_m, grasp.yaw_rad, body.p.lift_m)
     yield from body.move(body.straight(q, body.p.free_speed_mps / 2), check=lambda: watch(body.observation))
 
@@ -99,7 +103,8 @@ def raised(body: Body, position_m: Array, yaw_rad: float, by_m: float) -> Array:
     try:
         return solve_down(body.arm, position_m + np.array([0.0, 0.0, by_m]), yaw_rad)
     except MotionError as error:
-        raise SkillFailure(FailureKind.UNREACHABLE, f"No configuration {by_m * 100:.0f} cm above {np.round(position_m, 3).tolist()}: {error}") from error
+        where = f"{by_m * 100:.0f} cm above {np.round(position_m, 3).tolist()}"
+        raise SkillFailure(FailureKind.UNREACHABLE, f"No configuration {where}: {error}") from error
 
 
 def _solve_near(body: Body, T_base_tcp: Array) -> Array:

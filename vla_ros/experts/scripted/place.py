@@ -34,7 +34,8 @@ def place(body: Body) -> Script:
     holding = _held(body)
     relation = body.subtask.relation
     if relation is None:
-        raise SkillFailure(FailureKind.UNSUPPORTED, f"The subtask '{body.subtask.description}' does not say where to place the {holding.thing.name}.")
+        what = f"where to place the {holding.thing.name}"
+        raise SkillFailure(FailureKind.UNSUPPORTED, f"The subtask '{body.subtask.description}' does not say {what}.")
     target = body.find(body.subtask.target_id)
     spot = choose_spot(holding.thing, relation, target, body.scene, body.arm.config.workspace, body.p)
     release = _choose_release(body, holding, spot, target)
@@ -59,7 +60,8 @@ def _held(body: Body) -> Holding:
         return body.holding
     thing = body.scene.get(wanted)
     if thing is None or not thing.held or not touched(body.observation.contact):
-        raise SkillFailure(FailureKind.NOT_HOLDING, f"The gripper does not hold {thing.name if thing else wanted}, so it cannot be placed; pick it first.")
+        name = thing.name if thing else wanted
+        raise SkillFailure(FailureKind.NOT_HOLDING, f"The gripper does not hold {name}, so it cannot be placed; pick it first.")
     T_base_tcp = body.arm.fk(body.measured)
     yaw = float(np.arctan2(T_base_tcp[1, 0], T_base_tcp[0, 0])) - thing.pose.yaw_rad
     below = max(float(T_base_tcp[2, 3] - thing.pose.position_m[2] + thing.size_m[2] / 2), 0.0)
@@ -86,7 +88,8 @@ def _choose_release(body: Body, holding: Holding, spot: Spot, target: SceneObjec
         if best is None or rank < best[0]:
             best = (rank, Release(position, yaw, q, width))
     if best is None:
-        raise SkillFailure(FailureKind.UNREACHABLE, f"The place at {np.round(position, 3).tolist()} m for the {holding.thing.name} cannot be reached from above.")
+        where = f"The place at {np.round(position, 3).tolist()} m for the {holding.thing.name}"
+        raise SkillFailure(FailureKind.UNREACHABLE, f"{where} cannot be reached from above.")
     return best[1]
 
 
@@ -104,7 +107,8 @@ def _carry(body: Body, holding: Holding, target: SceneObject, spot: Spot, releas
     safe = body.safe_height(holding.bottom_below_tcp_m)
     body.say(
         "transport",
-        f"The {target.name} is at ({tx:.3f}, {ty:.3f}) m. I choose {spot.reason}; the fingers must be at ({x:.3f}, {y:.3f}, {z:.3f}) m to let go. "
+        f"The {target.name} is at ({tx:.3f}, {ty:.3f}) m. I choose {spot.reason}; "
+        f"the fingers must be at ({x:.3f}, {y:.3f}, {z:.3f}) m to let go. "
         f"I carry the {holding.thing.name} there at {safe:.2f} m, above everything on the table.",
     )
     watch = HeldWatch(holding.thing.name, holding.width_m, body.p)
@@ -112,7 +116,8 @@ def _carry(body: Body, holding: Holding, target: SceneObject, spot: Spot, releas
     yield from body.move(body.across(hover, safe), check=lambda: watch(body.observation))
     body.say("lower", f"I am {body.p.hover_m * 100:.0f} cm above the release; down slowly to {z:.3f} m, or until it touches.")
     gentle = HeldWatch(holding.thing.name, holding.width_m, body.p, slip_counts=False)
-    yield from body.move(body.straight(release.q_rad, body.p.near_speed_mps), check=lambda: gentle(body.observation), until=lambda: _touches_down(body))
+    down = body.straight(release.q_rad, body.p.near_speed_mps)
+    yield from body.move(down, check=lambda: gentle(body.observation), until=lambda: _touches_down(body))
     return ""
 
 

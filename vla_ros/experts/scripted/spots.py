@@ -47,7 +47,8 @@ def choose_spot(held: SceneObject, relation: Relation, target: SceneObject, scen
         return _on_top(held, target, others, p)
     if relation in SIDES:
         return _beside(held, relation, target, others, scene, workspace, p)
-    raise SkillFailure(FailureKind.UNSUPPORTED, f"Nothing can be placed '{relation.value}' a target; this expert knows: in, on, {', '.join(SIDES)}.")
+    known = ", ".join(["in", "on", *SIDES])
+    raise SkillFailure(FailureKind.UNSUPPORTED, f"Nothing can be placed '{relation.value}' a target; this expert knows: {known}.")
 
 
 def _in_container(held: SceneObject, target: SceneObject, others: list[SceneObject], p: ScriptedParameters) -> Spot:
@@ -82,7 +83,8 @@ def _within(held: SceneObject, target: SceneObject, others: list[SceneObject], f
     spots = list(_rings(centre, reach))
     gaps = [smallest_gap_m(_outline_at(held, spot), outlines) for spot in spots]
     best = int(np.argmax(gaps))
-    under = [o.top_m for o, outline in zip(inside, outlines, strict=True) if smallest_gap_m(_outline_at(held, spots[best]), [outline]) < 0.0]
+    place = _outline_at(held, spots[best])
+    under = [o.top_m for o, outline in zip(inside, outlines, strict=True) if smallest_gap_m(place, [outline]) < 0.0]
     names = " and ".join(o.name for o in inside)
     return np.array([*spots[best], max([floor_m, *under])]), f"the freest place beside the {names} that it already holds"
 
@@ -99,7 +101,13 @@ def _outline_at(held: SceneObject, centre: Array) -> Rectangle:
 
 
 def _beside(
-    held: SceneObject, relation: Relation, target: SceneObject, others: list[SceneObject], scene: Scene, workspace: Box, p: ScriptedParameters
+    held: SceneObject,
+    relation: Relation,
+    target: SceneObject,
+    others: list[SceneObject],
+    scene: Scene,
+    workspace: Box,
+    p: ScriptedParameters,
 ) -> Spot:
     side = SIDES[relation]
     distance = _extent_m(outline_of(target), side) + _extent_m(_outline_at(held, np.zeros(2)), side) + p.side_gap_m
@@ -112,8 +120,8 @@ def _beside(
             if inside and smallest_gap_m(_outline_at(held, centre), blocks) >= p.side_gap_m - 0.002:
                 where = f"free table {(distance + further) * 100:.0f} cm from its middle"
                 return Spot(np.array([*centre, scene.table_height_m]), 0.0, p.release_gap_m, False, where)
-    words = relation.value.replace("_", " ")
-    raise SkillFailure(FailureKind.UNREACHABLE, f"There is no free place {words} the {target.name} for the {held.name} inside the workspace.")
+    where = f"{relation.value.replace('_', ' ')} the {target.name}"
+    raise SkillFailure(FailureKind.UNREACHABLE, f"There is no free place {where} for the {held.name} inside the workspace.")
 
 
 def _extent_m(outline: Circle | Rectangle, direction: Array) -> float:
