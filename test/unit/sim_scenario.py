@@ -24,14 +24,13 @@ def sim(scene="tabletop", seed=3):
 
 
 def place(robot, **positions_m):
-    """Starts again with the named objects (by key) at x, y, z, and optionally a yaw; the others stay where the seed put them."""
+    """Starts again with the named objects (by key) at x, y, z, and optionally a yaw; the others stand in a row, out of the way."""
     placed = []
-    for item in robot.placed:
-        if item.key in positions_m:
-            x, y, z, *yaw = positions_m[item.key]
-            angle = yaw[0] if yaw else 0.0
-            item = PlacedObject(item.key, item.spec, Pose(np.array([x, y, z]), np.array([0, 0, np.sin(angle / 2), np.cos(angle / 2)])))
-        placed.append(item)
+    for i, item in enumerate(robot.placed):
+        x, y, z, *yaw = positions_m.get(item.key, (0.85, 0.17 * i - 0.55, item.spec.size_m[2] / 2))
+        angle = yaw[0] if yaw else 0.0
+        pose = Pose(np.array([x, y, z]), np.array([0, 0, np.sin(angle / 2), np.cos(angle / 2)]))
+        placed.append(PlacedObject(item.key, item.spec, pose))
     robot.restore(tuple(placed))
     run(robot, 0.3)
 
