@@ -14,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vla_ros.core.errors import DataError
+from vla_ros.data.artefacts import make_artefacts
 from vla_ros.data.images import colour_decode, depth_decode, depth_png_encode, jpeg_encode, raw_colour
 from vla_ros.data.overlay import CAMERA_HEIGHT_PX, HEIGHT_PX, WIDTH_PX, Overlay, load_font, wrap
+from vla_ros.data.run_folder import RunFolder
 from vla_ros.data.run_signals import ContactSignal, empty_joints
 from vla_ros.data.timeline import HEIGHT_PX as TIMELINE_HEIGHT_PX
 from vla_ros.data.timeline import MODE_COLOURS, save_timeline
@@ -157,3 +159,12 @@ def test_raw_rows_may_be_padded_and_bgr() -> None:
     data = np.arange(2 * 8, dtype=np.uint8)
     image = raw_colour(data, 2, 2, 8, "bgr8")
     assert image.tolist() == [[[2, 1, 0], [5, 4, 3]], [[10, 9, 8], [13, 12, 11]]]
+
+
+def test_a_picture_that_fails_is_reported_and_the_other_one_made(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    camera_bag(folder.bag, [0.0], [])
+    assert make_artefacts(folder, signals(), LIMITS, FRONT) == []
+    assert folder.timeline.exists()
+    assert folder.video.exists()
+    assert make_artefacts(folder, signals(), LIMITS, "/nothing")[0].startswith("No video: ")

@@ -26,7 +26,7 @@ def jpeg_encode(rgb: Image8, quality: int = 90) -> bytes:
 def depth_png_encode(depth_mm: Image16, level: int = 1) -> bytes:
     """Lossless PNG of an [h, w] depth image in mm; level 0-9. Raises DataError for another shape or type.
 
-    Level 1 with every row coded as differences to the left: a quarter of a noisy camera's raw size, in half of the time of PNG's usual choice.
+    Level 1 with every row coded as differences to the left: a quarter of a noisy camera's raw size, in half of the time of PNG's usual way.
     """
     if depth_mm.ndim != 2 or depth_mm.dtype != np.uint16:
         raise DataError(f"Depth as PNG needs an [h, w] image of uint16; got {list(depth_mm.shape)} of {depth_mm.dtype}.")
