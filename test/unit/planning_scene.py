@@ -9,7 +9,13 @@ import numpy as np
 from vla_ros.core.geometry import Pose
 from vla_ros.core.scene import Scene, SceneObject
 
-SIZES_M = {"cube": (0.045, 0.045, 0.045), "bowl": (0.14, 0.14, 0.05), "plate": (0.16, 0.16, 0.012), "cylinder": (0.04, 0.04, 0.08), "box": (0.04, 0.12, 0.04)}
+SIZES_M = {
+    "cube": (0.045, 0.045, 0.045),
+    "bowl": (0.14, 0.14, 0.05),
+    "plate": (0.16, 0.16, 0.012),
+    "cylinder": (0.04, 0.04, 0.08),
+    "box": (0.04, 0.12, 0.04),
+}
 NOW_NS = 5_000_000_000
 
 

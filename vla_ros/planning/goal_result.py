@@ -23,6 +23,8 @@ class State(StrEnum):
 
 
 class Outcome(StrEnum):
+    """How a goal ended."""
+
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELED = "canceled"
@@ -69,6 +71,8 @@ class SubtaskOutcome:
 
 @dataclass(frozen=True)
 class Attempt:
+    """One attempt at a subtask: what the expert said and what was measured."""
+
     number: int  # from 1
     hint: str
     outcome: SubtaskOutcome
@@ -90,12 +94,13 @@ class SubtaskRecord:
 
     @property
     def score(self) -> float:
+        """The verifier's score of the last attempt, 0-1."""
         return self.attempts[-1].score if self.attempts else 0.0
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Reported at each change."""
+    """Where a goal is; reported at each change."""
 
     state: State
     plan: Plan | None
@@ -108,6 +113,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class GoalResult:
+    """The whole result of one goal."""
+
     outcome: Outcome
     reason: Reason
     message: str  # one sentence for people

@@ -28,6 +28,8 @@ SUPPORTED = (
 
 @dataclass(frozen=True)
 class NounPhrase:
+    """Words for one thing or for all of a kind."""
+
     text: str  # "red cube on the plate", without "all the"
     every: bool = False  # all that fit, rather than the one
 
@@ -57,6 +59,8 @@ class Clear:
 
 @dataclass(frozen=True)
 class Pick:
+    """Picked up and held."""
+
     thing: NounPhrase
 
 
@@ -71,12 +75,12 @@ _PUT = r"put|place|drop|move|set|lay|stack|bring|carry|transfer|shift|deposit|po
 _PICK = r"pick up|pick|grab|grasp|lift up|lift|take|fetch|get|hold|seize"
 _BUILD = r"build|make|create|construct|assemble|erect"
 _VERB = rf"(?:{_PUT}|{_PICK}|{_BUILD}|clear|clean|tidy|empty|fill|go|return|home)"
-_UNSUPPORTED = frozenset(
-    (
-        "throw toss push pull pour open close shut rotate turn flip swap exchange wipe cut slice fold unfold press squeeze shake stir "
-        "screw unscrew insert hand give point wave dance walk drive spin roll slide knock hit unstack count find look show tell remove "
-        "release separate arrange clean wash cook draw write"
-    ).split()
+_UNSUPPORTED = re.compile(
+    r"(?:"
+    r"arrange|clean|close|cook|count|cut|dance|draw|drive|exchange|find|flip|fold|give|hand|hit|insert|knock|look|open|point|"
+    r"pour|press|pull|push|release|remove|roll|rotate|screw|separate|shake|show|shut|slice|slide|spin|squeeze|stir|swap|tell|"
+    r"throw|toss|turn|unfold|unscrew|unstack|walk|wash|wave|wipe|write"
+    r")"
 )
 _REFUSED = {
     **dict.fromkeys(("not", "don't", "dont", "never", "no", "neither", "nor", "cannot"), "what not to do"),
@@ -111,8 +115,13 @@ def parse(instruction: str) -> tuple[Command, ...]:
     """The commands of an instruction, in order; at least one. Raises PlanningError with a sentence that says what is understood instead."""
     text = _clean(instruction)
     commands: list[Command] = []
+    verb = ""
     for part in _SEQUENCE.split(text):
         for clause in _without_gaps(re.sub(r"^(?:and|first|firstly|second|so|also|to)\b,?\s*", "", part.strip(" ,:-")).strip(" ,")):
+            said = re.match(rf"(?:{_PUT})\b", clause)
+            if not said and verb and not re.match(rf"{_VERB}\b", clause) and _last_relation(clause):
+                clause = f"{verb} {clause}"  # "stack A on B, then C on A"
+            verb = said[0] if said else verb
             _join(commands, _command(clause, _last_things(commands)))
     if not commands:
         raise PlanningError(f"The instruction says nothing to do. {SUPPORTED}")
@@ -166,7 +175,7 @@ def _command(clause: str, before: tuple[NounPhrase, ...]) -> Command:
         if command is not None:
             return command
     verb = clause.split()[0]
-    if verb in _UNSUPPORTED:
+    if _UNSUPPORTED.fullmatch(verb):
         raise PlanningError(f"I understand '{clause[:80]}', but '{verb}' is not among my skills. {SUPPORTED}")
     raise PlanningError(f"I do not understand '{clause[:80]}'. {SUPPORTED}")
 

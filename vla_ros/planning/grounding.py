@@ -18,7 +18,7 @@ from vla_ros.core.tasks import Relation
 from vla_ros.planning.language import Vocabulary
 from vla_ros.planning.relations import measure
 from vla_ros.planning.vocabulary import GENERIC_NOUNS, IGNORED_WORDS
-from vla_ros.planning.words import normalised, singular
+from vla_ros.planning.words import is_plural, normalised, singular
 
 
 class NoSuchObject(PlanningError):
@@ -106,7 +106,8 @@ class Grounder:
         matches = self.matches(phrase)
         if matches:
             return tuple(m.thing for m in matches)
-        raise NoSuchObject(f"There is no {_bare(phrase)}.{self._not_understood(phrase)} I see: {self._scene.describe()}.")
+        there_is = "There are" if is_plural(phrase) else "There is"
+        raise NoSuchObject(f"{there_is} no {_bare(phrase)}.{self._not_understood(phrase)} I see: {self._scene.describe()}.")
 
     def matches(self, phrase: str) -> tuple[Match, ...]:
         """Every object that fits; () when none does. Raises NoSuchObject or Ambiguous for the thing that it is said to lie at."""

@@ -72,6 +72,7 @@ class MiniLmEncoder:
         self._tokenizer.enable_truncation(MAX_TOKENS)
 
     def __call__(self, sentences: Sequence[str]) -> NDArray[np.float32]:
+        """[n, 384] unit vectors."""
         torch = self._torch
         encoded = self._tokenizer.encode_batch(list(sentences))
         ids = torch.tensor([e.ids for e in encoded])

@@ -108,6 +108,7 @@ class OpenAiPlanner:
         self._wait = wait
 
     def plan(self, instruction: str, scene: Scene, image: Image | None, now_ns: int) -> Plan:
+        """Asks the model. Raises PlanningError when it refuses, does not answer, or answers with a plan that cannot be carried out."""
         if not instruction.strip():
             raise PlanningError('The instruction is empty. Say what to do, for example: "put the red cube in the blue bowl".')
         if len(instruction) > MAX_LENGTH:
@@ -120,6 +121,7 @@ class OpenAiPlanner:
         return plan
 
     def replan(self, failed: Plan, report: str, scene: Scene, now_ns: int) -> Plan:
+        """See ``replan_goal``."""
         return replan_goal(failed, report, scene, self._capabilities, now_ns)
 
     def _request(self, instruction: str, scene: Scene, image: Image | None) -> dict[str, Any]:

@@ -29,6 +29,7 @@ class Capabilities:
     max_subtasks: int = 40
 
     def can_grasp(self, thing: SceneObject) -> bool:
+        """Whether the fingers go around its narrow side."""
         return float(min(thing.size_m[:2])) <= self.gripper_open_m - self.grasp_clearance_m
 
 
@@ -41,20 +42,27 @@ class Move:
     target_id: str
 
     def predicate(self) -> Predicate:
+        """What holds afterwards."""
         return Predicate(self.relation, self.object_id, self.target_id)
 
 
 @dataclass(frozen=True)
 class Hold:
+    """Pick ``object_id`` up and keep it."""
+
     object_id: str
 
     def predicate(self) -> Predicate:
+        """What holds afterwards."""
         return Predicate(Relation.HELD, self.object_id)
 
 
 @dataclass(frozen=True)
 class GoHome:
+    """Move the arm to its home pose."""
+
     def predicate(self) -> Predicate:
+        """What holds afterwards."""
         return Predicate(Relation.AT_HOME)
 
 

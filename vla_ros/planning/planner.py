@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,9 +27,13 @@ class Planner(Protocol):
 
     name: str
 
-    def plan(self, instruction: str, scene: Scene, image: Image | None, now_ns: int) -> Plan: ...
+    def plan(self, instruction: str, scene: Scene, image: Image | None, now_ns: int) -> Plan:
+        """The plan for ``instruction`` in ``scene``, stamped ``now_ns``."""
+        ...
 
-    def replan(self, failed: Plan, report: str, scene: Scene, now_ns: int) -> Plan: ...
+    def replan(self, failed: Plan, report: str, scene: Scene, now_ns: int) -> Plan:
+        """Another plan for the same goal; ``report`` says in a sentence what went wrong."""
+        ...
 
 
 def replan_goal(failed: Plan, report: str, scene: Scene, capabilities: Capabilities, now_ns: int) -> Plan:
@@ -81,6 +86,7 @@ class BuiltinPlanner:
         self._vocabulary = vocabulary or default_vocabulary()
 
     def plan(self, instruction: str, scene: Scene, image: Image | None, now_ns: int) -> Plan:
+        """See ``Planner``; the image is not looked at."""
         commands = parse(instruction)
         interpreter = _Interpreter(Grounder(scene, self._vocabulary), scene, self._capabilities)
         steps = [step for command in commands for step in interpreter.steps(command)]
@@ -90,6 +96,7 @@ class BuiltinPlanner:
         return plan
 
     def replan(self, failed: Plan, report: str, scene: Scene, now_ns: int) -> Plan:
+        """See ``replan_goal``."""
         return replan_goal(failed, report, scene, self._capabilities, now_ns)
 
 
@@ -142,7 +149,7 @@ class _Interpreter:
         if len(things) < 2:
             raise PlanningError(f"A tower needs at least two things; only the {things[0].name} fits. I see: {self._scene.describe()}.")
         self.remarks.append(f"The tower from the bottom: {', '.join(o.name for o in things)}; the {things[0].name} stays where it is.")
-        return [Move(upper.id, relation_for(Relation.ON, lower), lower.id) for lower, upper in zip(things, things[1:], strict=False)]
+        return [Move(upper.id, relation_for(Relation.ON, lower), lower.id) for lower, upper in pairwise(things)]
 
     def _clear(self, command: Clear) -> list[Step]:
         target = self._grounder.one(command.target.text)
@@ -175,6 +182,7 @@ def register_planner(name: str, factory: PlannerFactory) -> None:
 
 
 def planner_names() -> tuple[str, ...]:
+    """The names that ``make_planner`` knows."""
     return tuple(sorted(_PLANNERS))
 
 

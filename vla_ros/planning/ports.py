@@ -24,15 +24,19 @@ class CancelToken:
         self.why = ""
 
     def cancel(self, why: str = "The goal was canceled.") -> None:
+        """Asks for an end; ``why`` is a sentence. The first caller's counts."""
         self.why = self.why or why
         self._event.set()
 
     @property
     def canceled(self) -> bool:
+        """True from the first ``cancel`` on."""
         return self._event.is_set()
 
 
 class HazardKind(StrEnum):
+    """What may keep everybody from acting."""
+
     CAMERA = "camera"  # may pass: waited for
     SAFETY_STOP = "safety_stop"  # latched: only a person resets it
     NODE_DIED = "node_died"

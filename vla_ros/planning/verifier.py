@@ -44,6 +44,8 @@ class Evidence:
 
 @dataclass(frozen=True)
 class PredicateReport:
+    """What was measured of one predicate."""
+
     predicate: Predicate
     holds: bool | None  # None: cannot be told
     score: float  # 0-1; at least 0.5 when it holds
@@ -52,6 +54,8 @@ class PredicateReport:
 
 @dataclass(frozen=True)
 class GoalReport:
+    """What was measured of a goal."""
+
     holds: bool | None  # None: nothing failed, but not all could be told
     score: float  # the lowest of the predicates'
     detail: str
