@@ -61,5 +61,7 @@ def test_what_cannot_be_compressed_is_explained() -> None:
         compress_image(b"\x00\x00" + cdr[2:])
     with pytest.raises(DataError, match="valid: rgb8, bgr8"):
         compress_image(serialized(np.zeros(4, np.uint8), 2, 2, 2, "mono8"))
-    with pytest.raises(DataError, match="inconsistent: 4 bytes for 3 rows of 2 bytes"):
-        compress_image(serialized(np.zeros(4, np.uint8), 2, 3, 2, "16UC1"))
+    with pytest.raises(DataError, match="inconsistent: 12 bytes for 3 rows of 4 bytes, 4 pixels"):
+        compress_image(serialized(np.zeros(12, np.uint8), 4, 3, 4, "16UC1"))
+    with pytest.raises(DataError, match="inconsistent: 4 bytes for 3 rows"):
+        compress_image(serialized(np.zeros(4, np.uint8), 1, 3, 3, "rgb8"))

@@ -168,3 +168,14 @@ def test_a_picture_that_fails_is_reported_and_the_other_one_made(tmp_path: Path)
     assert folder.timeline.exists()
     assert folder.video.exists()
     assert make_artefacts(folder, signals(), LIMITS, "/nothing")[0].startswith("No video: ")
+
+
+def test_a_bag_without_a_readable_image_leaves_no_video(tmp_path: Path) -> None:
+    maker = BagMaker(tmp_path / "bag")
+    maker.write(FRONT, COMPRESSED, S, format="jpeg", data=np.frombuffer(b"broken", np.uint8))
+    maker.bag.close()
+    with pytest.raises(DataError, match="none of the 1 images"):
+        save_video(tmp_path / "bag", signals(), tmp_path / "video.mp4", FRONT)
+    with pytest.raises(DataError, match="Cannot write"):
+        save_video(camera_bag(tmp_path / "good", [0.0], []), signals(), tmp_path / "nowhere" / "video.mp4", FRONT)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bag", "good"]

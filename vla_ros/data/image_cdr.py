@@ -26,9 +26,9 @@ def compress_image(cdr: bytes, quality: int = 90) -> bytes:
     height, width, encoding = reader.uint32(), reader.uint32(), reader.string()
     big_endian, step = reader.uint8(), reader.uint32()
     data = np.frombuffer(reader.octets(), np.uint8)
-    if data.size != height * step:
-        raise DataError(f"A serialized image is inconsistent: {data.size} bytes for {height} rows of {step} bytes.")
     if encoding == "16UC1":
+        if step < 2 * width or data.size != height * step:
+            raise DataError(f"A depth image is inconsistent: {data.size} bytes for {height} rows of {step} bytes, {width} pixels each.")
         rows = data.reshape(height, step)[:, : 2 * width]
         depth_mm = np.ascontiguousarray(rows).view(">u2" if big_endian else "<u2").astype(np.uint16)
         name, content = "16UC1; png compressed", depth_png_encode(depth_mm)

@@ -54,6 +54,8 @@ def raw_colour(data: Image8, height: int, width: int, step: int, encoding: str) 
     """[h, w, 3] RGB of an uncompressed image message's data; ``step``: bytes in a row. Raises DataError for other encodings."""
     if encoding not in ("rgb8", "bgr8"):
         raise DataError(f"Image encoding '{encoding}' is not supported; valid: rgb8, bgr8.")
+    if step < width * 3 or data.size != height * step:
+        raise DataError(f"An image is inconsistent: {data.size} bytes for {height} rows of {step} bytes, {width} pixels each.")
     rows = np.asarray(data, np.uint8).reshape(height, step)[:, : width * 3].reshape(height, width, 3)
     return rows if encoding == "rgb8" else np.ascontiguousarray(rows[:, :, ::-1])
 

@@ -39,24 +39,40 @@ class VideoInfo:
 def save_video(bag: Path, signals: RunSignals, path: Path, front_topic: str, wrist_topic: str = "", rate_hz: int = 30) -> VideoInfo:
     """Writes the video (H.264, yuv420p, index at the front). Topics may hold compressed or raw images.
 
-    Raises DataError when the bag has no image on ``front_topic``, naming the image topics that it has.
+    Raises DataError when the bag has no readable image on ``front_topic``, naming the image topics that it has, or when the file cannot be
+    written; ``path`` then stays as it was.
     """
-    with BagReader(bag) as reader:
-        _check_topics(reader, front_topic, wrist_topic)
-        images = _Images(reader, front_topic, wrist_topic, signals.start_ns)
-        overlay = Overlay(signals)
-        frames = 0
-        with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
-            stream = _video_stream(container, rate_hz)
-            for front, wrist, time_s in images.frames(rate_hz):
-                # OpenCV converts faster than the encoder does itself: 1.7 ms less for each frame.
-                planes = np.asarray(cv2.cvtColor(overlay.compose(front, wrist, time_s), cv2.COLOR_RGB2YUV_I420), np.uint8)
-                frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
-                frame.pts = frames
-                container.mux(stream.encode(frame))
-                frames += 1
-            container.mux(stream.encode(None))
+    partial = path.with_name(f".{path.stem}.part.mp4")
+    try:
+        with BagReader(bag) as reader:
+            _check_topics(reader, front_topic, wrist_topic)
+            images = _Images(reader, front_topic, wrist_topic, signals.start_ns)
+            frames = _encode(images, Overlay(signals), partial, rate_hz)
+        if not frames:
+            raise DataError(f"{bag}: none of the {images.unreadable} images on '{front_topic}' can be decoded.")
+        partial.replace(path)
+    except (OSError, av.FFmpegError) as error:
+        raise DataError(f"Cannot write {path}: {error}.") from error
+    finally:
+        partial.unlink(missing_ok=True)
     return VideoInfo(frames, frames / rate_hz, images.unreadable)
+
+
+def _encode(images: _Images, overlay: Overlay, path: Path, rate_hz: int) -> int:
+    """Number of frames written."""
+    frames = 0
+    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
+        stream = _video_stream(container, rate_hz)
+        for front, wrist, time_s in images.frames(rate_hz):
+            # OpenCV converts faster than the encoder does itself: 1.7 ms less for each frame.
+            planes = np.asarray(cv2.cvtColor(overlay.compose(front, wrist, time_s), cv2.COLOR_RGB2YUV_I420), np.uint8)
+            frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+            frame.pts = frames
+            container.mux(stream.encode(frame))
+            frames += 1
+        if frames:
+            container.mux(stream.encode(None))
+    return frames
 
 
 class _Images:
