@@ -1,0 +1,31 @@
+"""What motion_forwarder makes sure of before it passes a gated command on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vla_ros.core.actions import GatedCommand
+
+
+class Forwarding:
+    """Checks one monitor's commands in order. A monitor that was started again begins anew at 1."""
+
+    def __init__(self, joint_names: tuple[str, ...]) -> None:
+        self._joints = joint_names
+        self._last_seq = 0
+
+    def check(self, command: GatedCommand) -> None:
+        """Raises ValueError, with the reason, for a command that must not reach the controllers."""
+        t = command.trajectory
+        if command.seq <= self._last_seq and command.seq != 1:
+            raise ValueError(f"command {command.seq} came after {self._last_seq}")
+        if t.names != self._joints:
+            raise ValueError(f"it is for the joints {', '.join(t.names)}, this arm has {', '.join(self._joints)}")
+        arrays = (t.times_s, t.positions, t.velocities, t.accelerations)
+        if len(t.times_s) == 0 or not all(np.all(np.isfinite(a)) for a in arrays):
+            raise ValueError("it is empty or holds numbers that are not finite")
+        if np.any(np.diff(t.times_s) <= 0):
+            raise ValueError("its times do not increase")
+        if np.any(t.velocities[-1] != 0) or np.any(t.accelerations[-1] != 0):
+            raise ValueError("it does not end at rest")
+        self._last_seq = command.seq
