@@ -16,6 +16,7 @@ from vla_ros.perception.shapes import ShapeLimits, Solid, View, describe
 from vla_ros.perception.table import TablePlane
 
 _SMALL, _WIDE = np.ones((3, 3), np.uint8), np.ones((7, 7), np.uint8)
+KEPT_POINTS = 100
 JUMP_M = 0.011  # neighbours that differ more in depth lie on different things
 
 
@@ -30,7 +31,7 @@ class Detection:
     covariance: Array  # [6, 6] of x y z [m2] and rotation about x y z [rad2]
     confidence: float  # 0-1
     complete: bool  # False: a part is hidden or cut off, size and centre are completed or too small
-    pixels: int
+    points_m: Array  # [n, 3] some of its visible points, base frame
 
     @property
     def name(self) -> str:
@@ -206,7 +207,8 @@ class ColourDetector:
         yaw_sigma = {"bowl": np.pi, "plate": np.pi, "cylinder": np.pi}.get(solid.shape, 0.03 + 10 * (solid.sigma_m - 0.0015))
         covariance = np.diag([solid.sigma_m**2, solid.sigma_m**2, 0.002**2, 1e-4, 1e-4, min(yaw_sigma, np.pi) ** 2])
         complete = view.hidden <= c.limits.hidden_part and not view.cut
-        return Detection(colour, solid.shape, pose, solid.size_m, covariance, solid.confidence, complete, len(piece.rows))
+        points = view.points_m[:: max(1, len(view.points_m) // KEPT_POINTS)]
+        return Detection(colour, solid.shape, pose, solid.size_m, covariance, solid.confidence, complete, points)
 
 
 def _cut_steps(labels: NDArray[np.uint8], depth_m: NDArray[np.float32]) -> None:

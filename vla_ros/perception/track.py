@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from vla_ros.core.geometry import Array, Pose, inverse, rotation_about, transform, wrap_angle, yaw_of
+from vla_ros.core.geometry import Array, Pose, inverse, rotation_about, transform, transform_points, wrap_angle, yaw_of
 from vla_ros.core.scene import SceneObject
 from vla_ros.perception.objects import Detection
 from vla_ros.perception.outlines import QUARTER, quarter_turn
 
 HOLLOW = ("bowl", "plate")
+WALL_M = 0.025  # of a bowl or plate, with the depth's noise: same-coloured things farther inside are something else
+EXPLAINED_M = 0.008  # beyond the remembered box: noise of depth and memory
 STILL_MPS = 0.01  # slower is noise
+SAME_SIZE_M, NEAR_M = 0.006, 0.012
 SIZE_GAIN = 0.15
 VELOCITY_GAIN = 0.4
 DRIFT_M2_PER_S = 2e-6  # growth of a position's variance while nobody touches it: 1.4 mm after one second
@@ -36,8 +38,9 @@ class Track:
     hits: int = 1
     misses: int = 0  # in a row: unmatched and its place seen empty
     occluded: bool = False
+    clear: bool = False  # has been seen whole
     velocity_mps: Array = field(default_factory=lambda: np.zeros(3))
-    votes: Counter[str] = field(default_factory=Counter)
+    votes: dict[str, float] = field(default_factory=dict)  # shape -> weight
     T_tcp_object: Array | None = None  # set while it is held
 
     @staticmethod
@@ -75,8 +78,10 @@ class Track:
     def vote(self, detection: Detection) -> None:
         """Weighs in one more opinion on the shape; old ones fade, so that a wrong first impression is overcome."""
         for shape in self.votes:
-            self.votes[shape] *= 0.95  # type: ignore[assignment]
-        self.votes[detection.shape] += (0.05 if detection.shape == "unknown" else 1.0) * detection.confidence  # type: ignore[assignment]
+            self.votes[shape] *= 0.95
+        self.clear |= detection.complete
+        weight = (1.0 if detection.complete else 0.1) * (0.05 if detection.shape == "unknown" else 1.0)
+        self.votes[detection.shape] = self.votes.get(detection.shape, 0.0) + weight * detection.confidence
 
     def predict(self, stamp_ns: int, T_base_tcp: Array | None) -> None:
         """To ``stamp_ns``: a held object goes with the gripper, any other stays and becomes less certain."""
@@ -93,8 +98,27 @@ class Track:
         local = inverse(self.T_base_object) @ np.append(point_m, 1.0)
         return bool(np.all(np.abs(local[:3]) < self.size_m / 2 + margin_m))
 
+    def explains(self, detection: Detection) -> bool:
+        """True when what was seen lies on this object where it is remembered: a part of it, beside what hides the rest."""
+        if detection.colour != self.colour or len(detection.points_m) == 0:
+            return False
+        local = transform_points(inverse(self.T_base_object), detection.points_m)
+        half = self.size_m / 2
+        on_it = np.all(np.abs(local) < half + EXPLAINED_M, axis=1)
+        if self.shape in HOLLOW:
+            in_wall = np.hypot(local[:, 0], local[:, 1]) > half[0] - WALL_M
+            on_it &= in_wall | (local[:, 2] < -half[2] + 0.014)
+        return bool(np.mean(on_it) > 0.9)
+
     def correct(self, detection: Detection, stamp_ns: int) -> None:
-        """Weighs in a measurement; one that lies beyond what noise explains is believed at once: the thing was moved."""
+        """Weighs in a measurement; one that lies beyond what noise explains is believed at once: the thing was moved.
+
+        A partial view that fits the remembered object says only that it is still there: its own centre and shape are worse than
+        the memory, unless it has the remembered size (then its top was seen whole, and only a foot is hidden).
+        """
+        if not detection.complete and self.explains(detection) and not self._same_solid(detection):
+            self._seen(stamp_ns)
+            return
         measured = detection.pose.position_m
         noise = np.diag(detection.covariance)[:3]
         gain = self.variance_m2 / (self.variance_m2 + noise)
@@ -111,16 +135,21 @@ class Track:
         if dt > 1e-4:
             speed = gain * off / dt if moved or dt < 0.5 else np.zeros(3)
             self.velocity_mps = (1 - VELOCITY_GAIN) * self.velocity_mps + VELOCITY_GAIN * speed
-        self._seen(detection, stamp_ns)
+        self.vote(detection)
+        if detection.complete:
+            self.confidence += 0.3 * (detection.confidence - self.confidence)
+        self._seen(stamp_ns)
 
     def correct_in_hand(self, detection: Detection, stamp_ns: int, T_base_tcp: Array) -> None:
         """A held object that is seen: its place in the hand follows slowly, its orientation stays (fingers hide too much)."""
         if self.T_tcp_object is None:
             return
+        self._seen(stamp_ns)
+        if detection.shape != self.shape or self.explains(detection):
+            return
         off = inverse(T_base_tcp)[:3, :3] @ (detection.pose.position_m - self.position_m)
         self.T_tcp_object[:3, 3] += 0.1 * off
         self.T_base_object = T_base_tcp @ self.T_tcp_object
-        self._seen(detection, stamp_ns)
 
     def grasp(self, T_base_tcp: Array) -> None:
         self.T_tcp_object = inverse(T_base_tcp) @ self.T_base_object
@@ -161,8 +190,11 @@ class Track:
         if detection.complete and detection.shape == self.shape:
             self.size_m = self.size_m + SIZE_GAIN * (size - self.size_m)
 
-    def _seen(self, detection: Detection, stamp_ns: int) -> None:
-        self.vote(detection)
-        self.confidence += 0.3 * (detection.confidence - self.confidence) if detection.complete else 0.0
-        self.confidence = max(self.confidence, min(detection.confidence, 0.9))
+    def _same_solid(self, detection: Detection) -> bool:
+        off = np.sort(detection.size_m[:2]) - np.sort(self.size_m[:2])
+        same_size = np.all(np.abs(off) < SAME_SIZE_M) and abs(detection.size_m[2] - self.size_m[2]) < SAME_SIZE_M
+        near = float(np.linalg.norm(detection.pose.position_m - self.position_m)) < NEAR_M
+        return detection.shape == self.shape and detection.confidence > 0.75 and bool(same_size) and near
+
+    def _seen(self, stamp_ns: int) -> None:
         self.last_seen_ns, self.hits, self.misses, self.occluded = stamp_ns, self.hits + 1, 0, False

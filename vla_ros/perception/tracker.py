@@ -26,7 +26,7 @@ class TrackerConfig:
     gate_m: float = 0.06  # between a track and its next detection
     shape_penalty_m: float = 0.02  # of a pair whose shapes differ: as if it were that much farther apart
     confirm_hits: int = 2
-    confirm_hits_unknown: int = 8  # time to see an unclear thing better before it gets an id
+    confirm_hits_unclear: int = 8  # of what is partly hidden or of unknown shape: time to see it better before it gets an id
     empty_frames: int = 5  # in a row, then it is gone
     hidden_half_life_s: float = 120.0  # of the confidence of what is hidden
     unexplained_half_life_s: float = 5.0  # of what should be in view, where a surface is but not its colour
@@ -112,7 +112,11 @@ class SceneTracker:
     def _cost(self, track: Track, detection: Detection) -> float:
         distance = float(np.linalg.norm(detection.pose.position_m - track.position_m))
         reach = self._config.gate_m + 3 * float(np.sqrt(track.variance_m2.max()))
-        if detection.colour != track.colour or distance > reach:
+        if detection.colour != track.colour:
+            return FORBIDDEN
+        if not detection.complete and track.explains(detection):
+            return min(distance, self._config.gate_m / 2)
+        if distance > reach:
             return FORBIDDEN
         return distance + (self._config.shape_penalty_m if detection.shape != track.shape else 0.0)
 
@@ -125,7 +129,10 @@ class SceneTracker:
 
     def _is_fragment(self, detection: Detection) -> bool:
         """True for a piece of something that is tracked already."""
-        return any(t.colour == detection.colour and t.contains(detection.pose.position_m, 0.012) and t.shape not in HOLLOW for t in self._tracks)
+        return any(
+            t.explains(detection) or (t.shape not in HOLLOW and t.colour == detection.colour and t.contains(detection.pose.position_m, 0.012))
+            for t in self._tracks
+        )
 
     def _find_again(self, free: list[Detection], gone: list[Track], stamp_ns: int, grip: Grip | None) -> list[Detection]:
         """A track whose place is seen empty takes a new detection of its own name: it was moved while nobody looked."""
@@ -166,7 +173,7 @@ class SceneTracker:
             track.id = f"{track.shape}_{self._counts[track.shape]}"
 
     def _hits_needed(self, track: Track) -> int:
-        return self._config.confirm_hits_unknown if track.shape == "unknown" else self._config.confirm_hits
+        return self._config.confirm_hits if track.clear and track.shape != "unknown" else self._config.confirm_hits_unclear
 
     def _grasp(self, grip: Grip) -> None:
         held = self.held
