@@ -81,6 +81,9 @@ def test_metadata_says_what_ros2_bag_info_needs(tmp_path: Path) -> None:
     with open_bag(tmp_path / "bag", ros_distro="kilted") as bag:
         write_seconds(bag, 2)
     info = yaml.safe_load((tmp_path / "bag/metadata.yaml").read_text())["rosbag2_bagfile_information"]
+    with mcap_file(tmp_path / "bag").open("rb") as stream:
+        (record,) = make_reader(stream).iter_metadata()
+    assert (record.name, yaml.safe_load(record.metadata["serialized_metadata"])) == ("rosbag2", info)
     assert (info["version"], info["storage_identifier"], info["ros_distro"]) == (9, "mcap", "kilted")
     assert info["relative_file_paths"] == ["bag_0.mcap"]
     assert info["duration"]["nanoseconds"] == 19 * S // 10

@@ -93,6 +93,11 @@ def write_metadata(folder: Path, info: BagInfo) -> None:
     write_atomically(folder / METADATA_FILE, _dump({"rosbag2_bagfile_information": metadata_mapping(info)}).encode())
 
 
+def embedded_metadata(info: BagInfo) -> dict[str, str]:
+    """The content of the MCAP metadata record "rosbag2", by which rosbag2 reads a bag whose metadata.yaml is missing."""
+    return {"serialized_metadata": _dump(metadata_mapping(info)).strip()}
+
+
 def metadata_mapping(info: BagInfo) -> dict[str, Any]:
     """The content of ``rosbag2_bagfile_information``."""
     start = {"nanoseconds_since_epoch": info.start_ns}

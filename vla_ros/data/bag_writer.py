@@ -18,7 +18,7 @@ from mcap.writer import CompressionType, Writer
 
 from vla_ros.core.errors import DataError
 from vla_ros.core.stamps import NS_PER_S
-from vla_ros.data.bag_metadata import BagInfo, QosProfile, TopicInfo, qos_to_yaml, write_metadata
+from vla_ros.data.bag_metadata import BagInfo, QosProfile, TopicInfo, embedded_metadata, qos_to_yaml, write_metadata
 from vla_ros.data.bag_recovery import recover
 
 Compression = Literal["zstd", "none"]
@@ -126,6 +126,8 @@ class BagWriter:
         self._closed = True
         try:
             with self._reporting():
+                self._mcap.flush()
+                self._mcap.add_metadata("rosbag2", embedded_metadata(self.info()))
                 self._mcap.finish()
                 self._file.sync()
             write_metadata(self.folder, self.info())
