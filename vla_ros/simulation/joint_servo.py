@@ -34,8 +34,7 @@ class JointServo:
         error_rate = desired.velocities - data.qvel[self._dofs]
         acceleration = desired.accelerations + STIFFNESS * error + DAMPING * error_rate
         torque: Array = self._inertia[self._block] @ acceleration + data.qfrc_bias[self._dofs] - data.qfrc_passive[self._dofs]
-        limited: Array = np.clip(torque, -self._effort, self._effort)
-        return limited
+        return np.minimum(np.maximum(torque, -self._effort), self._effort)
 
 
 FINGER_STIFFNESS_NPM = 4000.0  # 70 N, the most the hand gives, at 18 mm of error: closing pushes with the full commanded force
@@ -83,10 +82,10 @@ class GripperDrive:
 
     def forces(self, positions: Array, velocities: Array, dt_s: float) -> Array:
         """[2] N for the two fingers, each at ``positions`` (m from the middle) with ``velocities``."""
-        self.width_m = float(np.sum(positions))
-        moving = abs(float(np.sum(velocities))) > STALLED_SPEED_MPS
+        self.width_m = float(positions.sum())
+        moving = abs(float(velocities.sum())) > STALLED_SPEED_MPS
         self._still_s = 0.0 if moving else self._still_s + dt_s
         step = self._speed * dt_s
-        self._reference += float(np.clip(self.target_m - self._reference, -step, step))
+        self._reference += max(-step, min(step, self.target_m - self._reference))
         force = FINGER_STIFFNESS_NPM * (self._reference / 2 - positions) - FINGER_DAMPING_NSPM * velocities
-        return np.clip(force, -self.force_n, self.force_n)
+        return np.minimum(np.maximum(force, -self.force_n), self.force_n)
