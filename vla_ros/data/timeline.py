@@ -43,7 +43,7 @@ def save_timeline(signals: RunSignals, limits: Limits, path: Path) -> None:
     figure = Figure(figsize=(WIDTH_PX / DPI, HEIGHT_PX / DPI), dpi=DPI)
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(
-        6, 1, height_ratios=[1.7, 2.2, 3.2, 3.2, 1.3, 1.7], left=0.085, right=0.985, top=0.905, bottom=0.05, hspace=0.16
+        6, 1, height_ratios=[2.0, 2.2, 3.1, 3.1, 1.3, 1.7], left=0.085, right=0.985, top=0.905, bottom=0.05, hspace=0.16
     )
     rows: list[Axes] = []
     for k in range(6):
@@ -80,7 +80,7 @@ def _draw_subtasks(axes: Axes, signals: RunSignals, end_s: float) -> None:
         axes.barh(1.0, width, left=span.start_s, height=0.8, color=colour, edgecolor=edge, linewidth=2, hatch="//" if ended_badly else None)
         name = _fit(span.name, width / end_s)
         axes.text(
-            span.start_s + width / 2, 1.0, name, ha="center", va="center", color="white", fontsize=9, weight="bold", bbox=_plate(colour)
+            span.start_s + width / 2, 1.0, name, ha="center", va="center", color="white", fontsize=8, weight="bold", bbox=_plate(colour)
         )
     _draw_markers(axes, 0.0, _events(signals), end_s)
     axes.set_ylim(-0.75, 1.5)
@@ -138,7 +138,10 @@ def _draw_fractions(axes: Axes, times_s: Array, fractions: Array, names: Iterabl
     largest = float(np.nanmax(magnitudes)) if np.isfinite(magnitudes).any() else 0.0
     axes.set_ylim(0.0, 1.3 * max(1.0, largest))  # the legend has its own band above
     axes.set_ylabel(label)
-    axes.text(0.995, 0.96, f"largest {largest:.2f}", transform=axes.transAxes, ha="right", va="top", fontsize=9, weight="bold")
+    colour = _FAILED_EDGE if largest > 1.0 else "black"
+    axes.text(
+        0.995, 0.96, f"largest {largest:.2f}", transform=axes.transAxes, ha="right", va="top", fontsize=9, weight="bold", color=colour
+    )
     axes.legend(loc="upper left", ncols=7, fontsize=8, framealpha=0.9, borderpad=0.3)
 
 
@@ -164,7 +167,7 @@ def _draw_title(figure: Figure, signals: RunSignals) -> None:
     figure.text(0.085, 0.962, f"\u201c{instruction}\u201d", fontsize=18, weight="bold", va="center")
     outcome = signals.outcome or "outcome unknown"
     details = [outcome + (f": {signals.reason}" if signals.reason else ""), f"{signals.duration_s:.1f} s", signals.damage]
-    text = textwrap.shorten(" \u00b7 ".join(d for d in details if d), 150, placeholder=" ...")
+    text = textwrap.shorten(" \u00b7 ".join(d for d in details if d), 95, placeholder=" ...")
     figure.text(0.085, 0.928, text, fontsize=13, va="center", color=_OUTCOME_COLOURS.get(signals.outcome, "#555555"))
 
 
@@ -191,8 +194,6 @@ def _plate(colour: str) -> dict[str, object]:
 
 
 def _fit(text: str, share_of_width: float) -> str:
-    """As much of ``text`` as a span of this share of the width can hold; nothing rather than two letters."""
-    room = int(share_of_width * _CHARACTERS_WIDE * 0.85)
-    if len(text) <= room:
-        return text
-    return f"{text[: room - 3]}..." if room >= 8 else ""
+    """``text`` in at most three lines that a span of this share of the width can hold; nothing where it is too narrow for words."""
+    columns = int(share_of_width * _CHARACTERS_WIDE * 0.85)
+    return "\n".join(textwrap.wrap(text, columns, max_lines=3, placeholder=" ...")) if columns >= 6 else ""
