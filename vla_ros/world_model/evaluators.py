@@ -50,7 +50,7 @@ class CollisionEvaluator:
         """``end_s``: value of time.perf_counter() at which it gives up."""
         standing = [self._twin.table, *(g for o in scene.objects if o.id != expected.held_id for g in self._twin.object_geoms[o.id])]
         near = self._near(rollout, standing)
-        middles = {o.id: o.pose.position_m for o in scene.objects}
+        wanted = scene.get(expected.object_id)
         smallest = float("inf")
         depths_before: dict[tuple[int, int], float] = {}  # what is already in contact may stay so
         for row in range(len(rollout.times_s)):
@@ -59,7 +59,7 @@ class CollisionEvaluator:
             if rollout.same_as_before(row):
                 continue
             for mover, still in self._pairs(rollout, row, near[row], standing):
-                if self._is_meant(mover, still, rollout, row, expected, middles):
+                if self._is_meant(mover, still, rollout, row, wanted):
                     continue
                 distance = self._twin.distance(mover.index, still.index, self._p.look_m)
                 before = depths_before.setdefault((mover.index, still.index), max(-distance, 0.0) if row == 0 else 0.0)
@@ -94,14 +94,14 @@ class CollisionEvaluator:
             return self._p.held_depth_m
         return self._p.table_depth_m if still.owner == "table" else self._p.object_depth_m
 
-    def _is_meant(
-        self, mover: TwinGeom, still: TwinGeom, rollout: Rollout, row: int, expected: Expected, middles: dict[str, Array]
-    ) -> bool:
-        """Fingers around the object that is to be grasped: its middle lies between the pads."""
-        if mover.owner not in self._fingers or still.owner != expected.object_id:
+    def _is_meant(self, mover: TwinGeom, still: TwinGeom, rollout: Rollout, row: int, wanted: SceneObject | None) -> bool:
+        """Fingers around the object that is to be grasped: it has room between the pads, or nearly so."""
+        if wanted is None or still.owner != wanted.id or mover.owner not in self._fingers:
             return False
-        middle = inverse(rollout.T_base_tcp[row]) @ np.array([*middles[still.owner], 1.0])
-        return bool(abs(middle[1]) < rollout.width_m[row] / 2 and abs(middle[0]) < self._p.grasp_offset_m * 2)
+        x, y, _, _ = inverse(rollout.T_base_tcp[row]) @ np.array([*wanted.pose.position_m, 1.0])
+        room = max((rollout.width_m[row] - float(np.min(wanted.size_m[:2]))) / 2, 0.0)
+        between = abs(y) < room + self._p.grasp_slack_m and rollout.width_m[row] > np.min(wanted.size_m[:2]) / 2
+        return bool(between and abs(x) < np.max(wanted.size_m[:2]) / 2)
 
     def _sentence(self, mover: TwinGeom, still: TwinGeom, scene: Scene, depth_m: float, at_s: float) -> str:
         names = {o.id: o.name for o in scene.objects} | {"table": "table"}

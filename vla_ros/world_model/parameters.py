@@ -22,5 +22,6 @@ class WorldModelParameters:
     timestep_s: float = 0.005
     home_rad: float = 0.03  # joint distance that counts as being at home
     grasp_offset_m: float = 0.015  # of the TCP from the object's middle at which closing is expected to grasp it
+    grasp_slack_m: float = 0.009  # by which an object to be grasped may lie off the middle of the pads without room for it
     wall_m: float = 0.010  # thickness of a bowl's rim
     floor_m: float = 0.006  # and of its floor

@@ -144,7 +144,10 @@ class Twin:
 def _add(
     body: mujoco.MjsBody, name: str, kind: str, half_m: Sequence[float] = (0.02, 0.02, 0.02), contype: int = 0, conaffinity: int = 0
 ) -> None:
-    body.add_geom(name=name, type=_GEOM[kind], size=list(half_m), contype=contype, conaffinity=conaffinity, friction=[0.8, 0.005, 0.0001])
+    friction = [0.8, 0.005, 0.0001]
+    geom = body.add_geom(name=name, type=_GEOM[kind], size=list(half_m), contype=contype, conaffinity=conaffinity, friction=friction)
+    if not contype:  # a pose other than the body's, or MuJoCo takes the geom to stay in the body's frame for ever
+        geom.pos, geom.quat = [1.0, 2.0, 3.0], [0.5, 0.5, 0.5, 0.5]
 
 
 def _half(kind: str, size_m: Sequence[float]) -> list[float]:

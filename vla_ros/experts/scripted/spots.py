@@ -113,15 +113,21 @@ def _beside(
     distance = _extent_m(outline_of(target), side) + _extent_m(_outline_at(held, np.zeros(2)), side) + p.side_gap_m
     across = np.array([-side[1], side[0]])
     blocks = [outline_of(o) for o in [*others, target]]
-    for further in (0.0, 0.015, 0.03, 0.05, 0.07):
-        for shift in (0.0, 0.015, -0.015, 0.03, -0.03):
-            centre = target.pose.position_m[:2] + (distance + further) * side + shift * across
-            inside = np.all(centre > workspace.min_m[:2] + 0.02) and np.all(centre < workspace.max_m[:2] - 0.02)
-            if inside and smallest_gap_m(_outline_at(held, centre), blocks) >= p.side_gap_m - 0.002:
-                where = f"free table {(distance + further) * 100:.0f} cm from its middle"
-                return Spot(np.array([*centre, scene.table_height_m]), 0.0, p.release_gap_m, False, where)
+    for along, shift in _side_offsets(distance):
+        centre = target.pose.position_m[:2] + along * side + shift * across
+        inside = np.all(centre > workspace.min_m[:2] + 0.02) and np.all(centre < workspace.max_m[:2] - 0.02)
+        if inside and smallest_gap_m(_outline_at(held, centre), blocks) >= p.side_gap_m - 0.002:
+            where = f"free table {along * 100:.0f} cm from its middle"
+            return Spot(np.array([*centre, scene.table_height_m]), 0.0, p.release_gap_m, False, where)
     where = f"{relation.value.replace('_', ' ')} the {target.name}"
     raise SkillFailure(FailureKind.UNREACHABLE, f"There is no free place {where} for the {held.name} inside the workspace.")
+
+
+def _side_offsets(distance_m: float) -> list[tuple[float, float]]:
+    """(along the side, across it) from the nearest place on: farther out, and sideways as long as the side stays clear."""
+    grid = [(distance_m + 0.015 * i, 0.015 * j) for i in range(11) for j in range(-6, 7)]
+    on_side = [(along, shift) for along, shift in grid if abs(shift) <= 0.6 * along]
+    return sorted(on_side, key=lambda o: (round(o[0] + 0.7 * abs(o[1]), 4), o[1]))
 
 
 def _extent_m(outline: Circle | Rectangle, direction: Array) -> float:
