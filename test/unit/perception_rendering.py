@@ -118,3 +118,58 @@ def render(items: list[Item], rng: np.random.Generator, *, extra: str = "", dept
     noisy = colour + rng.normal(0, 2.0, colour.shape)
     depth = depth + rng.normal(0, depth_sigma_m, depth.shape)
     return np.clip(noisy, 0, 255).astype(np.uint8), np.round(depth * 1000).astype(np.uint16)
+
+
+def sampled(rng: np.random.Generator, items: list[Item], spacing_m: float = 0.035) -> list[Item]:
+    """The items at random places of the work area, free of one another; the bulky ones choose first."""
+    placed: list[tuple[np.ndarray, float]] = []
+    result = []
+    for item in sorted(items, key=lambda i: -i.size_m[0]):
+        round_one = item.shape in ("bowl", "plate", "cylinder")
+        radius = item.size_m[0] / 2 if round_one else float(np.hypot(*item.size_m[:2])) / 2
+        for _ in range(1000):
+            xy = rng.uniform((0.37, -0.27), (0.63, 0.27))
+            if all(np.linalg.norm(xy - other) > radius + r + spacing_m for other, r in placed):
+                break
+        else:
+            continue
+        placed.append((xy, radius))
+        result.append(Item(item.colour, item.shape, (xy[0], xy[1], 0.0), rng.uniform(-np.pi, np.pi), item.size_m))
+    return result
+
+
+@dataclass(frozen=True)
+class Post:
+    """A collision shape of the one-link robot below."""
+
+    link: str = "post"
+    kind: str = "cylinder"
+    size_m: tuple[float, ...] = (0.02, 0.30)
+    T_link_shape: np.ndarray = field(default_factory=lambda: np.eye(4))
+
+
+@dataclass(frozen=True)
+class PostConfig:
+    arm_joints: tuple[str, ...] = ("x", "y", "z")
+    finger_joints: tuple[str, ...] = ("finger",)
+    base_frame: str = "base"
+    tcp_frame: str = "tcp"
+
+
+class PostRobot:
+    """A gantry: an upright post whose lower end is the TCP; its joints are the TCP's x, y, z."""
+
+    config = PostConfig()
+    collision_shapes = (Post(),)
+
+    def link_poses(self, q: np.ndarray, gripper_width_m: float = 0.0) -> dict[str, np.ndarray]:
+        tcp, post = np.eye(4), np.eye(4)
+        tcp[:3, 3] = q
+        post[:3, 3] = np.asarray(q) + (0, 0, 0.02 + 0.15)
+        return {"tcp": tcp, "post": post}
+
+    @staticmethod
+    def drawn(q: tuple[float, float, float]) -> str:
+        """The same post for the renderer."""
+        x, y, z = q
+        return f'<geom type="cylinder" size="0.02 0.15" pos="{x} {y} {z + 0.17}" rgba="0.9 0.9 0.9 1"/>'

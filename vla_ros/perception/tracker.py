@@ -33,7 +33,6 @@ class TrackerConfig:
     min_confidence: float = 0.12  # below it an unseen object is forgotten
     grasp_reach_m: float = 0.02  # the TCP is this near to the box of what is grasped
     release_updates: int = 2  # without touch, in a row
-    dropped_m: float = 0.07  # a held thing that is seen this far from the hand has been lost
 
 
 @dataclass(frozen=True)
