@@ -172,7 +172,8 @@ class OpenAiPlanner:
                     raise httpx.ReadTimeout("the answer took too long")
                 if len(body) > MAX_ANSWER_BYTES:
                     raise httpx.ReadError("the answer is too long")
-            return response.status_code, bytes(body)
+            said = bytes(body)
+            return response.status_code, said.replace(key.encode(), b"***") if key else said  # some servers repeat the key in their errors
 
 
 def jpeg_data_url(image: Image) -> str:
