@@ -45,6 +45,7 @@ class SafetyReason(StrEnum):
     HEARTBEAT = "heartbeat"
     CAMERA = "camera"
     CONTACT = "contact"  # a finger is pressed too hard
+    REQUESTED = "requested"  # somebody asked for a stop that does not latch: a goal was cancelled
     ESTOP = "estop"
     BYPASS = "bypass"  # somebody else publishes to the controllers or as the monitor
     SELF_TEST = "self_test"
