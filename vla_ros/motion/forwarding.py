@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vla_ros.core.actions import GatedCommand
+from vla_ros.core.geometry import Array
 
 
 class Forwarding:
@@ -13,6 +14,7 @@ class Forwarding:
     def __init__(self, joint_names: tuple[str, ...]) -> None:
         self._joints = joint_names
         self._last_seq = 0
+        self._rest: Array | None = None  # where what was passed on last comes to rest
 
     def check(self, command: GatedCommand) -> None:
         """Raises ValueError, with the reason, for a command that must not reach the controllers."""
@@ -29,3 +31,11 @@ class Forwarding:
         if np.any(t.velocities[-1] != 0) or np.any(t.accelerations[-1] != 0):
             raise ValueError("it does not end at rest")
         self._last_seq = command.seq
+
+    def is_news(self, command: GatedCommand) -> bool:
+        """False for a command to rest where the arm was told to rest already: a controller needs it once, and refuses it when it is late."""
+        t = command.trajectory
+        rest = t.positions[-1]
+        known = self._rest is not None and np.array_equal(rest, self._rest) and not np.any(t.velocities)
+        self._rest = rest
+        return not known

@@ -74,6 +74,10 @@ JOINT_TRAJECTORY = Topic(
 
 # --- perception
 POLICY_IMAGE = Topic("perception/image", "sensor_msgs/msg/Image", Qos.SENSOR, "10 Hz", "camera_perception", "planner, recorder", "policy-ready front image")
+COLOR_COMPRESSED = Topic(
+    "camera/{camera}/color/image_raw/compressed", "sensor_msgs/msg/CompressedImage", Qos.SENSOR, "10 Hz", "camera_perception", "planner, recorder",
+    "JPEG of the raw image, under image_transport's name for it",
+)
 CAMERA_HEALTH = Topic(
     "perception/camera_health", "vla_ros/msg/CameraHealth", Qos.EVENT, "on change and 2 Hz", "camera_perception", "planner, safety_monitor",
     "whether images may be acted upon",

@@ -104,25 +104,36 @@ class VlaNode(LifecycleNode):
         self._free()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        try:
-            self._heartbeat = self.publish_on(HEARTBEAT)
-            self.every(HEARTBEAT_PERIOD_S, self._beat, always=True)
-            self.setup()
-        except VlaRosError as error:
-            self.startup_error = str(error)
-        except Exception:  # rclpy would swallow it without a word
-            self.startup_error = traceback.format_exc()
-        if self.startup_error:
-            self.get_logger().error(f"cannot start: {self.startup_error}")
-            self._free()
-            return TransitionCallbackReturn.FAILURE
-        return TransitionCallbackReturn.SUCCESS
+        if self._succeeds(self._configure):
+            return TransitionCallbackReturn.SUCCESS
+        self._free()
+        return TransitionCallbackReturn.FAILURE
+
+    def _configure(self) -> None:
+        self._heartbeat = self.publish_on(HEARTBEAT)
+        self.every(HEARTBEAT_PERIOD_S, self._beat, always=True)
+        self.setup()
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = super().on_activate(state)
         self.is_active = True
-        self.on_start()
-        return result
+        if self._succeeds(self.on_start):
+            return result
+        self.is_active = False
+        return TransitionCallbackReturn.FAILURE
+
+    def _succeeds(self, step: Callable[[], None]) -> bool:
+        """Runs a part of a transition; logs why it failed, which rclpy would not."""
+        self.startup_error = ""
+        try:
+            step()
+        except VlaRosError as error:
+            self.startup_error = str(error)
+        except Exception:
+            self.startup_error = traceback.format_exc()
+        if self.startup_error:
+            self.get_logger().error(f"cannot start: {self.startup_error}")
+        return not self.startup_error
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self.on_stop()

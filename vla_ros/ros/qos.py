@@ -38,3 +38,13 @@ def profile(qos: Qos) -> QoSProfile:
         reliability=ReliabilityPolicy.RELIABLE if qos in _RELIABLE else ReliabilityPolicy.BEST_EFFORT,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if qos in _TRANSIENT_LOCAL else DurabilityPolicy.VOLATILE,
     )
+
+
+def reliability_word(qos: Qos) -> str:
+    """As rosbag2's metadata spells it."""
+    return "reliable" if qos in _RELIABLE else "best_effort"
+
+
+def durability_word(qos: Qos) -> str:
+    """As rosbag2's metadata spells it."""
+    return "transient_local" if qos in _TRANSIENT_LOCAL else "volatile"

@@ -1,0 +1,179 @@
+"""action_expert: runs the expert of a subtask and publishes its chunks. What it proposes still has to pass the monitor."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.serialization import deserialize_message
+
+from vla_ros.core.decisions import SafetyState
+from vla_ros.core.errors import ConfigError, VlaRosError, unknown_choice
+from vla_ros.core.robot_state import ContactState
+from vla_ros.core.scene import Scene
+from vla_ros.experts.policy import Consumed, Expert, ExpertStatus, ExpertStep, Observation, holds_expert
+from vla_ros.experts.registry import build_expert, load_expert_config
+from vla_ros.robots import load_robot
+from vla_ros.ros.action_server import Ending, OneGoalServer, Work
+from vla_ros.ros.conversions.actions import chunk_to_msg
+from vla_ros.ros.conversions.arrays import ns_from_stamp
+from vla_ros.ros.conversions.robot import contact_from_msg, joint_state_from_msg
+from vla_ros.ros.conversions.safety import safety_state_from_msg
+from vla_ros.ros.conversions.scene import scene_from_msg
+from vla_ros.ros.conversions.tasks import reasoning_to_msg, subtask_from_msg
+from vla_ros.ros.interfaces import (
+    ACTION_CHUNK, CONTACT, EXECUTE_SUBTASK, GATED_COMMAND, JOINT_STATES, LIST_EXPERTS, OBJECTS, REASONING, SAFETY_STATE, load_type,
+)
+from vla_ros.ros.lifecycle import VlaNode
+from vla_ros.ros.parameters import declare, parameter
+from vla_ros.ros.spin import run
+
+INPUT_TIMEOUT_S = 5.0
+ABORT_TIMEOUT_S = 1.0  # an expert that is told to stop has this long to bring the arm to rest
+
+
+@dataclass(frozen=True)
+class ActionExpertConfig:
+    robot: str = parameter("panda", "name in config/robots, or a YAML file")
+    expert: str = parameter("scripted", "name in config/experts, used for subtasks that name none")
+    rate: float = parameter(10.0, "of action chunks", unit="Hz", low=1.0, high=50.0)
+
+
+class ActionExpertNode(VlaNode):
+    """Callbacks only keep the newest input; the goal's thread owns the expert."""
+
+    def __init__(self) -> None:
+        super().__init__("action_expert")
+        self.config = declare(self, ActionExpertConfig)
+
+    def setup(self) -> None:
+        self.arm = load_robot(self.config.robot)
+        self._experts: dict[str, Expert] = {self.config.expert: build_expert(self.config.expert, self.arm)}
+        self._scene: Scene | None = None
+        self._contact: ContactState | None = None
+        self._safety: SafetyState | None = None
+        self._newest: dict[str, bytes] = {}
+        self._chunks, self._reasoning = self.publish_on(ACTION_CHUNK), self.publish_on(REASONING)
+        self.subscribe_to(OBJECTS, self._on_objects)
+        self.subscribe_to(CONTACT, self._on_contact)
+        self.subscribe_to(SAFETY_STATE, self._on_safety)
+        for topic in (JOINT_STATES, GATED_COMMAND):  # 100 Hz each, looked at only at the expert's rate
+            self.subscribe_to(topic, lambda cdr, name=topic.name: self._newest.__setitem__(name, cdr), raw=True)
+        self.serve(LIST_EXPERTS, self._list)
+        OneGoalServer(self, EXECUTE_SUBTASK, self._work)
+
+    def _on_objects(self, message: Any) -> None:
+        self._scene = scene_from_msg(message)
+
+    def _on_contact(self, message: Any) -> None:
+        self._contact = contact_from_msg(message)
+
+    def _on_safety(self, message: Any) -> None:
+        self._safety = safety_state_from_msg(message)
+
+    def _list(self, _: Any, response: Any) -> Any:
+        configs = [load_expert_config(name) for name in self._experts]
+        response.experts = [c.name for c in configs]
+        response.skills = [",".join(sorted(c.skills)) for c in configs]
+        response.robots = [",".join(sorted(c.robots)) for c in configs]
+        response.active = self.config.expert
+        return response
+
+    # --- in the goal's thread
+    def _work(self, work: Work) -> tuple[Ending, Any]:
+        started_s = time.monotonic()
+        result = load_type(EXECUTE_SUBTASK.type).Result(outcome=1)
+        try:
+            step = self._run(work, result)
+        except (VlaRosError, ValueError) as error:
+            result.reason, result.message = "refused", str(error)
+            return Ending.ABORTED, result
+        finally:
+            result.duration = time.monotonic() - started_s
+        result.message = step.detail
+        if step.status is ExpertStatus.DONE:
+            result.outcome, result.reason = 0, "done"
+            return Ending.SUCCEEDED, result
+        result.reason = step.failure.value
+        if work.cancel.is_set():
+            result.outcome = 2
+            return Ending.CANCELED, result
+        return Ending.ABORTED, result
+
+    def _run(self, work: Work, result: Any) -> ExpertStep:
+        subtask = subtask_from_msg(work.goal.subtask)
+        expert = self._expert(subtask.expert or self.config.expert)
+        started_s = time.monotonic()
+        expert.begin(subtask, self._wait_for_observation(), work.goal.hint)
+        give_up_s = started_s + (subtask.time_limit_s or float("inf"))
+        abort_by_s = float("inf")
+        while True:
+            now_s = time.monotonic()
+            if abort_by_s == float("inf") and (work.cancel.is_set() or now_s > give_up_s):
+                expert.abort()
+                abort_by_s = now_s + ABORT_TIMEOUT_S
+            step = expert.step(self._wait_for_observation())
+            self._emit(step, work, now_s - started_s)
+            result.chunks += step.chunk is not None
+            if step.status is not ExpertStatus.RUNNING or now_s > abort_by_s:
+                return self._explained(step, now_s > give_up_s, subtask.time_limit_s)
+            time.sleep(max(0.0, now_s + 1.0 / self.config.rate - time.monotonic()))
+
+    def _explained(self, step: ExpertStep, late: bool, limit_s: float) -> ExpertStep:
+        if step.status is ExpertStatus.DONE or not late:
+            return step
+        return ExpertStep(ExpertStatus.FAILED, f"Not done within {limit_s:g} s; at last: {step.detail}", failure=step.failure, phase=step.phase)
+
+    def _expert(self, name: str) -> Expert:
+        if name not in self._experts:
+            raise ConfigError(unknown_choice("expert", name, self._experts))
+        return self._experts[name]
+
+    def _emit(self, step: ExpertStep, work: Work, elapsed_s: float) -> None:
+        if step.chunk is not None:
+            self._chunks.publish(chunk_to_msg(step.chunk))
+        if step.reasoning is not None:
+            self._reasoning.publish(reasoning_to_msg(step.reasoning))
+        feedback = load_type(EXECUTE_SUBTASK.type).Feedback(phase=step.phase, elapsed=elapsed_s, chunk_seq=step.chunk.seq if step.chunk else 0)
+        feedback.reasoning = step.reasoning.text if step.reasoning else ""
+        work.feedback(feedback)
+
+    def _wait_for_observation(self) -> Observation:
+        """Raises ConfigError naming the inputs that do not come."""
+        give_up_s = time.monotonic() + INPUT_TIMEOUT_S
+        while missing := self._missing():
+            if time.monotonic() > give_up_s:
+                raise ConfigError(f"The expert cannot act: nothing has come on {', '.join(missing)} for {INPUT_TIMEOUT_S:g} s.")
+            time.sleep(0.02)
+        return self._observation()
+
+    def _missing(self) -> list[str]:
+        have = {OBJECTS.name: self._scene, CONTACT.name: self._contact, JOINT_STATES.name: self._newest.get(JOINT_STATES.name), SAFETY_STATE.name: self._safety}
+        return [name for name, value in have.items() if value is None]
+
+    def _observation(self) -> Observation:
+        assert self._scene is not None and self._contact is not None and self._safety is not None
+        joints = joint_state_from_msg(deserialize_message(self._newest[JOINT_STATES.name], load_type(JOINT_STATES.type)))
+        holds = holds_expert(self._safety)
+        return Observation(
+            stamp_ns=min(joints.stamp_ns, self._scene.stamp_ns),
+            joints=joints,
+            scene=self._scene,
+            contact=self._contact,
+            gripper_width_m=float(joints.select(self.arm.config.finger_joints).positions.sum()),
+            consumed=self._consumed(),
+            safety_hold=holds,
+            safety_reason=self._safety.detail if holds else "",
+        )
+
+    def _consumed(self) -> Consumed | None:
+        cdr = self._newest.get(GATED_COMMAND.name)
+        if cdr is None:
+            return None
+        command = deserialize_message(cdr, load_type(GATED_COMMAND.type))
+        return Consumed(int(command.chunk_seq), float(command.chunk_row), ns_from_stamp(command.header.stamp))
+
+
+def main() -> int:
+    return run(ActionExpertNode)

@@ -1,0 +1,115 @@
+"""camera_perception: colour images in; a policy-ready image and the health of each camera out."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from vla_ros.core.scene import CameraHealth
+from vla_ros.core.stamps import NS_PER_S
+from vla_ros.data.images import jpeg_encode
+from vla_ros.perception.camera import CameraMonitor, CameraMonitorConfig, policy_image
+from vla_ros.robots import load_robot_config
+from vla_ros.ros.conversions.arrays import ns_from_stamp
+from vla_ros.ros.conversions.images import colour_from_msg, compressed_to_msg, image_to_msg
+from vla_ros.ros.conversions.robot import joint_state_from_msg
+from vla_ros.ros.conversions.scene import health_to_msg
+from vla_ros.ros.interfaces import CAMERA_HEALTH, COLOR_COMPRESSED, COLOR_IMAGE, JOINT_STATES, POLICY_IMAGE
+from vla_ros.ros.lifecycle import VlaNode
+from vla_ros.ros.parameters import declare, parameter
+from vla_ros.ros.spin import run
+
+REPORT_PERIOD_S = 0.5
+MOVING_RADPS = 0.05
+JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True)
+class CameraPerceptionConfig:
+    robot: str = parameter("panda", "name in config/robots, or a YAML file")
+    camera: str = parameter("front", "whose image becomes policy-ready")
+    size: int = parameter(256, "edge of the policy-ready image; the rest is padded", unit="px")
+    rate: float = parameter(10.0, "of policy-ready images", unit="Hz", low=0.5, high=30.0)
+    check_rate: float = parameter(15.0, "of images whose health is judged, for each camera", unit="Hz", low=1.0, high=30.0)
+
+
+class _Watch:
+    """One camera: its monitor and what was last said of it."""
+
+    def __init__(self, name: str, rate_hz: float) -> None:
+        self.name = name
+        self.monitor = CameraMonitor(CameraMonitorConfig(camera=name, rate_hz=rate_hz))
+        self.said: CameraHealth | None = None
+        self.judged_ns = 0
+        self.made_ns = 0
+
+
+class CameraPerceptionNode(VlaNode):
+    def __init__(self) -> None:
+        super().__init__("camera_perception")
+        self.config = declare(self, CameraPerceptionConfig)
+
+    def setup(self) -> None:
+        robot = load_robot_config(self.config.robot)
+        self._moving = False
+        self._now_ns = 0  # stamp of the newest joint states: the robot's time, also where nothing publishes /clock to this node
+        self._recent: deque[Any] = deque(maxlen=1)
+        self._image = self.publish_on(POLICY_IMAGE)
+        self._compressed = {name: self.publish_on(COLOR_COMPRESSED.at(camera=name)) for name in robot.cameras}
+        self._health = self.publish_on(CAMERA_HEALTH)
+        self._watches = [_Watch(camera.name, min(camera.rate_hz, self.config.check_rate)) for camera in robot.cameras.values()]
+        for watch in self._watches:
+            self.subscribe_to(COLOR_IMAGE.at(camera=watch.name), lambda message, watch=watch: self._on_image(watch, message))
+        self.subscribe_to(JOINT_STATES, self._on_joints)
+        self.every(REPORT_PERIOD_S, self._report)
+
+    def _on_joints(self, message: Any) -> None:
+        self._now_ns = ns_from_stamp(message.header.stamp)
+        self._recent.append(message)
+
+    def _is_moving(self) -> bool:
+        if not self._recent:
+            return False
+        velocities = joint_state_from_msg(self._recent[0]).velocities
+        return bool(velocities.size) and float(abs(velocities).max()) > MOVING_RADPS
+
+    def _on_image(self, watch: _Watch, message: Any) -> None:
+        stamp_ns = ns_from_stamp(message.header.stamp)
+        if stamp_ns < watch.judged_ns - NS_PER_S:  # the simulator was restarted
+            watch.judged_ns = watch.made_ns = 0
+        is_due = stamp_ns - watch.made_ns >= 0.9 / self.config.rate * NS_PER_S
+        if not is_due and stamp_ns - watch.judged_ns < 0.9 / self.config.check_rate * NS_PER_S:
+            return
+        image = colour_from_msg(message)
+        watch.judged_ns = stamp_ns
+        self._say(watch, watch.monitor.update(image, stamp_ns, max(self._now_ns, stamp_ns), robot_moving=self._is_moving()))
+        if is_due:
+            watch.made_ns = stamp_ns
+            self._pass_on(watch.name, image, stamp_ns, message.header.frame_id)
+
+    def _pass_on(self, camera: str, image: Any, stamp_ns: int, frame_id: str) -> None:
+        self._compressed[camera].publish(compressed_to_msg(jpeg_encode(image, JPEG_QUALITY), "jpeg", stamp_ns, frame_id))
+        if camera == self.config.camera:
+            small = policy_image(image, (self.config.size, self.config.size))
+            self._image.publish(image_to_msg(small, "rgb8", stamp_ns, frame_id))
+
+    def _say(self, watch: _Watch, health: CameraHealth) -> None:
+        """Publishes a change at once; what stays as it is goes out with the periodic report."""
+        if watch.said is None or (watch.said.fault, watch.said.usable) != (health.fault, health.usable):
+            self._health.publish(health_to_msg(health))
+            log = self.get_logger().info if health.usable else self.get_logger().warning
+            log(f"camera {watch.name}: {health.fault.name}: {health.detail}")
+        watch.said = health
+
+    def _report(self) -> None:
+        for watch in self._watches:
+            if watch.said is None:
+                continue
+            health = watch.monitor.poll(self._now_ns)
+            self._say(watch, health)
+            self._health.publish(health_to_msg(health))
+
+
+def main() -> int:
+    return run(CameraPerceptionNode)

@@ -1,0 +1,58 @@
+"""motion_forwarder: the only publisher to the controllers, moved only by gated_command. Also plans free-space motions, which it submits as chunks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vla_ros.motion.forwarding import Forwarding
+from vla_ros.robots import load_robot
+from vla_ros.ros.conversions.actions import gated_from_msg
+from vla_ros.ros.conversions.robot import trajectory_to_msg
+from vla_ros.ros.gripper import make_gripper_port
+from vla_ros.ros.interfaces import GATED_COMMAND, JOINT_TRAJECTORY
+from vla_ros.ros.lifecycle import VlaNode
+from vla_ros.ros.parameters import declare, parameter
+from vla_ros.ros.spin import run
+
+
+@dataclass(frozen=True)
+class MotionForwarderConfig:
+    robot: str = parameter("panda", "name in config/robots, or a YAML file")
+    dry_run: bool = parameter(False, "everything but the last hop: nothing is sent to arm and gripper")
+
+
+class MotionForwarderNode(VlaNode):
+    def __init__(self) -> None:
+        super().__init__("motion_forwarder")
+        self.config = declare(self, MotionForwarderConfig)
+
+    def setup(self) -> None:
+        arm = load_robot(self.config.robot)
+        self._forwarding = Forwarding(arm.config.arm_joints)
+        controller = replace(JOINT_TRAJECTORY, name=arm.config.controllers.joint_trajectory)
+        self._trajectories = self.publish_on(controller)
+        self._gripper = make_gripper_port(self, arm.config.gripper)
+        self.subscribe_to(GATED_COMMAND, self._on_command)
+
+    def on_start(self) -> None:
+        if self.config.dry_run:
+            self.get_logger().warning("dry_run: commands end here; arm and gripper are not moved")
+
+    def _on_command(self, message: Any) -> None:
+        try:
+            command = gated_from_msg(message)
+            self._forwarding.check(command)
+        except ValueError as error:
+            self.get_logger().error(f"gated command refused: {error}", throttle_duration_sec=1.0)
+            return
+        if self.config.dry_run:
+            return
+        if self._forwarding.is_news(command):
+            self._trajectories.publish(trajectory_to_msg(command.trajectory))
+        if command.gripper_width_m == command.gripper_width_m:  # NaN: as it is
+            self._gripper.command(command.gripper_width_m, command.gripper_force_n)
+
+
+def main() -> int:
+    return run(MotionForwarderNode)

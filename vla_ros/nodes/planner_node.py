@@ -1,0 +1,182 @@
+"""planner: takes goals in plain words and carries them through. The thinking is vla_ros/planning; this file binds its ports to the graph."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from vla_ros.core.tasks import Plan, ReasoningTrace
+from vla_ros.planning.goal_result import GoalResult, Outcome, Progress
+from vla_ros.planning.orchestrator import run_goal
+from vla_ros.planning.plan import Capabilities
+from vla_ros.planning.planner import make_planner
+from vla_ros.planning.ports import CancelToken, Policy, Ports
+from vla_ros.robots import load_robot
+from vla_ros.robots.reach import graspable_from_above
+from vla_ros.ros.action_server import Ending, OneGoalServer, Work
+from vla_ros.ros.conversions.arrays import header_to_msg
+from vla_ros.ros.conversions.results import goal_result_to_msg, record_to_msg
+from vla_ros.ros.conversions.tasks import plan_to_msg, reasoning_to_msg
+from vla_ros.ros.goal_recording import GoalRecording
+from vla_ros.ros.interfaces import EPISODE, EXECUTE_GOAL, PLAN, REASONING, SUBTASK_REPORT, load_type
+from vla_ros.ros.lifecycle import VlaNode
+from vla_ros.ros.parameters import declare, parameter
+from vla_ros.ros.planner_senses import PlannerSenses
+from vla_ros.ros.spin import run
+from vla_ros.ros.subtask_caller import SubtaskCaller
+
+
+@dataclass(frozen=True)
+class PlannerConfig:
+    robot: str = parameter("panda", "name in config/robots, or a YAML file")
+    planner: str = parameter("builtin", "builtin, or openai for a server that speaks its protocol")
+    openai_url: str = parameter("", "base URL of the openai planner's server, as http://127.0.0.1:8000/v1")
+    openai_model: str = parameter("", "name of the model that the server is asked for")
+    openai_key_variable: str = parameter("", "environment variable that holds the server's key; empty: none is sent")
+    openai_timeout: float = parameter(30.0, "for one answer", unit="s", low=1.0, high=600.0)
+    record: bool = parameter(True, "record every goal (needs the recorder node)")
+    scene: str = parameter("", "name of the scene, for the records")
+    watched: str = parameter("action_expert,safety_monitor,motion_forwarder,camera_perception,depth_perception", "nodes that must live, by commas")
+    goal_limit: float = parameter(300.0, "for a goal that names no limit", unit="s", low=1.0, high=36000.0)
+
+    def options(self) -> dict[str, Any]:
+        if self.planner != "openai":
+            return {}
+        given = {"base_url": self.openai_url, "model": self.openai_model, "key_variable": self.openai_key_variable, "timeout_s": self.openai_timeout}
+        return {name: value for name, value in given.items() if value != ""}
+
+
+class PlannerNode(VlaNode):
+    def __init__(self) -> None:
+        super().__init__("planner")
+        self.config = declare(self, PlannerConfig)
+
+    def setup(self) -> None:
+        arm = load_robot(self.config.robot)
+        capabilities = Capabilities(arm.config.gripper.width_open_m, graspable_from_above(arm), robot=arm.config.name)
+        self._planner = make_planner(self.config.planner, capabilities, self.config.options())
+        self._senses = PlannerSenses(self, arm, tuple(n for n in self.config.watched.split(",") if n))
+        self._subtasks = SubtaskCaller(self, self._senses)
+        self._recording = GoalRecording(self, self.config.record)
+        self._plans, self._reasoning = self.publish_on(PLAN), self.publish_on(REASONING)
+        self._reports, self._episodes = self.publish_on(SUBTASK_REPORT), self.publish_on(EPISODE)
+        self._instruction = ""
+        OneGoalServer(self, EXECUTE_GOAL, self._work, busy=self._busy)
+
+    def on_start(self) -> None:
+        """Loads the language model now, beside everything else, rather than when the first sentence comes."""
+        threading.Thread(target=getattr(self._planner, "warm_up", lambda: None), name="warm_up", daemon=True).start()
+
+    def _busy(self, goal: Any) -> Any:
+        message = f"Busy with '{self._instruction}'; cancel that goal or wait for its end. Nothing was done about '{goal.instruction}'."
+        return load_type(EXECUTE_GOAL.type).Result(outcome=3, reason="busy", message=message)
+
+    # --- in the goal's thread
+    def _work(self, work: Work) -> tuple[Ending, Any]:
+        self._instruction = work.goal.instruction
+        refusal = self._recording.start(work.goal.instruction, self.config.robot, self.config.scene)
+        if refusal:
+            return Ending.ABORTED, load_type(EXECUTE_GOAL.type).Result(outcome=3, reason="cannot_record", message=refusal)
+        self._mark(0, work)
+        result, images = self._carry_out(work)
+        stamp_ns = self._senses.now_ns()
+        for record in result.subtasks:
+            self._reports.publish(record_to_msg(record, stamp_ns))
+        self._mark(1, work, result)
+        folder = self._recording.finish(result)
+        ending = {Outcome.SUCCEEDED: Ending.SUCCEEDED, Outcome.CANCELED: Ending.CANCELED}.get(result.outcome, Ending.ABORTED)
+        return ending, goal_result_to_msg(result, images, folder, stamp_ns)
+
+    def _mark(self, event: int, work: Work, result: GoalResult | None = None) -> None:
+        episode = load_type(EPISODE.type)(
+            header=header_to_msg(self._senses.now_ns()), event=event, episode_id=work.goal_id, instruction=work.goal.instruction,
+            robot=self.config.robot, scene=self.config.scene,
+        )
+        if result is not None:
+            episode.outcome, episode.reason, episode.text = result.outcome.value, result.reason.value, result.message
+        self._episodes.publish(episode)
+
+    def _carry_out(self, work: Work) -> tuple[GoalResult, dict[str, Any]]:
+        cancel = _LinkedCancel(work.cancel)
+        images: dict[str, Any] = {}
+        feedback = _Feedback(work, self._senses, self._publish_plan)
+        self._subtasks.on_reasoning = feedback.reason
+        ports = Ports(
+            look=self._senses.look,
+            plan=lambda instruction, scene: self._planner.plan(instruction, scene, self._senses.image(), self._senses.now_ns()),
+            replan=lambda plan, report, scene: self._planner.replan(plan, report, scene, self._senses.now_ns()),
+            run_subtask=self._subtasks.run,
+            verify=self._senses.verify,
+            verify_goal=self._senses.verify_goal,
+            hazard=self._senses.hazard,
+            hold=lambda: None,  # run_subtask has returned by then: the expert has brought the arm to rest, or the monitor has
+            now_ns=self.steady_ns,
+            wait_s=time.sleep,
+            report=feedback.progress,
+            snapshot=lambda name: self._snapshot(name, images),
+            interventions=lambda: self._senses.interventions,
+        )
+        policy = Policy(goal_limit_s=work.goal.time_limit or self.config.goal_limit)
+        return run_goal(work.goal.instruction, ports, cancel, policy), images
+
+    def _snapshot(self, name: str, images: dict[str, Any]) -> str:
+        image = self._senses.compressed_image()
+        if image is None:
+            return ""
+        images[name] = image
+        return name
+
+    def _publish_plan(self, plan: Plan) -> None:
+        self._plans.publish(plan_to_msg(plan))
+        trace = ReasoningTrace(plan.stamp_ns, self.get_name(), "", "plan", plan.explanation)
+        self._reasoning.publish(reasoning_to_msg(trace))
+        self.get_logger().info(f"plan {plan.revision}: {'; '.join(s.description for s in plan.subtasks) or 'nothing to do'}")
+
+
+class _LinkedCancel(CancelToken):
+    """Canceled when the action's client cancels."""
+
+    def __init__(self, event: threading.Event) -> None:
+        super().__init__()
+        self._event = event
+        self.why = "The goal was canceled."
+
+
+class _Feedback:
+    """Turns progress, reasoning and safety into the action's feedback."""
+
+    def __init__(self, work: Work, senses: PlannerSenses, on_plan: Callable[[Plan], None]) -> None:
+        self._work, self._senses, self._on_plan = work, senses, on_plan
+        self._message = load_type(EXECUTE_GOAL.type).Feedback()
+        self._plan: Plan | None = None
+        self._started_s = time.monotonic()
+        senses.on_safety = self._send
+
+    def progress(self, progress: Progress) -> None:
+        if progress.plan is not None and progress.plan is not self._plan:
+            self._plan = progress.plan
+            self._on_plan(progress.plan)
+            self._message.reasoning = progress.plan.explanation
+        m = self._message
+        m.state, m.subtask_id, m.subtask = progress.state.value, progress.subtask.id if progress.subtask else "", progress.message
+        m.step, m.steps = progress.step, len(progress.plan.subtasks) if progress.plan else 0
+        self._send()
+
+    def reason(self, text: str) -> None:
+        if text and text != self._message.reasoning:
+            self._message.reasoning = text
+            self._send()
+
+    def _send(self) -> None:
+        m = self._message
+        m.safety_mode, m.safety_detail, m.elapsed = *self._senses.safety_words(), time.monotonic() - self._started_s
+        self._work.feedback(m)
+
+
+def main() -> int:
+    return run(PlannerNode)
+
+

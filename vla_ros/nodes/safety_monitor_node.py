@@ -1,0 +1,131 @@
+"""safety_monitor: every command passes here, or does not. The rules are vla_ros/safety; this file only connects them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vla_ros.core.actions import ActionChunk, SafetyAction
+from vla_ros.core.decisions import SafetyState
+from vla_ros.robots import load_robot
+from vla_ros.ros.conversions.actions import chunk_from_msg, gated_to_msg
+from vla_ros.ros.conversions.robot import contact_from_msg, joint_state_from_msg
+from vla_ros.ros.conversions.safety import decision_to_msg, safety_state_to_msg
+from vla_ros.ros.conversions.scene import health_from_msg
+from vla_ros.ros.interfaces import (
+    ACTION_CHUNK, CAMERA_HEALTH, CONTACT, ESTOP, ESTOP_TOPIC, EVALUATE_CHUNK, GATED_COMMAND, HEARTBEAT, JOINT_STATES, RESET, SAFETY_DECISION,
+    SAFETY_MARKERS, SAFETY_STATE, SET_SPEED,
+)
+from vla_ros.ros.lifecycle import VlaNode
+from vla_ros.ros.markers import safety_markers
+from vla_ros.ros.parameters import declare, parameter
+from vla_ros.ros.spin import run
+from vla_ros.ros.world_model_client import WorldModelClient
+from vla_ros.safety.config import load_safety_config
+from vla_ros.safety.gate import Gate
+
+STATE_PERIOD_S = 0.2
+
+
+@dataclass(frozen=True)
+class SafetyMonitorConfig:
+    robot: str = parameter("panda", "name in config/robots, or a YAML file")
+    safety: str = parameter("", "name in config/safety, or a YAML file; empty: that of the robot")
+    speed: float = parameter(1.0, "override of the pace of all motion at the start (safety/set_speed changes it)", low=0.0, high=1.0)
+
+
+class SafetyMonitorNode(VlaNode):
+    def __init__(self) -> None:
+        super().__init__("safety_monitor")
+        self.config = declare(self, SafetyMonitorConfig)
+
+    def setup(self) -> None:
+        self.arm = load_robot(self.config.robot)
+        safety = load_safety_config(self.config.safety or self.arm.config.name)
+        self.gate = Gate(self.arm, safety)
+        self.gate.set_speed(self.config.speed)
+        self._said: SafetyState | None = None
+        self._chunk: ActionChunk | None = None
+        self._gated, self._decision = self.publish_on(GATED_COMMAND), self.publish_on(SAFETY_DECISION)
+        self._state, self._markers = self.publish_on(SAFETY_STATE), self.publish_on(SAFETY_MARKERS)
+        self._world_model = WorldModelClient(self.client_of(EVALUATE_CHUNK), self.gate.on_world_model)
+        self.subscribe_to(ESTOP_TOPIC, lambda _: self._estop("a message on safety/estop"))
+        self.subscribe_to(JOINT_STATES, lambda m: self.gate.on_joint_state(joint_state_from_msg(m)))
+        self.subscribe_to(CONTACT, lambda m: self.gate.on_contact(contact_from_msg(m)))
+        self.subscribe_to(CAMERA_HEALTH, lambda m: self.gate.on_camera_health(health_from_msg(m)))
+        self.subscribe_to(HEARTBEAT, self._on_heartbeat)
+        self.subscribe_to(ACTION_CHUNK, self._on_chunk)
+        self.serve(ESTOP, self._on_estop)
+        self.serve(RESET, self._on_reset)
+        self.serve(SET_SPEED, self._on_speed)
+        self.every(safety.tick_s, self._tick)
+        self.every(STATE_PERIOD_S, self._report)
+
+    # --- what arrives
+    def _on_heartbeat(self, message: Any) -> None:
+        if message.lifecycle_state == 3:  # active
+            self.gate.on_heartbeat(message.node, self.steady_ns())
+
+    def _on_chunk(self, message: Any) -> None:
+        try:
+            chunk = chunk_from_msg(message)
+        except ValueError as error:
+            self.get_logger().warning(f"chunk not read: {error}", throttle_duration_sec=1.0)
+            return
+        decision = self.gate.on_chunk(chunk, self.now_ns())
+        self._chunk = chunk
+        if decision.action in (SafetyAction.PASS, SafetyAction.SLOW):
+            self._world_model.ask(message)
+
+    def _estop(self, source: str) -> None:
+        self.gate.estop(source)
+        self._tick()
+
+    def _on_estop(self, _: Any, response: Any) -> Any:
+        self._estop("a call of safety/estop")
+        response.success, response.message = True, "The arm brakes and stays still until safety/reset is called."
+        return response
+
+    def _on_reset(self, _: Any, response: Any) -> Any:
+        response.success, response.message = self.gate.reset()
+        return response
+
+    def _on_speed(self, request: Any, response: Any) -> Any:
+        try:
+            self.gate.set_speed(request.scale)
+            response.success, response.message = True, f"Speed override: {request.scale:.0%}."
+        except ValueError as error:
+            response.message = str(error)
+        return response
+
+    # --- what goes out
+    def _tick(self) -> None:
+        command = self.gate.tick(self.now_ns(), self.steady_ns())
+        if command is not None:
+            self._gated.publish(gated_to_msg(command))
+        for decision in self.gate.drain_decisions():
+            self._decision.publish(decision_to_msg(decision))
+            self._report()
+
+    def _report(self) -> None:
+        state = self.gate.state()
+        if self._said is None or (self._said.mode, self._said.reason) != (state.mode, state.reason):
+            self.get_logger().info(f"{state.mode.name}: {state.detail}")
+        self._said = state
+        self._state.publish(safety_state_to_msg(state))
+        if self._markers.get_subscription_count():
+            action = SafetyAction.STOP if state.mode == 4 else SafetyAction.HOLD if state.mode in (0, 3) else SafetyAction(max(0, state.mode - 1))
+            self._markers.publish(safety_markers(self._proposed_path(), action, state, self.arm.config.workspace))
+
+    def _proposed_path(self) -> Any:
+        """[n, 3] TCP positions of the newest chunk's rows, in the base frame."""
+        chunk = self._chunk
+        if chunk is None or not np.all(np.isfinite(chunk.data)) or chunk.data.shape[1] != self.arm.config.dof or chunk.space != 0:
+            return np.zeros((0, 3))
+        return np.array([self.arm.fk(row)[:3, 3] for row in chunk.data[::4]])
+
+
+def main() -> int:
+    return run(SafetyMonitorNode)

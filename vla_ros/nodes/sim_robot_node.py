@@ -1,0 +1,173 @@
+"""sim_robot: a Panda (or another arm) in MuJoCo that offers what drivers and ros2_control offer on a real one."""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from vla_ros.core.errors import MotionError, SimulationError
+from vla_ros.core.tasks import Predicate, Relation
+from vla_ros.robots import load_robot_config
+from vla_ros.ros.conversions.arrays import stamp_to_msg
+from vla_ros.ros.conversions.images import camera_info_to_msg, image_to_msg
+from vla_ros.ros.conversions.robot import joint_state_to_msg, taxels_to_msg, trajectory_from_msg
+from vla_ros.ros.interfaces import (
+    CLOCK, COLOR_IMAGE, COLOR_INFO, DEPTH_IMAGE, FOLLOW_JOINT_TRAJECTORY, JOINT_STATES, JOINT_TRAJECTORY, SIM_FAULT, SIM_RESET, SIM_SCORE,
+    TACTILE_RAW, load_type,
+)
+from vla_ros.ros.lifecycle import VlaNode
+from vla_ros.ros.parameters import declare, parameter
+from vla_ros.ros.sim_controllers import FollowJointTrajectoryServer, serve_gripper
+from vla_ros.ros.spin import run
+from vla_ros.simulation.camera_faults import CameraFaults
+from vla_ros.simulation.cameras import CameraImage
+from vla_ros.simulation.camera_thread import CameraThread
+from vla_ros.simulation.faults import Faults
+from vla_ros.simulation.joint_trajectory_controller import TrajectoryRequest
+from vla_ros.simulation.measures import EpisodeMeter
+from vla_ros.simulation.pacing import Pacer
+from vla_ros.simulation.robot import SimRobot
+from vla_ros.simulation.scene_config import load_scene
+from vla_ros.simulation.scorer import Scorer
+
+TICK_S = 0.01
+CLEAR = "clear"
+
+
+@dataclass(frozen=True)
+class SimRobotNodeConfig:
+    robot: str = parameter("panda", "name in config/robots, or a YAML file")
+    scene: str = parameter("tabletop", "name in config/scenes, or a YAML file")
+    seed: int = parameter(0, "of the scene's sampler")
+    depth_noise: bool = parameter(True, "depth images carry the noise of a real camera")
+
+
+class SimRobotNode(VlaNode):
+    """One thread steps the physics in real time, one renders copies of its state; callbacks only hand things over under the lock."""
+
+    def __init__(self) -> None:
+        super().__init__("sim_robot")
+        self.config = declare(self, SimRobotNodeConfig)
+
+    def setup(self) -> None:
+        robot = load_robot_config(self.config.robot)
+        self.lock = threading.Lock()
+        self.sim = SimRobot(robot, load_scene(self.config.scene), self.config.seed)
+        self.scorer, self.meter = Scorer(self.sim), EpisodeMeter(self.sim)
+        self.faults = Faults(self.sim.world)
+        self.camera_faults = CameraFaults(self.faults)
+        self._clock_out, self._joint_states = self.publish_on(CLOCK), self.publish_on(JOINT_STATES)
+        self._tactile = {finger: self.publish_on(TACTILE_RAW.at(finger=finger)) for finger in robot.tactile}
+        self._color = {c: self.publish_on(COLOR_IMAGE.at(camera=c)) for c in robot.cameras}
+        self._info = {c: self.publish_on(COLOR_INFO.at(camera=c)) for c in robot.cameras}
+        self._depth = {c.name: self.publish_on(DEPTH_IMAGE.at(camera=c.name)) for c in robot.cameras.values() if c.has_depth}
+        self.subscribe_to(JOINT_TRAJECTORY, self._on_trajectory)
+        self.serve(SIM_RESET, self._reset)
+        self.serve(SIM_FAULT, self._fault)
+        self.serve(SIM_SCORE, self._score)
+        FollowJointTrajectoryServer(self, FOLLOW_JOINT_TRAJECTORY, self.accept, lambda: self.sim.controller.is_done(self.sim.now_ns), self._hold)
+        serve_gripper(self, robot.gripper, self._command_gripper, lambda: self.sim.gripper)
+
+    def on_start(self) -> None:
+        self._cameras = CameraThread(self.sim.world, self._publish_image, depth_noise=self.config.depth_noise)
+        self._pacer = Pacer(TICK_S, self._guarded(self._tick))
+        for camera in self.sim.config.cameras.values():
+            self._info[camera.name].publish(camera_info_to_msg(camera, self.sim.now_ns))
+        self._cameras.start()
+        self._pacer.start()
+
+    def on_stop(self) -> None:
+        self._pacer.stop()
+        self._cameras.stop()
+
+    # --- every 10 ms of simulated time, in the physics thread
+    def _tick(self) -> None:
+        with self.lock:
+            self.faults.act_on_body(self.sim.now_ns)
+            self.sim.step()
+            self.meter.observe()
+            stamp_ns = self.sim.now_ns
+            joints = self.faults.on_joint_state(self.sim.joint_state())
+            taxels = {finger: self.faults.on_tactile(self.sim.tactile(finger)) for finger in self._tactile}
+            self._cameras.offer(self.sim.world.data, stamp_ns)
+        self._clock_out.publish(load_type(CLOCK.type)(clock=stamp_to_msg(stamp_ns)))
+        self._joint_states.publish(joint_state_to_msg(joints))
+        for finger, reading in taxels.items():
+            frame = self.sim.config.tactile[finger].frame
+            self._tactile[finger].publish(taxels_to_msg(finger, frame, reading.normal_n, stamp_ns, reading.shear_n))
+
+    # --- in the camera thread
+    def _publish_image(self, image: CameraImage) -> None:
+        for shown in self.camera_faults.deliver(image, image.stamp_ns):
+            frame = self.sim.config.cameras[shown.camera].frame
+            self._color[shown.camera].publish(image_to_msg(shown.colour, "rgb8", shown.stamp_ns, frame))
+            if shown.depth_mm is not None:
+                self._depth[shown.camera].publish(image_to_msg(shown.depth_mm, "16UC1", shown.stamp_ns, frame))
+
+    # --- commands
+    def _on_trajectory(self, message: Any) -> None:
+        try:
+            self.accept(message)
+        except (MotionError, ValueError) as error:
+            self.get_logger().error(f"trajectory refused: {error}", throttle_duration_sec=1.0)
+
+    def accept(self, message: Any) -> None:
+        """A trajectory_msgs/JointTrajectory. Raises MotionError or ValueError with the reason when the controller refuses it."""
+        request = TrajectoryRequest(*trajectory_from_msg(message))
+        with self.lock:
+            self.sim.controller.accept(request, self.sim.now_ns)
+
+    def _hold(self) -> None:
+        with self.lock:
+            self.sim.controller.hold(self.sim.now_ns)
+
+    def _command_gripper(self, width_m: float, force_n: float) -> None:
+        with self.lock:
+            self.sim.gripper.command(width_m, force_n)
+
+    # --- services
+    def _reset(self, request: Any, response: Any) -> Any:
+        if request.scene and request.scene != self.config.scene:
+            response.message = f"The scene is '{self.config.scene}' for as long as the simulator runs; start it with scene:={request.scene}."
+            return response
+        with self.lock:
+            self.faults.clear()
+            self.sim.reset(int(request.seed))
+            self.meter.reset()
+        self._pacer.restart_measure()
+        response.success, response.message = True, f"scene sampled with seed {request.seed}"
+        return response
+
+    def _fault(self, request: Any, response: Any) -> Any:
+        try:
+            with self.lock:
+                if request.fault == CLEAR:
+                    self.faults.clear()
+                else:
+                    self.faults.add(request.fault, request.target, self.sim.now_ns, request.duration or math.inf, request.magnitude or math.nan)
+            response.success, response.message = True, f"{request.fault} {request.target}".strip()
+        except SimulationError as error:
+            response.message = str(error)
+        return response
+
+    def _score(self, request: Any, response: Any) -> Any:
+        try:
+            rows = zip(request.relations, request.object_names, request.target_names, strict=True)
+            predicates = tuple(Predicate(Relation(relation), name, target) for relation, name, target in rows)
+            with self.lock:
+                verdicts, measures = [self.scorer.judge(p) for p in predicates], self.meter.measures()
+        except (SimulationError, ValueError) as error:
+            response.message = str(error)
+            return response
+        response.success, response.holds = all(verdicts), [bool(v) for v in verdicts]
+        response.message = " ".join(f"{p}: {v.detail}." for p, v in zip(predicates, verdicts, strict=True))
+        response.peak_contact_force, response.collisions = measures.peak_link_force_n, len(measures.collisions)
+        response.dropped = [*measures.dropped, *measures.off_table]
+        response.real_time_factor = self._pacer.real_time_factor
+        return response
+
+
+def main() -> int:
+    return run(SimRobotNode)

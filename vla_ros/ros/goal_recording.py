@@ -1,0 +1,94 @@
+"""Records a goal through the recorder's action and leaves the whole result in the run's folder."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from vla_ros.core.errors import DataError
+from vla_ros.core.resources import share_dir
+from vla_ros.data.run_folder import RunFolder
+from vla_ros.data.versions import collect_versions
+from vla_ros.planning.goal_result import GoalResult, Outcome
+from vla_ros.ros.calls import ActionCaller, CallError
+from vla_ros.ros.interfaces import RECORD_EPISODE
+from vla_ros.ros.lifecycle import VlaNode
+
+START_TIMEOUT_S = 5.0
+
+
+class GoalRecording:
+    def __init__(self, node: VlaNode, enabled: bool) -> None:
+        self._node = node
+        self._caller = ActionCaller(node, RECORD_EPISODE) if enabled else None
+        self._facts: dict[str, Any] = {}
+        self._thread: threading.Thread | None = None
+
+    def start(self, instruction: str, robot: str, scene: str) -> str:
+        """Begins; why it cannot be recorded, in a sentence, or "" (also where nothing is to be recorded)."""
+        self._facts = {"instruction": instruction, "robot": robot, "scene": scene}
+        self._thread = None
+        if self._caller is None:
+            return ""
+        self._stop, self._begun = threading.Event(), threading.Event()
+        self._result: Any = None
+        self._error = ""
+        self._thread = threading.Thread(target=self._record, args=(instruction,), name="record", daemon=True)
+        self._thread.start()
+        self._begun.wait(START_TIMEOUT_S)
+        return self._error
+
+    def _record(self, instruction: str) -> None:
+        assert self._caller is not None
+        try:
+            goal = self._caller.type.Goal(instruction=instruction, profile="train")
+            result = self._caller.call(goal, cancel=self._stop.is_set, on_feedback=lambda _: self._begun.set(), time_limit_s=float("inf"), cancel_s=15.0)
+            self._result = result
+            if not result.success:
+                self._error = f"Not recorded: {result.message}"
+        except CallError as error:
+            self._error = f"Not recorded: {error} Start the recorder, or run with record:=false."
+        self._begun.set()
+
+    def finish(self, result: GoalResult) -> str:
+        """Ends the recording and writes result.json. Returns the run's folder, "" where there is none."""
+        if self._thread is None:
+            return ""
+        self._stop.set()
+        self._thread.join()
+        if self._result is None or not self._result.folder:
+            self._node.get_logger().error(self._error or "The recording ended without a folder.")
+            return ""
+        folder = Path(self._result.folder)
+        try:
+            RunFolder(folder).write_result(self._whole(result))
+        except DataError as error:
+            self._node.get_logger().error(str(error))
+        return str(folder)
+
+    def _whole(self, result: GoalResult) -> dict[str, Any]:
+        """Everything that is known of the run, as result.json holds it."""
+        recording = self._result
+        return {
+            **self._facts,
+            "outcome": result.outcome.value,
+            "reason": result.reason.value,
+            "message": result.message,
+            "question": result.question,
+            "verified": result.outcome is Outcome.SUCCEEDED,
+            "score": result.goal.score if result.goal else 0.0,
+            "goal": result.goal,
+            "plan": result.plan,
+            "subtasks": result.subtasks,
+            "replans": result.replans,
+            "recoveries": result.recoveries,
+            "safety_interventions": result.safety_interventions,
+            "duration_s": result.duration_s,
+            "time_in_state_s": {state.value: spent for state, spent in result.time_in_state_s.items()},
+            "recording": {
+                "complete": bool(recording.success), "message": recording.message, "messages": recording.messages, "lost": recording.lost,
+                "bytes": recording.bytes, "duration_s": recording.duration,
+            },
+            "versions": collect_versions(share_dir()),
+        }

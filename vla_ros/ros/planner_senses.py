@@ -1,0 +1,149 @@
+"""What the planner knows of the world, kept by callbacks and read by the goal's thread: scene, touch, image, safety, who lives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.serialization import deserialize_message
+
+from vla_ros.core.decisions import SafetyMode, SafetyState
+from vla_ros.core.errors import PerceptionError
+from vla_ros.core.robot_state import ContactState, JointState
+from vla_ros.core.scene import CameraHealth, Scene
+from vla_ros.core.stamps import s_from_ns
+from vla_ros.core.tasks import Predicate
+from vla_ros.planning.ports import Hazard, HazardKind
+from vla_ros.planning.verifier import Evidence, GoalReport, PredicateReport, Verifier
+from vla_ros.robots import Arm
+from vla_ros.ros.conversions.images import colour_from_msg
+from vla_ros.ros.conversions.robot import contact_from_msg, joint_state_from_msg
+from vla_ros.ros.conversions.safety import safety_state_from_msg
+from vla_ros.ros.conversions.scene import health_from_msg, scene_from_msg
+from vla_ros.ros.interfaces import (
+    CAMERA_HEALTH, COLOR_COMPRESSED, CONTACT, HEARTBEAT, JOINT_STATES, OBJECTS, SAFETY_DECISION, SAFETY_STATE, load_type,
+)
+from vla_ros.ros.lifecycle import VlaNode
+
+SCENE_AGE_S = 1.0  # an older scene is not planned on
+SILENCE_S = 2.0  # a node that has not beaten for so long is dead
+CAMERA = "front"
+
+
+class PlannerSenses:
+    def __init__(self, node: VlaNode, arm: Arm, watched: tuple[str, ...]) -> None:
+        self._node, self._arm, self._watched = node, arm, watched
+        self._verifier = Verifier()
+        self._scene: Scene | None = None
+        self._contact: ContactState | None = None
+        self._safety: SafetyState | None = None
+        self._image: Any = None
+        self._joints_cdr = b""
+        self._health: dict[str, CameraHealth] = {}
+        self._beats_ns: dict[str, int] = {}
+        self.interventions = 0  # decisions that slowed, held or stopped
+        self.last_hold_reason = ""
+        self.on_safety: Callable[[], None] = lambda: None
+        node.subscribe_to(OBJECTS, self._on_objects)
+        node.subscribe_to(CONTACT, self._on_contact)
+        node.subscribe_to(SAFETY_STATE, self._on_safety)
+        node.subscribe_to(SAFETY_DECISION, self._on_decision)
+        node.subscribe_to(CAMERA_HEALTH, self._on_health)
+        node.subscribe_to(HEARTBEAT, self._on_heartbeat)
+        node.subscribe_to(JOINT_STATES, self._on_joints, raw=True)  # 100 Hz, looked at only when something is verified
+        node.subscribe_to(COLOR_COMPRESSED.at(camera=CAMERA), self._on_image)
+
+    # --- callbacks
+    def _on_objects(self, message: Any) -> None:
+        self._scene = scene_from_msg(message)
+
+    def _on_contact(self, message: Any) -> None:
+        self._contact = contact_from_msg(message)
+
+    def _on_joints(self, cdr: bytes) -> None:
+        self._joints_cdr = cdr
+
+    def _on_image(self, message: Any) -> None:
+        self._image = message
+
+    def _on_health(self, message: Any) -> None:
+        self._health[message.camera] = health_from_msg(message)
+
+    def _on_heartbeat(self, message: Any) -> None:
+        if message.lifecycle_state == 3:  # active
+            self._beats_ns[message.node] = self._node.steady_ns()
+
+    def _on_decision(self, message: Any) -> None:
+        if message.action > 0:
+            self.interventions += 1
+        if message.action > 1:
+            self.last_hold_reason = message.reason
+
+    def _on_safety(self, message: Any) -> None:
+        before, self._safety = self._safety, safety_state_from_msg(message)
+        if before is None or (before.mode, before.reason) != (self._safety.mode, self._safety.reason):
+            self.on_safety()
+
+    # --- the ports
+    def now_ns(self) -> int:
+        """Time of the robot: the newest stamp of joint states."""
+        return self._joints().stamp_ns if self._joints_cdr else 0
+
+    def look(self) -> Scene:
+        """The newest scene. Raises PerceptionError when there is none, or only an old one."""
+        if self._scene is None:
+            raise PerceptionError("No objects have been reported yet; is depth_perception running?")
+        age_s = s_from_ns(self.now_ns() - self._scene.stamp_ns)
+        if age_s > SCENE_AGE_S:
+            raise PerceptionError(f"The objects were last reported {age_s:.1f} s ago; is depth_perception running?")
+        return self._scene
+
+    def image(self) -> NDArray[np.uint8] | None:
+        """RGB [h, w, 3] of the front camera, for planners that see."""
+        if self._image is None:
+            return None
+        decoded = cv2.imdecode(np.frombuffer(self._image.data, np.uint8), cv2.IMREAD_COLOR)
+        return None if decoded is None else np.asarray(decoded[:, :, ::-1], dtype=np.uint8)
+
+    def compressed_image(self) -> Any:
+        """The newest CompressedImage of the front camera, or None."""
+        return self._image
+
+    def verify(self, predicate: Predicate) -> PredicateReport:
+        return self._verifier.check(predicate, self._evidence())
+
+    def verify_goal(self, predicates: Sequence[Predicate]) -> GoalReport:
+        return self._verifier.verify_goal(predicates, self._evidence())
+
+    def hazard(self) -> Hazard | None:
+        """What forbids acting now, the gravest first."""
+        for name in self._watched:
+            silent_s = s_from_ns(self._node.steady_ns() - self._beats_ns.get(name, 0))
+            if silent_s > SILENCE_S:
+                return Hazard(HazardKind.NODE_DIED, f"Node '{name}' has died: no heartbeat for {min(silent_s, 999):.1f} s.")
+        if self._safety is not None and self._safety.mode is SafetyMode.STOPPED_LATCHED:
+            return Hazard(HazardKind.SAFETY_STOP, f"The safety monitor has stopped the arm: {self._safety.detail}")
+        health = self._health.get(CAMERA)
+        if health is not None and not health.usable:
+            return Hazard(HazardKind.CAMERA, f"Camera '{health.camera}' cannot be used ({health.fault.name.lower()}): {health.detail}.")
+        return None
+
+    def safety_words(self) -> tuple[int, str]:
+        """Mode and sentence of the monitor."""
+        return (int(self._safety.mode), self._safety.detail) if self._safety else (0, "The safety monitor has not been heard of yet.")
+
+    def _evidence(self) -> Evidence:
+        joints = self._joints()
+        arm = joints.select(self._arm.config.arm_joints).positions
+        width_m = float(joints.select(self._arm.config.finger_joints).positions.sum())
+        return Evidence(joints.stamp_ns, self.look(), self._contact, width_m, float(np.abs(arm - self._arm.config.home_rad).max()))
+
+    def _joints(self) -> JointState:
+        if not self._joints_cdr:
+            raise PerceptionError("No joint states have been seen yet.")
+        return joint_state_from_msg(deserialize_message(self._joints_cdr, load_type(JOINT_STATES.type)))
+
+

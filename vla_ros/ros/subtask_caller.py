@@ -1,0 +1,47 @@
+"""Has an expert do a subtask, over the action, and reports in the planner's words how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from vla_ros.core.decisions import SafetyReason
+from vla_ros.core.tasks import Subtask
+from vla_ros.planning.goal_result import SubtaskOutcome, SubtaskStatus
+from vla_ros.planning.ports import HazardKind
+from vla_ros.ros.calls import ActionCaller, CallError
+from vla_ros.ros.conversions.tasks import subtask_to_msg
+from vla_ros.ros.interfaces import EXECUTE_SUBTASK
+from vla_ros.ros.lifecycle import VlaNode
+from vla_ros.ros.planner_senses import PlannerSenses
+
+GRACE_S = 10.0  # beyond a subtask's own limit, before the expert counts as hanging
+
+
+class SubtaskCaller:
+    def __init__(self, node: VlaNode, senses: PlannerSenses) -> None:
+        self._caller = ActionCaller(node, EXECUTE_SUBTASK)
+        self._senses = senses
+        self.on_reasoning: Callable[[str], None] = lambda text: None
+
+    def run(self, subtask: Subtask, attempt: int, hint: str, stop: Callable[[], bool]) -> SubtaskOutcome:
+        """Blocks until the expert has ended; ``stop() -> True`` has it bring the arm to rest first."""
+        goal = self._caller.type.Goal(subtask=subtask_to_msg(subtask), attempt=attempt, hint=hint)
+        self._senses.last_hold_reason = ""
+        try:
+            result = self._caller.call(
+                goal, cancel=stop, on_feedback=lambda f: self.on_reasoning(f.reasoning), time_limit_s=subtask.time_limit_s + GRACE_S, lost=self._lost
+            )
+        except CallError as error:
+            return SubtaskOutcome(SubtaskStatus.FAILED, "no_expert", str(error))
+        return SubtaskOutcome(self._status(result), result.reason, result.message, result.chunks)
+
+    def _lost(self) -> str:
+        hazard = self._senses.hazard()
+        return hazard.detail if hazard is not None and hazard.kind is HazardKind.NODE_DIED and "action_expert" in hazard.detail else ""
+
+    def _status(self, result: Any) -> SubtaskStatus:
+        kinds = self._caller.type.Result
+        if result.outcome == kinds.FAILED and self._senses.last_hold_reason == SafetyReason.WORLD_MODEL:
+            return SubtaskStatus.UNSAFE
+        return {kinds.DONE: SubtaskStatus.DONE, kinds.CANCELED: SubtaskStatus.CANCELED}.get(result.outcome, SubtaskStatus.FAILED)
