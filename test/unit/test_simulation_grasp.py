@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sim_scenario import grasp, move, panda, place, run, sim
 
+from vla_ros.core.errors import MotionError, SimulationError
 from vla_ros.core.geometry import inverse
 from vla_ros.simulation.joint_trajectory_controller import TrajectoryRequest
 
@@ -121,6 +122,23 @@ def test_torques_stay_within_the_motors_limits_even_when_blocked(robot):
     for _ in range(150):
         robot.step()
         assert (np.abs(robot.joint_state().efforts[:7]) <= robot.config.limits.effort_nm + 1e-9).all()
+
+
+@pytest.mark.parametrize("command", [(float("nan"), 30.0), (0.04, float("inf"))])
+def test_a_senseless_gripper_command_is_refused_and_changes_nothing(robot, command):
+    robot.reset(0)
+    with pytest.raises(MotionError, match="finite"):
+        robot.gripper.command(*command)
+    assert robot.gripper.reached
+
+
+def test_physics_that_diverges_says_so_and_a_reset_mends_it(robot):
+    robot.reset(0)
+    robot.world.data.joint("red_cube").qvel[:] = 1e12
+    with pytest.raises(SimulationError, match="diverged"):
+        robot.step()
+    robot.reset(0)
+    robot.step()
 
 
 def test_time_and_names_of_the_joint_state(robot):

@@ -46,6 +46,19 @@ def test_beside_across_and_above_a_bowl_is_not_in_it(robot, scorer):
     assert bool(verdict) == (distance < 0.06 and robot.world.object_pose("red_cube").position_m[2] < 0.06)
 
 
+def test_a_heap_is_in_the_bowl_that_holds_it(robot, scorer):
+    place(
+        robot,
+        blue_bowl=(0.5, 0.2, 0.025),
+        green_cube=(0.5, 0.2, FLOOR),
+        red_cube=(0.5, 0.2, FLOOR + 0.0455),
+        blue_cube=(0.5, 0.2, FLOOR + 0.091),
+    )
+    assert holds(scorer, Relation.IN)
+    assert holds(scorer, Relation.IN, item="blue cube")  # its bottom is 45 mm above the rim
+    assert holds(scorer, Relation.ON, "red cube", "green cube")
+
+
 def test_falling_into_a_bowl_is_not_yet_in_it(robot, scorer):
     place(robot, blue_bowl=(0.5, 0.2, 0.025))
     robot.world.place("red_cube", robot.world.object_pose("blue_bowl"))

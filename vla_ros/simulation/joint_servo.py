@@ -5,6 +5,7 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
+from vla_ros.core.errors import MotionError
 from vla_ros.core.geometry import Array
 from vla_ros.simulation.joint_trajectory_controller import DesiredState
 
@@ -62,7 +63,9 @@ class GripperDrive:
         self._still_s = 0.0
 
     def command(self, width_m: float, force_n: float) -> None:
-        """Move to ``width_m`` (clipped to what the gripper can do), with at most ``force_n`` on each pad."""
+        """Move to ``width_m`` (clipped to what the gripper can do), with at most ``force_n`` on each pad. Raises MotionError for NaN."""
+        if not np.isfinite(width_m) or not np.isfinite(force_n):
+            raise MotionError(f"The gripper's width and force must be finite numbers, got {width_m} m and {force_n} N.")
         target = float(np.clip(width_m, 0.0, self._max_width))
         if target != self.target_m:
             self._still_s = 0.0

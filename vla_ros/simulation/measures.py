@@ -33,6 +33,7 @@ class EpisodeMeter:
         self._objects = set(world.specs)
         self._fingers = {config.link for config in robot.config.tactile.values()}
         self._links = set(world.body_names) - self._objects - {"world", "table"}
+        self._is_link = np.array([name in self._links for name in world.body_names])
         self.reset()
 
     def reset(self) -> None:
@@ -45,6 +46,8 @@ class EpisodeMeter:
 
     def observe(self) -> None:
         """Takes note of the present contacts."""
+        if not self._held and not self._is_link[self._robot.world.touching_bodies()].any():
+            return
         forces: dict[str, float] = {}
         touched: dict[str, set[str]] = {}
         for contact in self._robot.world.contacts():

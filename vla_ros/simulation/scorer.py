@@ -130,15 +130,22 @@ class Scorer:
         lowest = lowest_point_m(self._world.specs[key], pose)
         rim = float(container.position_m[2]) + spec.size_m[2] / 2
         floor = float(container.position_m[2]) - spec.size_m[2] / 2
-        inside = distance <= inner_radius_m(spec) and floor - RIM_TOLERANCE_M <= lowest <= rim + RIM_TOLERANCE_M
+        deep = floor - RIM_TOLERANCE_M <= lowest <= rim + RIM_TOLERANCE_M
+        inside = distance <= inner_radius_m(spec) and (deep or self._on_contents(key, target))
         detail = f"{key} is {distance * 1e3:.0f} mm from the middle of {target}, its bottom {(lowest - rim) * 1e3:+.0f} mm from the rim"
         return Verdict(inside, detail)
 
+    def _on_contents(self, key: str, container: str) -> bool:
+        """Whether it lies on something lower that is in the container: a heap is in the bowl that holds it."""
+        height = self._world.object_pose(key).position_m[2]
+        under = self._touching(key) & self._world.specs.keys() - {container}
+        return any(bool(self._in(o, container)) for o in sorted(under) if self._world.object_pose(o).position_m[2] < height)
+
     def _on(self, key: str, target: str) -> Verdict:
         spec = self._world.specs[target]
-        if spec.is_container:
-            return self._in(key, target)
         pose, base = self._world.object_pose(key), self._world.object_pose(target)
+        if spec.is_container and self._in(key, target):
+            return self._in(key, target)
         offset = rotation_from_quat(base.quat_xyzw).T @ (pose.position_m - base.position_m)
         gap = lowest_point_m(self._world.specs[key], pose) - highest_point_m(spec, base)
         horizontal = float(np.linalg.norm((pose.position_m - base.position_m)[:2]))

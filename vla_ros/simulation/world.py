@@ -99,11 +99,14 @@ class World:
         """[dof + fingers] rad/s and m/s."""
         return np.array(self.data.qvel[self.dofs])
 
+    def touching_bodies(self) -> NDArray[np.int32]:
+        """[k, 2] ids of the bodies in each contact, as of the last step."""
+        return np.asarray(self.model.geom_bodyid[self.data.contact.geom])
+
     def contacts(self) -> list[Contact]:
         """Everything that touches, with its force, as of the last step."""
-        pairs = self.data.contact.geom
-        positions, forces = self._contact_forces(np.arange(len(pairs)))
-        bodies = self.model.geom_bodyid[pairs]
+        bodies = self.touching_bodies()
+        positions, forces = self._contact_forces(np.arange(len(bodies)))
         return [
             Contact(self.body_names[body1], self.body_names[body2], position, force)
             for (body1, body2), position, force in zip(bodies, positions, forces, strict=True)
