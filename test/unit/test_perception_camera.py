@@ -52,7 +52,8 @@ def test_a_healthy_noisy_camera_raises_nothing() -> None:
     feed = Feed()
     feed.healthy(240)
     assert set(feed.faults) == {CameraFault.OK}
-    assert feed.health.usable and feed.health.camera == "front"
+    assert feed.health.usable
+    assert feed.health.camera == "front"
     assert feed.health.rate_hz == pytest.approx(30, abs=1.5)
     assert feed.health.age_s == pytest.approx(0.02)
 
@@ -69,7 +70,8 @@ def test_identical_images_while_the_robot_moves_are_frozen_and_recover() -> None
     feed.healthy(noise=0)
     for _ in range(24):
         feed.show(picture(), noise=0, moving=True)
-    assert feed.health.fault is CameraFault.FROZEN and not feed.health.usable
+    assert feed.health.fault is CameraFault.FROZEN
+    assert not feed.health.usable
     assert "robot moved" in feed.health.detail
     feed.healthy(30, noise=0)
     assert feed.health.fault is CameraFault.OK
@@ -100,7 +102,8 @@ def test_the_same_stamp_again_and_again_is_frozen() -> None:
     for i in range(30):
         health = feed.monitor.update(picture(), feed.stamp_ns, feed.stamp_ns + (i + 1) * STEP_NS // 4)
     health = feed.monitor.update(picture(), feed.stamp_ns, feed.stamp_ns + 700_000_000)
-    assert health.fault is CameraFault.LATE and not health.usable
+    assert health.fault is CameraFault.LATE
+    assert not health.usable
     feed.stamp_ns += 700_000_000
     assert feed.show(picture()).fault in (CameraFault.LATE, CameraFault.FROZEN)
 
@@ -119,7 +122,8 @@ def test_a_spoiled_picture_is_named_and_recovers(spoil, fault: CameraFault) -> N
     feed.healthy()
     for i in range(20):
         feed.show(spoil(picture(250 + 4 * (i % 30))), moving=True, noise=1.0)
-    assert feed.health.fault is fault and not feed.health.usable
+    assert feed.health.fault is fault
+    assert not feed.health.usable
     assert feed.health.detail
     feed.healthy(12)
     assert feed.health.fault is fault, "a fault clears only after half a second of good images"
@@ -170,7 +174,9 @@ def test_silence_and_old_images_are_late() -> None:
     feed.healthy()
     assert feed.monitor.poll(feed.stamp_ns + 100_000_000).fault is CameraFault.OK
     late = feed.monitor.poll(feed.stamp_ns + 300_000_000)
-    assert late.fault is CameraFault.LATE and not late.usable and "old" in late.detail
+    assert late.fault is CameraFault.LATE
+    assert not late.usable
+    assert "old" in late.detail
     old = Feed()
     for _ in range(10):
         old.show(picture(), delay_ns=400_000_000)
@@ -182,7 +188,8 @@ def test_a_low_rate_and_a_foreign_clock_are_late() -> None:
     for i in range(20):
         slow.stamp_ns += 4 * STEP_NS
         slow.show(picture(250 + i))
-    assert slow.health.fault is CameraFault.LATE and "images/s" in slow.health.detail
+    assert slow.health.fault is CameraFault.LATE
+    assert "images/s" in slow.health.detail
     ahead = Feed()
     assert ahead.show(picture(), delay_ns=-2_000_000_000).fault is CameraFault.LATE
     assert "future" in ahead.health.detail
@@ -206,10 +213,15 @@ def test_policy_images_keep_proportions() -> None:
     image = np.zeros((480, 640, 3), np.uint8)
     image[:, :320] = 200
     padded = policy_image(image)
-    assert padded.shape == (256, 256, 3) and padded.dtype == np.uint8
-    assert not padded[:32].any() and not padded[-32:].any() and padded[40, 10, 0] == 200
+    assert padded.shape == (256, 256, 3)
+    assert padded.dtype == np.uint8
+    assert not padded[:32].any()
+    assert not padded[-32:].any()
+    assert padded[40, 10, 0] == 200
     cropped = policy_image(image, (224, 224), fit="crop")
-    assert cropped.shape == (224, 224, 3) and cropped[0, 50, 0] == 200 and cropped[0, 180, 0] == 0
+    assert cropped.shape == (224, 224, 3)
+    assert cropped[0, 50, 0] == 200
+    assert cropped[0, 180, 0] == 0
     assert policy_image(np.full((40, 40, 3), 9, np.uint8), (64, 96)).shape == (64, 96, 3)
     with pytest.raises(PerceptionError, match="valid: crop, pad"):
         policy_image(image, fit="stretch")

@@ -43,12 +43,16 @@ def yaw_error_deg(d: Detection, item: Item) -> float:
     return abs(float(np.degrees((d.pose.yaw_rad - item.yaw_rad + np.pi / 4) % (np.pi / 2) - np.pi / 4)))
 
 
-def check(found: list[Detection], item: Item, *, xy_m: float = 0.010, z_m: float = 0.006, size_m: float = 0.008, yaw_deg: float = 5.0) -> None:
+def check(
+    found: list[Detection], item: Item, *, xy_m: float = 0.010, z_m: float = 0.006, size_m: float = 0.008, yaw_deg: float = 5.0
+) -> None:
     d = find(found, item)
     off = d.pose.position_m - item.centre_m
     assert d.shape == item.shape
-    assert np.linalg.norm(off[:2]) < xy_m and abs(off[2]) < z_m
-    assert np.all(np.abs(np.sort(d.size_m[:2]) - np.sort(item.size_m[:2])) < size_m) and abs(d.size_m[2] - item.size_m[2]) < size_m
+    assert np.linalg.norm(off[:2]) < xy_m
+    assert abs(off[2]) < z_m
+    assert np.all(np.abs(np.sort(d.size_m[:2]) - np.sort(item.size_m[:2])) < size_m)
+    assert abs(d.size_m[2] - item.size_m[2]) < size_m
     if item.shape in ("cube", "box"):
         assert yaw_error_deg(d, item) < yaw_deg
 
@@ -129,9 +133,12 @@ def test_an_empty_table_is_empty() -> None:
 def test_the_table_is_measured_and_an_implausible_one_refused() -> None:
     colour, depth = render([], np.random.default_rng(0))
     plane = frame_of(colour, depth).table
-    assert plane.measured and abs(plane.height_at(0.5, 0.0)) < 0.001 and plane.residual_m < 0.002
+    assert plane.measured
+    assert abs(plane.height_at(0.5, 0.0)) < 0.001
+    assert plane.residual_m < 0.002
     wrong = fit_table(DEPROJECTOR.cloud(depth), 0.015)
-    assert not wrong.measured and "configured" in wrong.detail
+    assert not wrong.measured
+    assert "configured" in wrong.detail
     assert not fit_table(DEPROJECTOR.cloud(np.zeros_like(depth)), 0.0).measured
 
 
@@ -140,7 +147,8 @@ def test_colours_keep_their_names_in_the_shade(light: float) -> None:
     for name in ("red", "green", "blue", "yellow", "orange", "purple"):
         pixels = np.full((10, 10, 3), np.array(RGB[name]) * 255 * light, np.uint8)
         classes = np.unique(colour_classes(pixels))
-        assert len(classes) == 1 and NAMES[classes[0]] == name
+        assert len(classes) == 1
+        assert NAMES[classes[0]] == name
     grey = np.full((4, 4, 3), 150 * light, np.uint8)
     assert NAMES[colour_classes(grey)[0, 0]] == "neutral"
 
@@ -151,7 +159,9 @@ def test_neutral_words_follow_brightness() -> None:
 
 
 @pytest.mark.parametrize(
-    "depth", [None, np.zeros((480, 640), np.float32), np.zeros((240, 320), np.uint16), np.full((480, 640), np.nan)], ids=["none", "metres", "small", "nan"]
+    "depth",
+    [None, np.zeros((480, 640), np.float32), np.zeros((240, 320), np.uint16), np.full((480, 640), np.nan)],
+    ids=["none", "metres", "small", "nan"],
 )
 def test_a_wrong_depth_image_is_refused(depth: np.ndarray) -> None:
     with pytest.raises(PerceptionError, match="expected uint16"):

@@ -57,9 +57,12 @@ def named(result: PerceptionResult, name: str) -> SceneObject:
 def test_a_scene_and_its_obstacles(stage: Stage) -> None:
     result = stage.show([RED, BLUE])
     assert sorted(o.name for o in result.scene.objects) == ["blue bowl", "red cube"]
-    assert result.scene.stamp_ns == stage.now_ns and result.table.measured
+    assert result.scene.stamp_ns == stage.now_ns
+    assert result.table.measured
     points = result.obstacles.points_m
-    assert points.dtype == np.float32 and points.shape[1] == 3 and len(points) == len(result.obstacles.rgb) > 50
+    assert points.dtype == np.float32
+    assert points.shape[1] == 3
+    assert len(points) == len(result.obstacles.rgb) > 50
     near_red = np.linalg.norm(points[:, :2] - RED.centre_m[:2], axis=1) < 0.04
     near_blue = np.linalg.norm(points[:, :2] - BLUE.centre_m[:2], axis=1) < 0.085
     assert near_red.any() and np.all(near_red | near_blue), "nothing but the two things stands above the table"
@@ -86,7 +89,8 @@ def test_what_the_robot_hides_is_remembered(stage: Stage) -> None:
     assert hidden.id == before.id
     assert np.linalg.norm(hidden.pose.position_m - before.pose.position_m) < 0.004
     after = named(stage.show([RED, BLUE]), "red cube")
-    assert after.id == before.id and not after.occluded
+    assert after.id == before.id
+    assert not after.occluded
 
 
 def test_what_was_taken_away_is_forgotten_and_what_was_moved_is_found(stage: Stage) -> None:
@@ -103,14 +107,16 @@ def test_what_is_held_moves_along_and_is_no_obstacle(stage: Stage) -> None:
     lifted = Item("red", "cube", (0.5, -0.1, 0.15), 0.3)
     result = stage.show([lifted, BLUE], (0.5, -0.1, 0.18), touch=True)
     held = named(result, "red cube")
-    assert held.id == first and held.held
+    assert held.id == first
+    assert held.held
     assert np.linalg.norm(held.pose.position_m - lifted.centre_m) < 0.01
     assert not np.any(np.linalg.norm(result.obstacles.points_m - lifted.centre_m, axis=1) < 0.03)
 
 
 def test_a_table_with_nothing_on_it(stage: Stage) -> None:
     result = stage.show([])
-    assert result.scene.objects == () and result.obstacles.points_m.shape == (0, 3)
+    assert result.scene.objects == ()
+    assert result.obstacles.points_m.shape == (0, 3)
     assert result.scene.describe() == "nothing"
 
 
@@ -134,7 +140,8 @@ def test_no_depth_at_all_keeps_the_memory(stage: Stage) -> None:
     colour, _ = render([RED], np.random.default_rng(0))
     for i in range(10):
         result = stage.perception.update(colour, np.zeros((480, 640), np.uint16), stage.now_ns + i + 1, joints_at(AWAY))
-    assert [o.occluded for o in result.scene.objects] == [True] and not result.table.measured
+    assert [o.occluded for o in result.scene.objects] == [True]
+    assert not result.table.measured
 
 
 def test_motion_counts_only_in_view() -> None:

@@ -47,11 +47,14 @@ def test_an_offset_is_no_contact() -> None:
 
 def test_a_grasp_is_felt_with_its_force_area_and_centre() -> None:
     state = Hand().feel(blob(2.5, 0.5, 20.0), 30)
-    assert state.both_in_contact and not state.slipping
+    assert state.both_in_contact
+    assert not state.slipping
     assert state.grasp_force_n == pytest.approx(20.0, abs=0.3)
     left = state.fingers[0]
-    assert left.finger == "left" and 0 < left.area_m2 <= 0.018**2 + 1e-12
-    assert left.centre_m[0] > 0.002 and left.centre_m[1] < -0.002
+    assert left.finger == "left"
+    assert 0 < left.area_m2 <= 0.018**2 + 1e-12
+    assert left.centre_m[0] > 0.002
+    assert left.centre_m[1] < -0.002
 
 
 def test_contact_neither_chatters_nor_begins_with_one_spike() -> None:
@@ -88,7 +91,9 @@ def test_a_start_with_something_in_the_gripper_is_not_tared_away() -> None:
     processor = TactileProcessor()
     for i in range(40):
         state = processor.update(blob(1, 1, 12.0), blob(1, 1, 12.0), i * STEP_NS)
-    assert processor.tared and state.both_in_contact and state.grasp_force_n > 11
+    assert processor.tared
+    assert state.both_in_contact
+    assert state.grasp_force_n > 11
 
 
 @pytest.mark.parametrize("bad", [np.zeros((3, 4)), np.full((4, 4), np.nan), np.zeros(16)])
@@ -106,5 +111,7 @@ def test_the_centre_stays_on_the_pad_and_force_is_never_negative(left: np.ndarra
     for i in range(5):
         state = processor.update(left, right, 2 + i * STEP_NS)
     for finger in state.fingers:
-        assert finger.force_n >= 0 and np.isfinite(finger.force_n)
-        assert abs(finger.centre_m[0]) <= 0.009 and abs(finger.centre_m[1]) <= 0.009
+        assert finger.force_n >= 0
+        assert np.isfinite(finger.force_n)
+        assert abs(finger.centre_m[0]) <= 0.009
+        assert abs(finger.centre_m[1]) <= 0.009

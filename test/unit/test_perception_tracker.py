@@ -56,11 +56,14 @@ def test_what_is_hidden_is_remembered_and_found_again_under_its_id() -> None:
     play = Play()
     before = play.show(seen("red", 0.4, 0.1), times=5).objects[0]
     hidden = play.show(times=150, view=Visibility.HIDDEN).objects[0]
-    assert hidden.occluded and hidden.id == before.id and hidden.last_seen_ns == before.last_seen_ns
+    assert hidden.occluded
+    assert hidden.id == before.id
+    assert hidden.last_seen_ns == before.last_seen_ns
     assert 0.8 * before.confidence < hidden.confidence < before.confidence
     assert np.trace(hidden.covariance[:3, :3]) > np.trace(before.covariance[:3, :3])
     after = play.show(seen("red", 0.401, 0.1), times=2).objects[0]
-    assert after.id == before.id and not after.occluded
+    assert after.id == before.id
+    assert not after.occluded
 
 
 def test_what_is_gone_is_forgotten_but_not_at_once() -> None:
@@ -116,9 +119,20 @@ def test_a_partial_view_that_fits_does_not_pull_the_memory() -> None:
     play = Play()
     play.show(seen("red", 0.4, 0.1), times=5)
     whole = seen("red", 0.4, 0.1)
-    part = Detection("red", "unknown", Pose(np.array([0.412, 0.1, 0.0225])), np.array([0.02, 0.045, 0.045]), whole.covariance, 0.5, False, whole.points_m[4:])
+    part = Detection(
+        "red",
+        "unknown",
+        Pose(np.array([0.412, 0.1, 0.0225])),
+        np.array([0.02, 0.045, 0.045]),
+        whole.covariance,
+        0.5,
+        False,
+        whole.points_m[4:],
+    )
     (o,) = play.show(part, times=20).objects
-    assert o.shape == "cube" and abs(o.pose.position_m[0] - 0.4) < 0.001 and not o.occluded
+    assert o.shape == "cube"
+    assert abs(o.pose.position_m[0] - 0.4) < 0.001
+    assert not o.occluded
 
 
 def test_what_is_grasped_goes_with_the_gripper_and_stays_where_it_is_let_go() -> None:
@@ -128,14 +142,18 @@ def test_what_is_grasped_goes_with_the_gripper_and_stays_where_it_is_let_go() ->
     play.show(seen("green", 0.5, -0.1), times=3, grip=grip_at(0.4, 0.1, 0.03), view=Visibility.HIDDEN)
     scene = play.show(seen("green", 0.5, -0.1), times=3, grip=grip_at(0.6, 0.0, 0.23), view=Visibility.EMPTY)
     held = scene.get(red.id)
-    assert held is not None and held.held
+    assert held is not None
+    assert held.held
     np.testing.assert_allclose(held.pose.position_m, [0.6, 0.0, 0.2225], atol=0.003)
     scene = play.show(seen("green", 0.5, -0.1), times=4, grip=grip_at(0.6, 0.0, 0.23, holding=False), view=Visibility.HIDDEN)
     left = scene.get(red.id)
-    assert left is not None and not left.held and left.occluded
+    assert left is not None
+    assert not left.held
+    assert left.occluded
     scene = play.show(seen("green", 0.5, -0.1), seen("red", 0.605, 0.0), times=4, grip=grip_at(0.4, 0.2, 0.4, holding=False))
     put = scene.get(red.id)
-    assert put is not None and len(scene.objects) == 2
+    assert put is not None
+    assert len(scene.objects) == 2
     np.testing.assert_allclose(put.pose.position_m, [0.605, 0.0, 0.0225], atol=0.003)
 
 

@@ -195,10 +195,12 @@ class _Freeze:
 
 def check_image(image: NDArray[np.uint8], camera: str) -> None:
     """Raises PerceptionError unless ``image`` is uint8 [h, w, 3] of at least 32 pixels a side."""
-    good = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and min(image.shape[:2]) >= 32
-    if not good:
+    right_kind = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3
+    if not right_kind or image.shape[2] != 3 or min(image.shape[:2]) < 32:
         got = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise PerceptionError(f"Image of camera '{camera}': expected uint8 [height, width, 3] in RGB, at least 32 pixels a side, got {got}.")
+        raise PerceptionError(
+            f"Image of camera '{camera}': expected uint8 [height, width, 3] in RGB, at least 32 pixels a side, got {got}."
+        )
 
 
 def policy_image(image: NDArray[np.uint8], size_px: tuple[int, int] = (256, 256), *, fit: str = "pad") -> NDArray[np.uint8]:

@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 
 NONE = 0  # too dark or too pale for a hue: neutral
 NAMES = ("neutral", "red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")
-HUE_LIMITS_DEG = ((12, "red"), (38, "orange"), (70, "yellow"), (165, "green"), (195, "cyan"), (255, "blue"), (310, "purple"), (345, "pink"), (361, "red"))
+HUE_LIMITS_DEG = (  # upper ends
+    (12, "red"),
+    (38, "orange"),
+    (70, "yellow"),
+    (165, "green"),
+    (195, "cyan"),
+    (255, "blue"),
+    (310, "purple"),
+    (345, "pink"),
+    (361, "red"),
+)
 MIN_SATURATION = 0.42  # below it, hue is mostly the lamp's or the table's
 MIN_VALUE = 0.10  # below it, hue is mostly noise
 PINK_MIN_VALUE = 0.55  # pale red that is bright is pink; dark pink hues are shaded red

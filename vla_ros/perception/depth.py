@@ -34,7 +34,8 @@ def check_depth(depth_mm: NDArray[np.uint16], camera: CameraModel) -> None:
     if not isinstance(depth_mm, np.ndarray) or depth_mm.dtype != np.uint16 or depth_mm.shape != expected:
         got = f"{depth_mm.dtype} {depth_mm.shape}" if isinstance(depth_mm, np.ndarray) else type(depth_mm).__name__
         raise PerceptionError(
-            f"Depth image of camera '{camera.name}': expected uint16 {expected} (mm, 0 = no return), got {got}; convert metres with (d * 1000)."
+            f"Depth image of camera '{camera.name}': expected uint16 {expected} (mm, 0 = no return), got {got}; "
+            "metres become millimetres with numpy.round(depth * 1000).astype(numpy.uint16)."
         )
 
 
@@ -102,7 +103,8 @@ class Deprojector:
         rows, columns = slice(int(v0), int(min(v1, camera.height_px))), slice(int(u0), int(min(u1, camera.width_px)))
         if rows.start >= rows.stop or columns.start >= columns.stop:
             raise PerceptionError(
-                f"Camera '{camera.name}' does not see the work region {low_m.tolist()}..{high_m.tolist()} m; check its pose in config/robots/."
+                f"Camera '{camera.name}' does not see the work region {low_m.tolist()}..{high_m.tolist()} m; "
+                "check its pose in config/robots/."
             )
         return rows, columns
 
@@ -117,6 +119,7 @@ class PlacedShape:
 
     @property
     def bounding_radius_m(self) -> float:
+        """Of a ball about its centre that holds it."""
         size = self.size_m
         if self.kind == "box":
             return float(np.linalg.norm(size)) / 2
@@ -129,7 +132,8 @@ def robot_shapes(shapes: Iterable[CollisionShape], link_poses: Mapping[str, Arra
     for shape in shapes:
         if shape.link not in link_poses:
             raise PerceptionError(f"No pose for link '{shape.link}', which has a collision shape; poses: {', '.join(sorted(link_poses))}.")
-        placed.append(PlacedShape(shape.kind, np.atleast_1d(np.asarray(shape.size_m, dtype=float)), link_poses[shape.link] @ shape.T_link_shape))
+        size = np.atleast_1d(np.asarray(shape.size_m, dtype=float))
+        placed.append(PlacedShape(shape.kind, size, link_poses[shape.link] @ shape.T_link_shape))
     return placed
 
 

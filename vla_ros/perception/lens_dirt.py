@@ -42,7 +42,7 @@ class LensDirt:
     def update(self, m: ImageMeasures, stamp_ns: int, robot_moving: bool) -> int:
         """How many patches are dirty after this image.
 
-        A dark arm that has come to rest in view looks like dirt, so that intervals count only while the robot moves or the camera itself does.
+        A dark arm that has come to rest in view looks like dirt: intervals count only while the robot moves or the camera does.
         """
         self._moving |= robot_moving
         if self._last is None or stamp_ns - self._last_ns >= self._config.interval_s * 1e9:

@@ -35,6 +35,7 @@ class Detection:
 
     @property
     def name(self) -> str:
+        """What people call it: "red cube"."""
         return f"{self.colour} {self.shape}"
 
 
@@ -53,7 +54,9 @@ class Frame:
 class Detector(Protocol):
     """The seam for other detectors (a learned one, for instance)."""
 
-    def detect(self, frame: Frame) -> list[Detection]: ...
+    def detect(self, frame: Frame) -> list[Detection]:
+        """Everything in the frame that is not the robot."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ class ColourDetector:
         self._config = config or DetectorConfig()
 
     def detect(self, frame: Frame) -> list[Detection]:
+        """Everything that stands above the table inside the region, one detection for each thing of one colour."""
         above = self._above(frame)
         pieces = self._pieces(frame, above)
         found = [(piece, self._describe(frame, piece, above)) for piece in pieces]
@@ -182,7 +186,8 @@ class ColourDetector:
             return None
         piece = piece_a.joined(piece_b)
         view, solid = self._describe(frame, piece, above)
-        better = solid.shape in ("cube", "bowl", "plate", "cylinder") and solid.confidence > max(solid_a.confidence, solid_b.confidence) - 0.05
+        sure = solid.confidence > max(solid_a.confidence, solid_b.confidence) - 0.05
+        better = solid.shape in ("cube", "bowl", "plate", "cylinder") and sure
         small = float(solid.size_m.max()) < 0.09 or solid.shape in ("bowl", "plate")
         return (piece, (view, solid)) if better and small else None
 
@@ -224,7 +229,8 @@ def _components(labels: NDArray[np.uint8]) -> tuple[int, NDArray[np.uint16], NDA
 
     An opening by 3x3 of all labels at once: pixels whose neighbourhood is of one label are connected, and then grown back by one pixel.
     """
-    inner = (cv2.erode(labels, _SMALL, borderType=cv2.BORDER_REPLICATE) == cv2.dilate(labels, _SMALL, borderType=cv2.BORDER_REPLICATE)) & (labels > 0)
+    lowest = cv2.erode(labels, _SMALL, borderType=cv2.BORDER_REPLICATE)
+    inner = (lowest == cv2.dilate(labels, _SMALL, borderType=cv2.BORDER_REPLICATE)) & (labels > 0)
     count, cores, stats, _ = cv2.connectedComponentsWithStats(inner.view(np.uint8), connectivity=4, ltype=cv2.CV_16U)
     grown = cv2.dilate(cores, _SMALL)
     label_of = np.zeros(count, dtype=np.uint8)

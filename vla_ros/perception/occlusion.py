@@ -14,6 +14,8 @@ MIN_EMPTY = 0.7  # part of what is in view that has to show something farther aw
 
 
 class Visibility(Enum):
+    """What an image says about a place."""
+
     EMPTY = "empty"  # the camera sees what lies behind the place
     HIDDEN = "hidden"  # something nearer, the robot, no return or the image's edge is in the way
     OCCUPIED = "occupied"  # a surface is where the object's should be

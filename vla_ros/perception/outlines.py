@@ -26,6 +26,8 @@ class Rectangle:
 
 @dataclass(frozen=True)
 class Circle:
+    """A circle, and how well the points show it."""
+
     centre_m: Array  # [2]
     radius_m: float
     residual_m: float  # root mean square distance of the points used
@@ -40,7 +42,7 @@ def quarter_turn(angle_rad: float) -> float:
 def rotated(xy: Array, angle_rad: float) -> Array:
     """Coordinates [n, 2] along axes that are turned by ``angle_rad``."""
     c, s = np.cos(angle_rad), np.sin(angle_rad)
-    return xy @ np.array([[c, -s], [s, c]])
+    return np.asarray(xy @ np.array([[c, -s], [s, c]]))
 
 
 def filled_rectangle(xy: Array, border_m: float = 0.0) -> Rectangle:
@@ -62,8 +64,7 @@ def filled_rectangle(xy: Array, border_m: float = 0.0) -> Rectangle:
     second, fourth = complex(np.mean(z**2)), complex(np.mean(z**4))
     spread = float(np.mean(np.abs(z) ** 2))
     oblong = abs(second) > 0.15 * spread
-    yaw = np.angle(second) / 2 if oblong else (np.angle(fourth) - np.pi) / 4
-    yaw = quarter_turn(float(yaw))
+    yaw = quarter_turn(float(np.angle(second) / 2 if oblong else (np.angle(fourth) - np.pi) / 4))
     extent = np.sqrt(12 * rotated(cells - centre, yaw).var(axis=0)) + border_m - RASTER_M
     return Rectangle(centre, yaw, extent, abs(fourth) / max(spread**2, 1e-12))
 

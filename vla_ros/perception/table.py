@@ -22,6 +22,7 @@ class TablePlane:
     detail: str  # a sentence for people
 
     def height_at(self, x_m: float, y_m: float) -> float:
+        """The table's height at a place, m."""
         return self.offset_m + self.slope_x * x_m + self.slope_y * y_m
 
 

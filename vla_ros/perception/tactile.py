@@ -47,12 +47,13 @@ class TactileProcessor:
 
     @property
     def tared(self) -> bool:
+        """Whether both pads know their reading without load."""
         return all(p.tared for p in self._pads.values())
 
     def update(
         self, left_n: Array, right_n: Array, stamp_ns: int, *, left_shear_n: Array | None = None, right_shear_n: Array | None = None
     ) -> ContactState:
-        """Normal forces [rows, cols] of both pads; shear likewise, or as [rows, cols, 2]. Raises PerceptionError for other shapes or NaN."""
+        """Normal forces [rows, cols] of both pads; shear likewise, or as [rows, cols, 2]. PerceptionError for others or NaN."""
         fingers = []
         for name, normal, shear in (("left", left_n, left_shear_n), ("right", right_n, right_shear_n)):
             self._check(name, normal)

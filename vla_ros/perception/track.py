@@ -45,6 +45,7 @@ class Track:
 
     @staticmethod
     def start(detection: Detection, stamp_ns: int) -> Track:
+        """A new one, not yet confirmed."""
         variance = np.diag(detection.covariance)
         track = Track(
             detection.colour,
@@ -61,18 +62,22 @@ class Track:
 
     @property
     def held(self) -> bool:
+        """Whether it moves with the gripper."""
         return self.T_tcp_object is not None
 
     @property
     def shape(self) -> str:
+        """The word with the most votes."""
         return max(self.votes, key=lambda s: self.votes[s])
 
     @property
     def name(self) -> str:
+        """What people call it: "red cube"."""
         return f"{self.colour} {self.shape}"
 
     @property
     def position_m(self) -> Array:
+        """[3] of its centre, base frame."""
         return np.asarray(self.T_base_object[:3, 3])
 
     def vote(self, detection: Detection) -> None:
@@ -95,6 +100,7 @@ class Track:
         self.updated_ns = stamp_ns
 
     def contains(self, point_m: Array, margin_m: float) -> bool:
+        """Whether a point of the base frame lies in its box grown by ``margin_m``."""
         local = inverse(self.T_base_object) @ np.append(point_m, 1.0)
         return bool(np.all(np.abs(local[:3]) < self.size_m / 2 + margin_m))
 
@@ -152,6 +158,7 @@ class Track:
         self.T_base_object = T_base_tcp @ self.T_tcp_object
 
     def grasp(self, T_base_tcp: Array) -> None:
+        """From now on it keeps its place in the hand."""
         self.T_tcp_object = inverse(T_base_tcp) @ self.T_base_object
 
     def release(self) -> None:
@@ -163,6 +170,7 @@ class Track:
         self.variance_m2 = self.variance_m2 + 0.01**2
 
     def as_object(self) -> SceneObject:
+        """The value that others see; yaw in [-pi/4, pi/4) unless it is held."""
         T, size = self.T_base_object, self.size_m.copy()
         if not self.held:
             yaw = yaw_of(T[:3, :3])

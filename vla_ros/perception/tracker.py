@@ -59,6 +59,7 @@ class SceneTracker:
 
     @property
     def held(self) -> Track | None:
+        """What the gripper carries."""
         return next((t for t in self._tracks if t.held), None)
 
     def _predict(self, stamp_ns: int, grip: Grip | None) -> None:
@@ -129,8 +130,9 @@ class SceneTracker:
     def _is_fragment(self, detection: Detection) -> bool:
         """True for a piece of something that is tracked already."""
         return any(
-            t.explains(detection) or (t.shape not in HOLLOW and t.colour == detection.colour and t.contains(detection.pose.position_m, 0.012))
+            t.explains(detection) or (t.shape not in HOLLOW and t.contains(detection.pose.position_m, 0.012))
             for t in self._tracks
+            if t.colour == detection.colour
         )
 
     def _find_again(self, free: list[Detection], gone: list[Track], stamp_ns: int, grip: Grip | None) -> list[Detection]:
@@ -175,25 +177,25 @@ class SceneTracker:
         return self._config.confirm_hits if track.clear and track.shape != "unknown" else self._config.confirm_hits_unclear
 
     def _grasp(self, grip: Grip) -> None:
+        """Begins to hold what is between the fingers when they feel something; ends it when they have not for a while."""
         held = self.held
-        if held is None:
-            if grip.holding:
-                reached = [t for t in self._tracks if t.id and t.contains(grip.T_base_tcp[:3, 3], self._config.grasp_reach_m) and t.shape not in HOLLOW]
-                reached = reached or [t for t in self._tracks if t.id and self._at_rim(t, grip)]
-                if reached:
-                    min(reached, key=lambda t: float(np.linalg.norm(t.position_m - grip.T_base_tcp[:3, 3]))).grasp(grip.T_base_tcp)
-            self._loose_updates = 0
+        if held is not None:
+            self._loose_updates = 0 if grip.holding else self._loose_updates + 1
+            if self._loose_updates >= self._config.release_updates:
+                held.release()
             return
-        self._loose_updates = 0 if grip.holding else self._loose_updates + 1
-        if self._loose_updates >= self._config.release_updates:
-            held.release()
+        self._loose_updates = 0
+        tcp_m = grip.T_base_tcp[:3, 3]
+        reached = [t for t in self._tracks if t.id and t.contains(tcp_m, self._config.grasp_reach_m)] if grip.holding else []
+        graspable = [t for t in reached if t.shape not in HOLLOW] or [t for t in reached if _at_rim(t, grip)]
+        if graspable:
+            min(graspable, key=lambda t: float(np.linalg.norm(t.position_m - tcp_m))).grasp(grip.T_base_tcp)
 
-    def _at_rim(self, track: Track, grip: Grip) -> bool:
-        """True when the TCP is at the wall of a bowl or plate."""
-        if track.shape not in HOLLOW or not track.contains(grip.T_base_tcp[:3, 3], self._config.grasp_reach_m):
-            return False
-        local = (inverse(track.T_base_object) @ grip.T_base_tcp)[:3, 3]
-        return bool(np.hypot(local[0], local[1]) > track.size_m[0] / 2 - 0.03)
+
+def _at_rim(track: Track, grip: Grip) -> bool:
+    """True when the TCP is at the wall of a bowl or plate."""
+    local = (inverse(track.T_base_object) @ grip.T_base_tcp)[:3, 3]
+    return bool(np.hypot(local[0], local[1]) > track.size_m[0] / 2 - 0.03)
 
 
 def _by_id(o: SceneObject) -> tuple[str, int]:
