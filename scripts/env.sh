@@ -26,6 +26,7 @@ unset -f foreign_prefixes choose_mode without_folders leave_ros enter_ros
 # One image is larger than Fast DDS's own shared-memory segment; without this profile none arrives.
 export FASTDDS_DEFAULT_PROFILES_FILE=${FASTDDS_DEFAULT_PROFILES_FILE:-$VLA_ROS_ROOT/config/fastdds.xml}
 export ROS_AUTOMATIC_DISCOVERY_RANGE=${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}
+export ROS_LOG_DIR=${ROS_LOG_DIR:-$VLA_ROS_ROOT/log/ros}
 export MUJOCO_GL=${MUJOCO_GL:-egl}
 # A dozen processes share the cores: a thread pool in each of them only makes them wait for one another.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} OPENBLAS_NUM_THREADS=${OPENBLAS_NUM_THREADS:-1}

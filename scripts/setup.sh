@@ -3,8 +3,9 @@
 # It can be run again at any time and does only what is missing. Nothing outside the checkout is touched but Debian packages,
 # and those only as root; otherwise the command is printed. Logs: log/setup/.
 #
-#   PYTHON=python3.12       the interpreter for .venv (default: the first that fits)
-#   VLA_ROS_USE=wheels      do not use the ROS 2 that is sourced (or "system": use it)
+#   PYTHON=python3.12            the interpreter for .venv (default: the first that fits)
+#   setup.sh --debian-packages   names the Debian packages and does nothing
+#   VLA_ROS_USE=wheels           do not use the ROS 2 that is sourced (or "system": use it)
 set -euo pipefail
 VLA_ROS_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$VLA_ROS_ROOT"
@@ -141,6 +142,7 @@ build() {
   local packages
   mapfile -t packages < <(absent_interfaces)
   logged build "See log/latest_build/. Start afresh with: make clean && make setup" run_colcon "${packages[@]}"
+  find install -xtype l -delete # links to files that are gone
 }
 
 stop_background() { # a job that runs beside the build ignores Ctrl-C by itself
@@ -193,4 +195,8 @@ main() {
   step "ready after $((SECONDS - STARTED)) s"
 }
 
-main "$@"
+if [[ ${1:-} == --debian-packages ]]; then
+  printf '%s\n' "${DEBIAN_PACKAGES[@]}"
+else
+  main
+fi

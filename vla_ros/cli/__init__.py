@@ -1,0 +1,1 @@
+"""The `vla` command: one file for each subcommand in `commands`."""

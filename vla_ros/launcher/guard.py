@@ -1,4 +1,4 @@
-"""Ends the processes of a launch when the launcher is gone, however it went. Run as a script: `guard.py LAUNCH_ID`.
+"""Ends the processes of a launch when the launcher is gone, however it went. Run as a script: `guard.py LAUNCH_ID GRACE_S`.
 
 The launcher holds the other end of this script's standard input, so its death, even by SIGKILL, ends the input. Processes of a launch
 carry its id in their environment, which their own children inherit: groups and sessions of their own do not hide them.
@@ -11,7 +11,6 @@ import sys
 import time
 
 VARIABLE = "VLA_ROS_LAUNCH_IDS"
-GRACE_S = 3.0
 POLL_S = 0.05
 
 
@@ -43,11 +42,11 @@ def signal_all(launch_id: str, number: signal.Signals) -> bool:
     return bool(found)
 
 
-def end_all(launch_id: str) -> None:
-    """Ask every process of a launch to end, then end those that did not."""
+def end_all(launch_id: str, grace_s: float) -> None:
+    """Ask every process of a launch to end, then end those that did not in time."""
     if not signal_all(launch_id, signal.SIGINT):
         return
-    deadline = time.monotonic() + GRACE_S
+    deadline = time.monotonic() + grace_s
     while processes_of(launch_id) and time.monotonic() < deadline:
         time.sleep(POLL_S)
     while signal_all(launch_id, signal.SIGKILL):
@@ -59,7 +58,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sys.stdin.buffer.read()
-    end_all(sys.argv[1])
+    end_all(sys.argv[1], float(sys.argv[2]))
     return 0
 
 

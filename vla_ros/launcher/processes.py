@@ -41,6 +41,7 @@ class Supervisor:
         self.processes = tuple(processes)
         self._report = report
         self._log = log
+        self._grace_s = interrupt_s
         self._patience = ((signal.SIGINT, interrupt_s), (signal.SIGTERM, terminate_s), (signal.SIGKILL, None))
         self._id = uuid.uuid4().hex
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -69,7 +70,7 @@ class Supervisor:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 self._loop.add_signal_handler(number, self._stop, signal.Signals(number).name)
-        watcher = _start_guard(self._id)
+        watcher = _start_guard(self._id, self._grace_s)
         try:
             await asyncio.gather(*(self._keep(spec) for spec in self.processes))
         finally:
@@ -209,6 +210,6 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
         return
 
 
-def _start_guard(launch_id: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-I", "-S", str(Path(guard.__file__)), launch_id]
+def _start_guard(launch_id: str, grace_s: float) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-I", "-S", str(Path(guard.__file__)), launch_id, str(grace_s)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)

@@ -1,0 +1,82 @@
+"""Start the processes of a ROS 2 XML launch file and end them together.
+
+FILE is a path, or the name of one of this package's launch files ("demo"). Arguments are given as NAME:=VALUE, as to `ros2 launch`.
+Ctrl-C ends every process. The exit code is that of the first process that failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from vla_ros.core.errors import ConfigError, unknown_choice
+from vla_ros.core.resources import share_dir
+from vla_ros.launcher.arguments import declared_arguments, default_text
+from vla_ros.launcher.evaluation import load_processes
+from vla_ros.launcher.processes import Supervisor
+
+SUFFIX = ".launch.xml"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """FILE, its arguments and --show-args."""
+    parser.add_argument("file", metavar="FILE", help="a launch file, or the name of one of this package")
+    parser.add_argument("arguments", nargs="*", metavar="NAME:=VALUE", help="launch arguments")
+    parser.add_argument("-s", "--show-args", action="store_true", help="show the arguments of the launch file and end")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Launch, or show the arguments."""
+    path = find_launch_file(options.file, share_dir() / "launch")
+    if options.show_args:
+        print(describe_arguments(path))
+        return 0
+    processes = load_processes(path, parse_arguments(options.arguments), os.environ)
+    folder = log_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "launch.log").open("w", encoding="utf-8", buffering=1) as log:
+        return Supervisor(processes, report=lambda line: print(line, flush=True), log=log).run()
+
+
+def find_launch_file(name: str, folder: Path) -> Path:
+    """The file meant by a path or by a bare name; raises ConfigError listing the names that there are."""
+    if Path(name).is_file():
+        return Path(name)
+    candidate = folder / (name if name.endswith(".xml") else name + SUFFIX)
+    if "/" not in name and candidate.is_file():
+        return candidate
+    raise ConfigError(unknown_choice("launch file", name, (path.name.removesuffix(SUFFIX) for path in folder.glob(f"*{SUFFIX}"))))
+
+
+def parse_arguments(words: Iterable[str]) -> dict[str, str]:
+    """NAME:=VALUE words as a mapping; raises ConfigError for any other word and for a name given twice."""
+    values: dict[str, str] = {}
+    for word in words:
+        name, separator, value = word.partition(":=")
+        if not separator or not name:
+            raise ConfigError(f"'{word}' is not of the form NAME:=VALUE (as in speed:=0.25).")
+        if name in values:
+            raise ConfigError(f"The launch argument '{name}' is given twice.")
+        values[name] = value
+    return values
+
+
+def describe_arguments(path: Path) -> str:
+    """The arguments of a launch file, one paragraph each."""
+    lines = []
+    for argument in declared_arguments(path, os.environ):
+        default = default_text(argument)
+        lines.append(f"{argument.name}:  {'(required)' if default is None else f'default {default!r}'}")
+        lines += [f"    {argument.description}"] if argument.description else []
+        lines += [f"    one of: {', '.join(argument.choices)}"] if argument.choices else []
+    return "\n".join(lines) if lines else f"{path} has no arguments."
+
+
+def log_folder() -> Path:
+    """A new folder for this launch's log, where ROS keeps logs."""
+    home = Path(os.environ.get("ROS_HOME", "~/.ros")).expanduser()
+    base = Path(os.environ.get("ROS_LOG_DIR", home / "log")).expanduser()
+    return base / f"{time.strftime('%Y-%m-%d-%H-%M-%S')}-vla-launch-{os.getpid()}"
