@@ -132,7 +132,7 @@ def test_a_mistake_is_named_with_its_file_and_line(load, body: str, line: int, m
 def test_an_unknown_argument_is_refused_and_one_of_a_branch_not_taken_is_not(load) -> None:
     body = '<arg name="speed" default="1"/><group if="false"><arg name="hidden" default="1"/></group>'
     assert load(body, hidden="2") == []
-    with pytest.raises(ConfigError, match="Unknown launch argument 'sped'.*Did you mean 'speed'"):
+    with pytest.raises(ConfigError, match=r"Unknown launch argument 'sped'.*Did you mean 'speed'"):
         load(body, sped="2")
 
 
