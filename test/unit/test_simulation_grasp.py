@@ -7,8 +7,9 @@ import pytest
 from sim_scenario import grasp, move, panda, place, run, sim
 
 from vla_ros.core.errors import MotionError, SimulationError
-from vla_ros.core.geometry import inverse
+from vla_ros.core.geometry import Pose, inverse
 from vla_ros.simulation.joint_trajectory_controller import TrajectoryRequest
+from vla_ros.simulation.scene_sampler import PlacedObject
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +81,17 @@ def test_a_heavier_touch_on_one_edge_shows_there(robot):
     assert rows[2:].sum() > 0.95 * rows.sum() > 0
 
 
+def test_a_restored_grasp_holds(robot):
+    """What a twin does that is built while the arm holds something."""
+    arm = robot.config.home_rad
+    hand = panda().fk(arm)
+    placed = [PlacedObject(item.key, item.spec, Pose.from_matrix(hand)) if item.key == "red_cube" else item for item in robot.reset(0)]
+    robot.restore(tuple(placed), arm, 0.0445, grip_force_n=30.0)
+    run(robot, 1.0)
+    np.testing.assert_allclose(robot.world.object_pose("red_cube").position_m, hand[:3, 3], atol=1e-3)
+    assert robot.tactile("left").normal_n.sum() == pytest.approx(30.0, rel=0.05)
+
+
 def test_an_empty_gripper_closes_and_opens(robot):
     robot.reset(0)
     robot.gripper.command(0.0, 30.0)
@@ -98,6 +110,7 @@ def test_the_arm_stays_at_home_against_gravity(robot):
     robot.reset(0)
     run(robot, 1.0)
     np.testing.assert_allclose(robot.world.joint_positions[:7], panda().config.home_rad, atol=1e-5)
+    assert not any("panda" in contact.body1 + contact.body2 for contact in robot.world.contacts())
 
 
 def test_the_arm_follows_a_fast_trajectory(robot):

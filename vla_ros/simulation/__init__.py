@@ -1,0 +1,1 @@
+"""A robot, its sensors and what stands on its table, in MuJoCo; stepped by its caller, without ROS."""

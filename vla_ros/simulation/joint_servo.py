@@ -54,12 +54,12 @@ class GripperDrive:
         self._speed = speed_mps
         self.reset(width_m)
 
-    def reset(self, width_m: float) -> None:
-        """At rest, open by ``width_m``."""
+    def reset(self, width_m: float, grip_force_n: float = 0.0) -> None:
+        """At rest, open by ``width_m``; with a grip force it closes on what is between the fingers from the first step on."""
         self.width_m = width_m  # measured
-        self.target_m = width_m
-        self.force_n = self._max_force  # the most that each pad presses with
-        self._reference = width_m
+        self.target_m = 0.0 if grip_force_n > 0 else width_m
+        self.force_n = min(grip_force_n, self._max_force) if grip_force_n > 0 else self._max_force  # the most that each pad presses with
+        self._reference = self.target_m
         self._still_s = 0.0
 
     def command(self, width_m: float, force_n: float) -> None:

@@ -199,13 +199,13 @@ def _add_camera(spec: mujoco.MjSpec, camera: CameraConfig, base_frame: str) -> N
 
 
 def _exclude_permanent_contacts(spec: mujoco.MjSpec, robot: RobotConfig) -> None:
-    """Links that touch at home by the generosity of their primitives are taken for neighbours that always touch."""
+    """The robot's own list, and links that touch at home: their primitives are generous, they are taken for neighbours."""
     model = spec.compile()
     data = mujoco.MjData(model)
     for name, angle in zip(robot.arm_joints, robot.home_rad, strict=True):
         data.qpos[model.joint(name).qposadr[0]] = angle
     mujoco.mj_forward(model, data)
-    pairs = set()
+    pairs = set(robot.ignored_collision_pairs)
     for geom1, geom2 in data.contact.geom:
         if model.geom_contype[geom1] == _ROBOT and model.geom_contype[geom2] == _ROBOT:
             pairs.add((model.body(model.geom_bodyid[geom1]).name, model.body(model.geom_bodyid[geom2]).name))

@@ -48,15 +48,21 @@ class SimRobot:
         self.restore(self.placed)
         return self.placed
 
-    def restore(self, placed: tuple[PlacedObject, ...], arm_rad: Array | None = None, gripper_width_m: float | None = None) -> None:
-        """The same with given places, joint angles [dof] and opening."""
+    def restore(
+        self,
+        placed: tuple[PlacedObject, ...],
+        arm_rad: Array | None = None,
+        gripper_width_m: float | None = None,
+        grip_force_n: float = 0.0,
+    ) -> None:
+        """The same with given places, joint angles [dof] and opening; a grip force holds what is between the fingers."""
         arm = self.config.home_rad if arm_rad is None else np.asarray(arm_rad, dtype=float)
         width = self.config.gripper.width_open_m if gripper_width_m is None else gripper_width_m
         self.placed = placed
         self.world.reset(placed, arm, width)
         self.faults.clear()
         self.controller.reset(arm)
-        self.gripper.reset(width)
+        self.gripper.reset(width, grip_force_n)
         start_ns = self.now_ns
         self.step(SETTLING_STEPS)
         self.now_ns = start_ns
