@@ -115,6 +115,7 @@ OLD = ContactState(NOW_NS - NS_PER_S, BOTH.fingers)
         (0.15, BOTH, None, True),
         (0.15, OLD, None, None),
         (0.15, None, None, None),
+        (0.15, None, 0.0, False),
     ],
 )
 def test_held(z: float, contact: ContactState | None, width_m: float | None, holds: bool | None) -> None:
@@ -124,6 +125,17 @@ def test_held(z: float, contact: ContactState | None, width_m: float | None, hol
 def test_held_thing_may_be_hidden_by_the_hand() -> None:
     hidden = replace(cube(z=0.2), held=True, occluded=True, last_seen_ns=NOW_NS - 20 * NS_PER_S)
     assert held(hidden, BOTH, 0.045).holds
+
+
+@pytest.mark.parametrize(
+    ("contact", "width_m", "holds"), [(BOTH, 0.045, True), (BOTH, 0.0, False), (None, 0.045, None), (BOTH, None, None)]
+)
+@pytest.mark.parametrize("change", [{"occluded": True}, {"last_seen_ns": 0}])
+def test_thing_remembered_on_the_table_but_hidden_is_judged_by_touch_and_width(
+    contact: ContactState | None, width_m: float | None, holds: bool | None, change: dict[str, object]
+) -> None:
+    remembered = replace(cube(), **change)  # type: ignore[arg-type]
+    assert held(remembered, contact, width_m).holds is holds
 
 
 @pytest.mark.parametrize(

@@ -72,16 +72,19 @@ class Verifier:
         """Whether ``predicate`` holds now."""
         if predicate.relation is Relation.AT_HOME:
             return self._at_home(predicate, evidence)
-        unknown = self._cannot_tell(predicate, evidence)
-        if unknown:
-            return PredicateReport(predicate, None, 0.0, unknown)
+        age_ns = evidence.now_ns - evidence.scene.stamp_ns
+        if age_ns > ns_from_s(self._limits.scene_age_s):
+            return _unknown(predicate, f"Nothing was seen for {s_from_ns(age_ns):.1f} s (limit {self._limits.scene_age_s} s).")
         thing = evidence.scene.get(predicate.object_id)
-        target = evidence.scene.get(predicate.target_id)
-        assert thing is not None
+        if thing is None:
+            return _unknown(predicate, f"{predicate.object_id} is not seen.")
         if predicate.relation is Relation.HELD:
             return self._held(predicate, thing, evidence)
-        assert target is not None
-        return self._lies(predicate, thing, target, evidence)
+        target = evidence.scene.get(predicate.target_id)
+        if target is None:
+            return _unknown(predicate, f"{predicate.target_id} is not seen.")
+        doubt = self._doubt(thing, evidence.now_ns) or self._doubt(target, evidence.now_ns)
+        return _unknown(predicate, doubt) if doubt else self._lies(predicate, thing, target, evidence)
 
     def verify_goal(self, goal: Sequence[Predicate], evidence: Evidence) -> GoalReport:
         """All predicates of a goal together."""
@@ -91,22 +94,15 @@ class Verifier:
         holds = False if any(r.holds is False for r in reports) else None if any(r.holds is None for r in reports) else True
         return GoalReport(holds, min(r.score for r in reports), " ".join(f"{r.predicate}: {r.detail}" for r in reports), reports)
 
-    def _cannot_tell(self, predicate: Predicate, evidence: Evidence) -> str:
-        """Why nothing can be said, or ""."""
-        age_ns = evidence.now_ns - evidence.scene.stamp_ns
-        if age_ns > ns_from_s(self._limits.scene_age_s):
-            return f"Nothing was seen for {s_from_ns(age_ns):.1f} s (limit {self._limits.scene_age_s} s)."
-        for object_id in (i for i in (predicate.object_id, predicate.target_id) if i):
-            thing = evidence.scene.get(object_id)
-            if thing is None:
-                return f"{object_id} is not seen."
-            unseen_s = s_from_ns(evidence.now_ns - thing.last_seen_ns)
-            if unseen_s > self._limits.object_age_s and not thing.held:
-                return f"The {thing.name} was not seen for {unseen_s:.1f} s (limit {self._limits.object_age_s} s)."
-            sigma_m = float(np.sqrt(max(0.0, np.diag(thing.covariance)[:3].max())))
-            if sigma_m > self._limits.position_sigma_m:
-                limit_mm = self._limits.position_sigma_m * 1e3
-                return f"The {thing.name}'s position is uncertain by {sigma_m * 1e3:.0f} mm (limit {limit_mm:.0f} mm)."
+    def _doubt(self, thing: SceneObject, now_ns: int) -> str:
+        """Why nothing can be said of where ``thing`` is, or ""."""
+        unseen_s = s_from_ns(now_ns - thing.last_seen_ns)
+        if unseen_s > self._limits.object_age_s and not thing.held:
+            return f"The {thing.name} was not seen for {unseen_s:.1f} s (limit {self._limits.object_age_s} s)."
+        sigma_m = float(np.sqrt(max(0.0, np.diag(thing.covariance)[:3].max())))
+        if sigma_m > self._limits.position_sigma_m:
+            limit_mm = self._limits.position_sigma_m * 1e3
+            return f"The {thing.name}'s position is uncertain by {sigma_m * 1e3:.0f} mm (limit {limit_mm:.0f} mm)."
         return ""
 
     def _lies(self, predicate: Predicate, thing: SceneObject, target: SceneObject, evidence: Evidence) -> PredicateReport:
@@ -121,26 +117,29 @@ class Verifier:
         )
 
     def _held(self, predicate: Predicate, thing: SceneObject, evidence: Evidence) -> PredicateReport:
-        """Felt by both fingers and of the right width; lifted as far as can be seen."""
-        contact, width = evidence.contact, evidence.gripper_width_m
-        fresh = contact is not None and evidence.now_ns - contact.stamp_ns <= ns_from_s(self._limits.contact_age_s)
-        if not fresh and width is None:
-            return PredicateReport(predicate, None, 0.0, "Neither touch nor the gripper's width is measured.")
-        felt = contact.both_in_contact if contact is not None and fresh else None
-        error_m = None if width is None else _width_error_m(thing, width)
+        """Felt by both fingers, of the right width, and lifted. Where the hand hides the thing, touch and width must both agree."""
+        felt, felt_words = self._felt(evidence)
+        fits, fits_words = self._fits(thing, evidence.gripper_width_m)
+        hidden = not thing.held and (thing.occluded or bool(self._doubt(thing, evidence.now_ns)))
         lift_m = bottom_m(thing) - evidence.scene.table_height_m
-        fits = error_m is None or error_m <= self._limits.width_error_m
-        lifted = thing.held or lift_m >= self._limits.lifted_m
-        holds = felt is not False and fits and lifted
-        parts = ["touch not measured" if felt is None else "felt by both fingers" if felt else "not felt by both fingers"]
-        parts.append(
-            "width not measured"
-            if width is None or error_m is None
-            else f"gripper {width * 1e3:.0f} mm open, {error_m * 1e3:.0f} mm from its width"
-        )
-        parts.append(f"{lift_m * 1e3:.0f} mm above the table")
-        known = 1.0 if felt and width is not None else 0.7
-        return PredicateReport(predicate, holds, known if holds else 0.0, f"The {thing.name}: {', '.join(parts)}.")
+        lifted = None if hidden else thing.held or lift_m >= self._limits.lifted_m
+        answers = (felt, fits, lifted)
+        holds = False if False in answers else None if answers.count(None) > 1 else True
+        seen = "hidden" if hidden else "seen with the hand" if thing.held else f"{lift_m * 1e3:.0f} mm above the table"
+        score = (1.0 if None not in answers else 0.7) if holds else 0.0
+        return PredicateReport(predicate, holds, score, f"The {thing.name}: {felt_words}, {fits_words}, {seen}.")
+
+    def _felt(self, evidence: Evidence) -> tuple[bool | None, str]:
+        contact = evidence.contact
+        if contact is None or evidence.now_ns - contact.stamp_ns > ns_from_s(self._limits.contact_age_s):
+            return None, "touch not measured"
+        return contact.both_in_contact, "felt by both fingers" if contact.both_in_contact else "not felt by both fingers"
+
+    def _fits(self, thing: SceneObject, width_m: float | None) -> tuple[bool | None, str]:
+        if width_m is None:
+            return None, "gripper's width not measured"
+        error_m = _width_error_m(thing, width_m)
+        return error_m <= self._limits.width_error_m, f"gripper {width_m * 1e3:.0f} mm open, {error_m * 1e3:.0f} mm from its width"
 
     def _at_home(self, predicate: Predicate, evidence: Evidence) -> PredicateReport:
         error = evidence.home_error_rad
@@ -153,6 +152,10 @@ class Verifier:
             float(np.clip(1 - error / limit / 2, 0.0, 1.0)),
             f"The farthest joint is {error:.3f} rad from home (limit {limit} rad).",
         )
+
+
+def _unknown(predicate: Predicate, why: str) -> PredicateReport:
+    return PredicateReport(predicate, None, 0.0, why)
 
 
 def _width_error_m(thing: SceneObject, width_m: float) -> float:
