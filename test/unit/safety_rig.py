@@ -77,7 +77,9 @@ class Rig:
         p, v, _ = sample(self.sent[-1][1], np.array([self.now_ns]))
         return p[0] + self.offset, v[0]
 
-    def step(self, ticks: int = 1, *, jitter_ns: int = 0, joints: bool = True, hearts: bool = True, camera: bool = True) -> GatedCommand | None:
+    def step(
+        self, ticks: int = 1, *, jitter_ns: int = 0, joints: bool = True, hearts: bool = True, camera: bool = True
+    ) -> GatedCommand | None:
         for _ in range(ticks):
             self.now_ns += TICK_NS + jitter_ns
             self.steady_ns += TICK_NS + jitter_ns

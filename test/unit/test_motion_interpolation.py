@@ -46,7 +46,9 @@ def test_outside_it_rests_before_and_keeps_the_last_point_after():
     assert [float(x[0]) for x in spline.sample(0.0)] == [1.0, 0.0, 0.0]
     assert [float(x[0]) for x in spline.sample(9.0)] == [2.0, 0.0, 0.0]
     p, v, a = spline.sample_many([0.0, 9.0])
-    assert p[:, 0].tolist() == [1.0, 2.0] and not v.any() and not a.any()
+    assert p[:, 0].tolist() == [1.0, 2.0]
+    assert not v.any()
+    assert not a.any()
 
 
 def test_one_and_many_samples_agree():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -46,7 +49,7 @@ def test_a_post_in_the_way_is_gone_around():
     assert len(path) > 2
     assert path[0] == pytest.approx(LEFT)
     assert path[-1] == pytest.approx(RIGHT)
-    for a, b in zip(path[:-1], path[1:], strict=True):
+    for a, b in pairwise(path):
         for share in np.linspace(0, 1, 20):
             assert not COLLISION.in_collision(a + share * (b - a), obstacles, CLEARANCE_M * 0.5)
 
@@ -85,7 +88,7 @@ def test_a_start_in_collision_names_the_pair():
 
 def test_no_path_in_the_time_is_said(monkeypatch):
     wall = Obstacle("wall", "box", (3.0, 0.04, 3.0), transform(np.eye(3), np.array([1.75, 0.0, 1.0])))
-    with pytest.raises(MotionError, match="No free path to the goal was found within 0.4 s"):
+    with pytest.raises(MotionError, match=r"No free path to the goal was found within 0\.4 s"):
         plan_joint_path(panda(), COLLISION, LEFT, RIGHT, (wall,), time_limit_s=0.4)
 
 
@@ -170,4 +173,4 @@ def test_uneven_samples_are_refused():
     uneven = trajectory.times_s.copy()
     uneven[1] += 0.01
     with pytest.raises(MotionError, match="evenly sampled"):
-        TrajectoryChunks(type(trajectory)(uneven, trajectory.positions, trajectory.velocities, trajectory.accelerations), panda().config.arm_joints)
+        TrajectoryChunks(replace(trajectory, times_s=uneven), panda().config.arm_joints)

@@ -75,7 +75,7 @@ TABLE = [
     ("infinity", {"data": with_row(19, 6, -np.inf)}, SafetyReason.CHUNK_NOT_FINITE, "Row 19 of panda_joint7"),
     ("a gripper wider than it is", {"gripper_width_m": np.full(20, 0.2)}, SafetyReason.POSITION_LIMIT, "0.2000 m"),
     ("an infinite width", {"gripper_width_m": np.full(20, np.inf)}, SafetyReason.POSITION_LIMIT, "inf"),
-    ("a crushing force", {"gripper_force_n": 5000.0}, SafetyReason.CHUNK_NOT_FINITE, "5000"),
+    ("a crushing force", {"gripper_force_n": 5000.0}, SafetyReason.POSITION_LIMIT, "5000"),
     ("a row that is no number", {"continues_seq": 3, "continues_row": float("nan")}, SafetyReason.CHUNK_NOT_FINITE, "nan"),
     ("an old observation", {"stamp_ns": START_NS - 2_000_000_000}, SafetyReason.CHUNK_STALE, "2.00 s ago"),
     ("no stamp", {"stamp_ns": 0}, SafetyReason.CHUNK_STALE, "ago"),
@@ -152,7 +152,8 @@ def followed(row):
 
 
 def test_a_continuation_is_entered_where_the_old_chunk_is():
-    verdict = judge(good(data=smooth(20, SWEEP)[5:], gripper_width_m=np.zeros(15), continues_seq=4, continues_row=5.0), followed=followed(7.5), moving=True)
+    chunk = good(data=smooth(20, SWEEP)[5:], gripper_width_m=np.zeros(15), continues_seq=4, continues_row=5.0)
+    verdict = judge(chunk, followed=followed(7.5), moving=True)
     assert verdict.row == pytest.approx(2.5)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from safety_rig import START_NS, SWEEP, TICK_NS, Rig, chunk_of, home, panda, safety, smooth
+from safety_rig import START_NS, SWEEP, TICK_NS, Rig, chunk_of, home, panda, safety, sample, smooth
 
 from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyMode, SafetyReason
@@ -239,6 +239,65 @@ def test_an_unsafe_verdict_of_the_world_model_holds_only_its_own_chunk():
     assert rig.gate.state().detail == "the arm would hit the bowl"
 
 
+def test_a_verdict_counts_for_the_chunks_that_continue_the_one_it_is_about():
+    rig = moving_rig()
+    row = int(rig.command.chunk_row)
+    assert rig.send(smooth(40, SWEEP)[row:], seq=2, continues_seq=1, continues_row=row).action == SafetyAction.PASS
+    rig.gate.on_world_model(1, False, "the arm would hit the bowl")
+    assert rig.step().action == SafetyAction.HOLD
+
+
+def test_a_blind_camera_holds_until_it_sees_again_or_something_needs_no_camera():
+    black = CameraHealth(0, "front", CameraFault.BLACK, False, "mean 2 of 255, at least 10 expected.", 0.0, 30.0)
+    rig = Rig().ready()
+    rig.send(smooth(40, SWEEP), input_stamps_ns={})
+    rig.step(20)
+    for _ in range(150):
+        rig.gate.on_camera_health(replace(black, stamp_ns=rig.now_ns))
+        rig.step(camera=False)
+    assert (rig.gate.state().mode, rig.gate.state().reason) == (SafetyMode.HOLDING, SafetyReason.CAMERA)
+    here = rig.command.trajectory.positions[-1]
+    assert rig.send(np.linspace(here, home(), 40), expert="move_to").action == SafetyAction.PASS  # the way home
+    rig.step(250)
+    assert rig.gate.state().mode == SafetyMode.READY
+
+
+def test_a_requested_stop_is_quick_and_does_not_latch():
+    rig = moving_rig(ticks=90)
+    asked_ns = rig.now_ns
+    rig.gate.hold("planner")
+    rig.step(100)
+    times, _, v, _ = rig.signal()
+    assert times[np.abs(v).max(axis=1) > 1e-6][-1] - asked_ns < 400_000_000
+    assert rig.gate.state().mode == SafetyMode.READY
+
+
+def test_an_arm_whose_velocity_is_not_measured_is_judged_by_its_steps():
+    rig = Rig()
+    nan = np.full(7, np.nan)
+
+    def step(offset):
+        rig.now_ns += TICK_NS
+        rig.gate.on_joint_state(JointState(rig.now_ns, panda().config.arm_joints, home() + offset, nan, nan))
+        return rig.gate.tick(rig.now_ns, rig.now_ns)
+
+    assert step(0.0) is None
+    assert step(0.01) is None
+    assert step(0.01) is not None
+
+
+def test_joint_states_that_lack_a_joint_or_are_not_finite_are_not_used():
+    rig = moving_rig()
+    joints = panda().config.arm_joints
+    rig.gate.on_joint_state(JointState(rig.now_ns + 1, joints[:6], home()[:6], np.zeros(6), np.zeros(6)))
+    rig.step(joints=False)
+    assert "panda_joint7" in rig.gate.state().detail
+    rig.step(60)
+    rig.gate.on_joint_state(JointState(rig.now_ns + 1, joints, np.full(7, np.nan), np.zeros(7), np.zeros(7)))
+    rig.step(joints=False)
+    assert "not finite" in rig.gate.state().detail
+
+
 def test_tracking_error_holds_and_a_large_one_latches():
     rig = moving_rig()
     rig.offset[2] = 0.15
@@ -265,8 +324,6 @@ def test_ticks_that_come_late_follow_the_stop_that_was_sent():
     before = rig.command.trajectory
     rig.step(1, jitter_ns=190_000_000)
     times = np.arange(rig.now_ns, rig.now_ns + TICK_NS, 1_000_000)
-    from safety_rig import sample
-
     assert np.abs(sample(before, times)[0] - sample(rig.command.trajectory, times)[0]).max() < 1e-9
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given, settings
@@ -97,7 +98,7 @@ def test_messages_agree_wherever_they_overlap(story_events):
         story.play(event)
     lookahead_ns = (safety().lookahead_ticks - 1) * TICK_NS
     sent = story.rig.sent
-    for (t_old, old), (t_new, new) in zip(sent, sent[1:], strict=False):
+    for (t_old, old), (t_new, new) in pairwise(sent):
         assert new.start_ns <= t_new
         until = max(t_old + lookahead_ns, t_new + TICK_NS)
         assert largest_disagreement(old, new, t_new, until) < 1e-9

@@ -54,7 +54,7 @@ class TrajectoryChunks:
         return self._cut(0, now_ns, continues=False, row=0.0)
 
     def next(self, now_ns: int, chunk_seq: int, chunk_row: float) -> ActionChunk | None:
-        """The chunk that continues the one in force (``chunk_seq`` and ``chunk_row`` of the last GatedCommand), or None while none is due."""
+        """The chunk that continues the one in force (``chunk_seq``, ``chunk_row`` of the last GatedCommand); None while none is due."""
         if chunk_seq != self._seq or chunk_row < REFRESH_ROW or self._sent >= len(self._rows):
             return None
         row = max(int(chunk_row) - OVERLAP_ROWS, 0)

@@ -43,6 +43,7 @@ class JointSpline:
 
     @property
     def dof(self) -> int:
+        """Number of joints."""
         return int(self._start.shape[0])
 
     @property
@@ -98,11 +99,12 @@ class Peaks:
 
     @property
     def worst(self) -> float:
+        """The largest of them."""
         return max(self.position, self.velocity, self.acceleration)
 
 
 def judge(spline: JointSpline, limits: JointLimits, dt: float = 0.001) -> Peaks:
-    """How much of the joint limits the curve uses, sampled every ``dt`` seconds (1 kHz, the rate of Franka's interface) and at its points."""
+    """How much of the joint limits the curve uses, every ``dt`` seconds (1 kHz, the rate of Franka's interface) and at its points."""
     grid = np.arange(spline.times_s[0], spline.times_s[-1], dt)
     return judge_samples(*spline.sample_many(np.concatenate([grid, spline.times_s])), limits)
 
@@ -134,7 +136,8 @@ def _check(times_s: Array, positions: Array, velocities: Array | None, accelerat
             raise MotionError(f"The trajectory's {name} are not finite.")
     if np.any(np.diff(times_s) <= 0):
         i = int(np.argmax(np.diff(times_s) <= 0))
-        raise MotionError(f"The trajectory's times must increase; point {i + 1} ({times_s[i + 1]} s) does not follow point {i} ({times_s[i]} s).")
+        later = f"point {i + 1} ({times_s[i + 1]} s) does not follow point {i} ({times_s[i]} s)"
+        raise MotionError(f"The trajectory's times must increase; {later}.")
 
 
 def _coefficients(T: Array, p: Array, v: Array | None, a: Array | None) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from ompl import base as ob
@@ -19,7 +20,7 @@ JOINT_MARGIN_RAD = 0.02  # kept from the joint limits; more than the gate asks f
 CLEARANCE_M = 0.01  # kept between links, and between links and obstacles
 WORKSPACE_MARGIN_M = 0.01  # kept between the TCP and the border of its workspace
 
-ou.setLogLevel(ou.LOG_ERROR)
+ou.setLogLevel(ou.LOG_NONE)  # failures come back as MotionError
 
 
 class FreeSpace:
@@ -55,7 +56,8 @@ class FreeSpace:
         if self._collision.in_collision(q, self._obstacles, CLEARANCE_M):
             distance_m, pair = min(self._collision.self_distance(q), self._collision.min_distance(q, self._obstacles))
             touching = "touches" if distance_m <= 0 else f"comes within {distance_m * 1000:.0f} mm of"
-            raise MotionError(f"In the {what} {pair[0]} {touching} {pair[1]}; at least {CLEARANCE_M * 1000:.0f} mm are kept. Move one of them away.")
+            kept = f"at least {CLEARANCE_M * 1000:.0f} mm are kept"
+            raise MotionError(f"In the {what} {pair[0]} {touching} {pair[1]}; {kept}. Move one of them away.")
         if self._bounded and not self._in_workspace(q):
             tcp = self._arm.fk(q)[:3, 3]
             box = f"{np.round(self._box_low, 3).tolist()} to {np.round(self._box_high, 3).tolist()} m"
@@ -115,7 +117,7 @@ def _search(space: FreeSpace, start_rad: Array, goal_rad: Array, time_limit_s: f
         raise MotionError(f"No free path to the goal was found within {time_limit_s:g} s; move obstacles away or allow more time.")
     setup.simplifySolution(time_limit_s / 3)
     waypoints = np.array([_array(state, dof) for state in setup.getSolutionPath().getStates()])
-    if not all(space.allows_line(a, b) for a, b in zip(waypoints[:-1], waypoints[1:], strict=True)):
+    if not all(space.allows_line(a, b) for a, b in pairwise(waypoints)):
         raise MotionError("The path that was found is not free when looked at more closely; plan again.")
     return waypoints
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from ruckig import InputParameter, Result, Ruckig, Trajectory
@@ -50,7 +51,7 @@ def time_path(waypoints: Array, limits: JointLimits, shares: LimitShares | None 
             raise MotionError(f"The share of the {name} limits must be above 0 and at most 1, got {share}.")
     parts = [_still(waypoints[0])]
     start_s = 0.0
-    for a, b in zip(waypoints[:-1], waypoints[1:], strict=True):
+    for a, b in pairwise(waypoints):
         part = _segment(a, b, limits, shares, dt_s)
         parts.append(TimedTrajectory(part.times_s[1:] + start_s, part.positions[1:], part.velocities[1:], part.accelerations[1:]))
         start_s = start_s + part.duration_s
@@ -64,7 +65,7 @@ def _still(q: Array) -> TimedTrajectory:
 
 
 def _segment(a: Array, b: Array, limits: JointLimits, shares: LimitShares, dt_s: float) -> TimedTrajectory:
-    """From rest at ``a`` to rest at ``b``: one profile along the line, so that all joints move together. Lasts a whole number of ``dt_s``."""
+    """From rest at ``a`` to rest at ``b`` in a whole number of ``dt_s``: one profile along the line, so that all joints move together."""
     way = b - a
     length = float(np.abs(way).max())
     if length < 1e-9:
@@ -86,7 +87,7 @@ def _segment(a: Array, b: Array, limits: JointLimits, shares: LimitShares, dt_s:
     samples[-1] = (length, 0.0, 0.0)
     along = direction[None, :]
     return TimedTrajectory(
-        np.arange(steps + 1) * dt_s,
+        np.arange(steps + 1, dtype=np.float64) * dt_s,
         a + samples[:, :1] * along,
         samples[:, 1:2] * stretch * along,
         samples[:, 2:3] * stretch**2 * along,

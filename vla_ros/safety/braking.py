@@ -27,6 +27,7 @@ class Stop:
 
     @property
     def ticks(self) -> int:
+        """How long it takes."""
         return len(self.positions) - 1
 
 
@@ -37,7 +38,7 @@ def still(position: Array) -> Stop:
 
 
 class Braking:
-    """Stops for states inside ``velocity`` [rad/s] and ``acceleration`` [rad/s2], by at most ``acceleration`` and ``jerk`` [rad/s3], each [dof]."""
+    """Stops of at most ``acceleration`` [rad/s2] and ``jerk`` [rad/s3], each [dof], from states inside ``velocity``, ``acceleration``."""
 
     def __init__(self, velocity: Array, acceleration: Array, jerk: Array, tick_s: float) -> None:
         self._tick_s = tick_s
@@ -79,11 +80,12 @@ class Braking:
         dof = len(start)
         fits = fits[:, :dof] & fits[:, dof:]
         if not np.all(fits[-1]):
-            raise ValueError(f"no stop within {self.longest_s:.2f} s from acceleration {start * self._step} for joints {np.flatnonzero(~fits[-1])}")
+            joints = np.flatnonzero(~fits[-1]).tolist()
+            raise ValueError(f"no stop within {self.longest_s:.2f} s for the joints number {joints}")
         return np.argmax(fits, axis=0) + 1
 
     def _lowest_sum(self, start: Array) -> Array:
-        """[ticks, joints] least sum of the accelerations at ticks 1..n-1 (in steps): down from ``start``, along the lowest, up to 0 at tick n."""
+        """[ticks, joints] least sum of the accelerations at ticks 1..n-1, in steps: down from ``start``, flat, up to 0 at tick n."""
         n = self._ticks
         down = np.floor(np.minimum((n + start) / 2, start + self._most_both))
         down = np.minimum(np.maximum(down, 0), n - 1)

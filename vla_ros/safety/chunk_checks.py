@@ -27,6 +27,8 @@ ROUNDING = 1 + 1e-6
 
 @dataclass(frozen=True)
 class Refusal:
+    """Why a chunk is not followed."""
+
     reason: SafetyReason
     detail: str  # one sentence
     joint: str = ""
@@ -61,6 +63,7 @@ class Accepted:
     chunk: ActionChunk
     path: ChunkPath
     row: float  # where it is entered
+    continued: bool  # it goes on where the chunk before it was; False: it starts afresh at row 0
     margin_position_rad: float
     margin_velocity: float
     margin_workspace_m: float
@@ -121,7 +124,7 @@ class ChunkDoor:
         path = ChunkPath(q, chunk.dt_s, self.velocity, self.acceleration)
         inside = min(self.workspace.inside_m(row) for row in q)
         tightest = self.arm.config.arm_joints[int(np.argmax(use))]
-        return Accepted(chunk, path, min(rows.row, path.last_row), float(room.min()), float(1 - use.max()), inside, tightest)
+        return Accepted(chunk, path, min(rows.row, path.last_row), rows.continued, float(room.min()), float(1 - use.max()), inside, tightest)
 
 
 def check_space(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | None:
@@ -129,51 +132,65 @@ def check_space(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | No
     if chunk.space in (ActionSpace.JOINT_POSITION, ActionSpace.JOINT_DELTA):
         return None
     name = chunk.space.name if isinstance(chunk.space, ActionSpace) else str(chunk.space)
-    return Refusal(SafetyReason.CHUNK_SPACE, f"Chunks in {name} are not followed; send JOINT_POSITION or JOINT_DELTA (solve the inverse kinematics first).")
+    detail = f"Chunks in {name} are not followed; send JOINT_POSITION or JOINT_DELTA (solve the inverse kinematics first)."
+    return Refusal(SafetyReason.CHUNK_SPACE, detail)
 
 
 def check_joints(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | None:
+    """The columns are the arm's joints, in any order."""
     joints = door.arm.config.arm_joints
     if sorted(chunk.names) == sorted(joints):
         return None
     missing = ", ".join(name for name in joints if name not in chunk.names) or "none"
     extra = ", ".join(name for name in chunk.names if name not in joints) or "none"
-    return Refusal(SafetyReason.CHUNK_JOINTS, f"The columns must be the arm's joints, each once; missing: {missing}; not of the arm: {extra}.")
+    detail = f"The columns must be the arm's joints, each once; missing: {missing}; not of the arm: {extra}."
+    return Refusal(SafetyReason.CHUNK_JOINTS, detail)
 
 
 def check_shape(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | None:
+    """Rows, columns, numbers and the time between rows."""
     data, gripper = np.asarray(chunk.data), np.asarray(chunk.gripper_width_m)
     dof = len(door.arm.config.arm_joints)
+    wrong = ""
     if data.ndim != 2 or data.shape[1] != dof:
-        return Refusal(SafetyReason.CHUNK_SHAPE, f"The data must be [rows, {dof}], got {list(data.shape)}.")
-    if not (np.issubdtype(data.dtype, np.floating) or np.issubdtype(data.dtype, np.integer)):
-        return Refusal(SafetyReason.CHUNK_SHAPE, f"The data must be real numbers, got {data.dtype}.")
-    if not HORIZON[0] <= len(data) <= HORIZON[1]:
-        return Refusal(SafetyReason.CHUNK_SHAPE, f"A chunk has {HORIZON[0]} to {HORIZON[1]} rows, got {len(data)}.")
-    if gripper.shape != (len(data),) or not np.issubdtype(gripper.dtype, np.number):
-        return Refusal(SafetyReason.CHUNK_SHAPE, f"The gripper needs one width for each of the {len(data)} rows, got shape {list(gripper.shape)}.")
-    if not (np.isfinite(chunk.dt_s) and DT_S[0] <= chunk.dt_s <= DT_S[1]):
-        return Refusal(SafetyReason.CHUNK_SHAPE, f"The time between rows must be {DT_S[0]} to {DT_S[1]} s, got {chunk.dt_s}.")
-    return None
+        wrong = f"The data must be [rows, {dof}], got {list(data.shape)}."
+    elif not (np.issubdtype(data.dtype, np.floating) or np.issubdtype(data.dtype, np.integer)):
+        wrong = f"The data must be real numbers, got {data.dtype}."
+    elif not HORIZON[0] <= len(data) <= HORIZON[1]:
+        wrong = f"A chunk has {HORIZON[0]} to {HORIZON[1]} rows, got {len(data)}."
+    elif gripper.shape != (len(data),) or not np.issubdtype(gripper.dtype, np.number):
+        wrong = f"The gripper needs one width for each of the {len(data)} rows, got shape {list(gripper.shape)}."
+    elif not (np.isfinite(chunk.dt_s) and DT_S[0] <= chunk.dt_s <= DT_S[1]):
+        wrong = f"The time between rows must be {DT_S[0]} to {DT_S[1]} s, got {chunk.dt_s}."
+    return Refusal(SafetyReason.CHUNK_SHAPE, wrong) if wrong else None
 
 
 def check_finite(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | None:
-    """Positions finite; gripper widths inside the opening, or NaN for "leave it as it is"."""
+    """Every position is finite, and so is the row at which it continues another chunk."""
     bad = ~np.isfinite(np.asarray(chunk.data, dtype=float))
     if bad.any():
         row, column = np.argwhere(bad)[0]
-        return Refusal(SafetyReason.CHUNK_NOT_FINITE, f"Row {row} of {chunk.names[column]} is {chunk.data[row, column]}.", chunk.names[column])
-    width = np.asarray(chunk.gripper_width_m, dtype=float)
+        name = chunk.names[column]
+        return Refusal(SafetyReason.CHUNK_NOT_FINITE, f"Row {row} of {name} is {chunk.data[row, column]}.", name)
+    if chunk.continues_seq and not np.isfinite(chunk.continues_row):
+        detail = f"The row at which it continues chunk {chunk.continues_seq} is {chunk.continues_row}."
+        return Refusal(SafetyReason.CHUNK_NOT_FINITE, detail)
+    return None
+
+
+def check_gripper(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | None:
+    """Widths inside the opening, or NaN for "leave it as it is"; a force that the gripper has."""
     gripper = door.arm.config.gripper
-    wrong = (width < gripper.width_closed_m - 1e-6) | (width > gripper.width_open_m * ROUNDING + 1e-6)
+    width = np.asarray(chunk.gripper_width_m, dtype=float)
+    wrong = (width < gripper.width_closed_m - 1e-6) | (width > gripper.width_open_m + 1e-6)
     if wrong.any():
         row = int(np.argmax(wrong))
         allowed = f"{gripper.width_closed_m} to {gripper.width_open_m} m"
-        return Refusal(SafetyReason.POSITION_LIMIT, f"The gripper's width in row {row} is {width[row]:.4f} m; allowed {allowed}.", "gripper")
+        detail = f"The gripper's width in row {row} is {width[row]:.4f} m; allowed {allowed}."
+        return Refusal(SafetyReason.POSITION_LIMIT, detail, "gripper")
     if not (np.isfinite(chunk.gripper_force_n) and 0 <= chunk.gripper_force_n <= gripper.max_force_n):
-        return Refusal(SafetyReason.CHUNK_NOT_FINITE, f"The grasp force is {chunk.gripper_force_n} N; allowed 0 to {gripper.max_force_n} N.", "gripper")
-    if chunk.continues_seq and not np.isfinite(chunk.continues_row):
-        return Refusal(SafetyReason.CHUNK_NOT_FINITE, f"The row at which it continues chunk {chunk.continues_seq} is {chunk.continues_row}.")
+        detail = f"The grasp force is {chunk.gripper_force_n} N; allowed 0 to {gripper.max_force_n} N."
+        return Refusal(SafetyReason.POSITION_LIMIT, detail, "gripper")
     return None
 
 
@@ -182,18 +199,21 @@ def check_source(door: ChunkDoor, chunk: ActionChunk, context: Context) -> Refus
     old = context.followed
     if old is None or old.chunk.expert == chunk.expert or not context.moving:
         return None
-    return Refusal(SafetyReason.CHUNK_SOURCE, f"'{chunk.expert}' has to wait: the arm still follows chunk {old.chunk.seq} of '{old.chunk.expert}'.")
+    detail = f"'{chunk.expert}' has to wait: the arm still follows chunk {old.chunk.seq} of '{old.chunk.expert}'."
+    return Refusal(SafetyReason.CHUNK_SOURCE, detail)
 
 
 def check_stamp(door: ChunkDoor, chunk: ActionChunk, context: Context) -> Refusal | None:
+    """Computed from what was seen lately, and after the last hold."""
     age_s = (context.now_ns - chunk.stamp_ns) * 1e-9
+    wrong = ""
     if chunk.stamp_ns <= 0 or age_s > door.config.chunk_age_s:
-        return Refusal(SafetyReason.CHUNK_STALE, f"It was computed from what was seen {age_s:.2f} s ago; allowed {door.config.chunk_age_s} s.")
-    if age_s < -FUTURE_S:
-        return Refusal(SafetyReason.CHUNK_STALE, f"Its stamp lies {-age_s:.2f} s in the future; the clocks of expert and monitor differ.")
-    if chunk.stamp_ns < context.not_before_ns:
-        return Refusal(SafetyReason.CHUNK_STALE, "It was computed before the arm was held; only a chunk that has seen what came after is followed.")
-    return None
+        wrong = f"It was computed from what was seen {age_s:.2f} s ago; allowed {door.config.chunk_age_s} s."
+    elif age_s < -FUTURE_S:
+        wrong = f"Its stamp lies {-age_s:.2f} s in the future; the clocks of expert and monitor differ."
+    elif chunk.stamp_ns < context.not_before_ns:
+        wrong = "It was computed before the arm was held; only a chunk that has seen what came after is followed."
+    return Refusal(SafetyReason.CHUNK_STALE, wrong) if wrong else None
 
 
 def check_sequence(door: ChunkDoor, chunk: ActionChunk, context: Context) -> Refusal | None:
@@ -202,7 +222,8 @@ def check_sequence(door: ChunkDoor, chunk: ActionChunk, context: Context) -> Ref
         return Refusal(SafetyReason.CHUNK_SEQUENCE, f"Chunks are numbered from 1, got {chunk.seq}.")
     restarted = chunk.seq == 1 and not context.moving and chunk.stamp_ns > context.last_stamp_ns
     if chunk.seq <= context.last_seq and not restarted:
-        return Refusal(SafetyReason.CHUNK_SEQUENCE, f"Chunk {chunk.seq} of '{chunk.expert}' comes after chunk {context.last_seq}; numbers must increase.")
+        detail = f"Chunk {chunk.seq} of '{chunk.expert}' comes after chunk {context.last_seq}; numbers must increase."
+        return Refusal(SafetyReason.CHUNK_SEQUENCE, detail)
     return None
 
 
@@ -216,16 +237,19 @@ def check_positions(door: ChunkDoor, chunk: ActionChunk, rows: _Rows, context: C
     if over[row, joint] <= 1e-9:
         return None
     value, name = rows.positions[row, joint], door.arm.config.arm_joints[joint]
-    return Refusal(SafetyReason.POSITION_LIMIT, f"{name} would be at {value:.3f} rad in row {row}; allowed {low[joint]:.3f} to {high[joint]:.3f}.", name)
+    detail = f"{name} would be at {value:.3f} rad in row {row}; allowed {low[joint]:.3f} to {high[joint]:.3f}."
+    return Refusal(SafetyReason.POSITION_LIMIT, detail, name)
 
 
 def check_velocities(door: ChunkDoor, chunk: ActionChunk, rows: _Rows, _: Context) -> Refusal | None:
+    """The speed from row to row is one that the robot has."""
     speed = np.abs(np.diff(rows.positions, axis=0)) / chunk.dt_s
     limit = np.asarray(door.arm.config.limits.velocity_radps)
     return _over(door, speed, limit, SafetyReason.VELOCITY_LIMIT, "rad/s")
 
 
 def check_accelerations(door: ChunkDoor, chunk: ActionChunk, rows: _Rows, _: Context) -> Refusal | None:
+    """The change of that speed is one that the robot can make."""
     acceleration = np.abs(np.diff(rows.positions, n=2, axis=0)) / chunk.dt_s**2
     limit = np.asarray(door.arm.config.limits.acceleration_radps2)
     return _over(door, acceleration, limit, SafetyReason.ACCELERATION_LIMIT, "rad/s2") if len(acceleration) else None
@@ -244,7 +268,8 @@ def check_jump(door: ChunkDoor, chunk: ActionChunk, rows: _Rows, context: Contex
         return None
     name = door.arm.config.arm_joints[joint]
     what = f"continue chunk {chunk.continues_seq}" if rows.continued else "start"
-    detail = f"It would {what} at row {rows.row:.1f} with a step of {jump[joint]:.3f} rad of {name}; allowed {door.config.start_jump_rad} rad."
+    step = f"a step of {jump[joint]:.3f} rad of {name}; allowed {door.config.start_jump_rad} rad"
+    detail = f"It would {what} at row {rows.row:.1f} with {step}."
     return Refusal(SafetyReason.CHUNK_JUMP, detail, name)
 
 
@@ -271,6 +296,7 @@ FORMAL_RULES: tuple[Callable[[ChunkDoor, ActionChunk, Context], Refusal | None],
     check_joints,
     check_shape,
     check_finite,
+    check_gripper,
     check_source,
     check_stamp,
     check_sequence,

@@ -62,6 +62,7 @@ class SafetyConfig:
 
     @property
     def tick_ns(self) -> int:
+        """The period of the monitor in nanoseconds."""
         return ns_from_s(self.tick_s)
 
     @staticmethod
@@ -110,9 +111,9 @@ def _timeouts(mapping: Any, where: str) -> dict[str, float]:
 def _check_order(config: SafetyConfig, where: str) -> None:
     """Values that must stand in an order to each other."""
     if config.braking.acceleration < config.operation.acceleration or config.braking.jerk < config.operation.jerk:
-        raise ConfigError(f"{where}: braking must be at least as strong as operation (acceleration and jerk), else no state could be stopped.")
+        raise ConfigError(f"{where}: braking must be at least as strong as operation (acceleration and jerk), or it could not stop it.")
     if config.operation.velocity > 0.95 or config.braking.acceleration > 0.95:
-        raise ConfigError(f"{where}: operation.velocity and braking.acceleration may be 0.95 at most; the rest is the margin to the hard limits.")
+        raise ConfigError(f"{where}: operation.velocity and braking.acceleration may be 0.95 at most; the rest is a margin.")
     if config.tracking_latch_rad <= config.tracking_hold_rad:
         raise ConfigError(f"{where}: tracking_latch_rad must be above tracking_hold_rad ({config.tracking_hold_rad:g}).")
     if not config.heartbeats:

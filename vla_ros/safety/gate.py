@@ -28,6 +28,7 @@ from vla_ros.safety.tracker import Progress
 HOLD_NS = 500_000_000  # a hold lasts at least this long, so that everybody sees it
 CLOCK_SLACK_NS = 20_000_000  # the clock may step back this far without a word (network time)
 ANCHOR_STEP_RAD = 0.01  # after a reset the commanded position is kept when the arm is this near to it: no step at all
+CHAIN_KEPT = 16  # chunks whose verdict by the world model still counts
 EXPERTS_KEPT = 64  # whose last sequence numbers are remembered
 # A refusal for one of these says that the message is not for now; the motion that was passed before it goes on to its end.
 _UNTIMELY = (SafetyReason.CHUNK_SEQUENCE, SafetyReason.CHUNK_STALE, SafetyReason.CHUNK_SOURCE)
@@ -35,6 +36,8 @@ _UNTIMELY = (SafetyReason.CHUNK_SEQUENCE, SafetyReason.CHUNK_STALE, SafetyReason
 
 @dataclass(frozen=True)
 class Hold:
+    """Why the arm is held, or stopped for good."""
+
     fault: Fault
     last_ns: int  # when the fault was last seen
 
@@ -58,6 +61,7 @@ class Gate:
         self._now_ns = self._steady_ns = 0
         self._not_before_ns = 0
         self._seen: dict[str, tuple[int, int]] = {}  # expert -> last sequence number and stamp
+        self._chain: deque[int] = deque(maxlen=CHAIN_KEPT)  # the chunks that were followed without a break, the current one last
         self._seq = 0
         self._gripper = (float("nan"), 0.0)
         self._gripper_ahead: deque[tuple[int, float, float]] = deque()  # tick from which a width holds
@@ -65,21 +69,25 @@ class Gate:
     # --- what arrives -------------------------------------------------------------------------------------------------
 
     def on_joint_state(self, state: JointState) -> None:
+        """What the arm's joints measure."""
         self._inputs.on_joint_state(state)
 
     def on_contact(self, contact: ContactState) -> None:
+        """What the fingers feel."""
         self._inputs.on_contact(contact)
 
     def on_camera_health(self, health: CameraHealth) -> None:
+        """Whether a camera's images can be acted on."""
         self._inputs.on_camera_health(health)
 
     def on_heartbeat(self, node: str, steady_ns: int) -> None:
+        """A node's sign of life."""
         self._inputs.on_heartbeat(node, steady_ns)
 
     def on_world_model(self, chunk_seq: int, safe: bool, detail: str) -> None:
-        """The world model's verdict about a chunk; an unsafe one holds the arm if that chunk is being followed."""
+        """The world model's verdict about a chunk; an unsafe one holds the arm while it follows that chunk or one that continues it."""
         following = self._following
-        if not safe and following and not following.finished and following.accepted.chunk.seq == chunk_seq:
+        if not safe and following and not following.finished and chunk_seq in self._chain:
             self._stop_for(Fault(SafetyReason.WORLD_MODEL, detail))
 
     def on_chunk(self, chunk: ActionChunk, now_ns: int) -> SafetyDecision:
@@ -89,6 +97,9 @@ class Gate:
             return self._refuse(chunk, verdict, now_ns)
         self._remember(chunk)
         velocity = self._guard.horizon.state.velocity if self._guard else np.zeros(self._arm.config.dof)
+        if not verdict.continued:
+            self._chain.clear()
+        self._chain.append(chunk.seq)
         self._following = Following(verdict, Progress(verdict.row, verdict.path.entry_pace(verdict.row, velocity)))
         self._hold = None
         return self._journal.note(self._following_status(self._following), now_ns)
@@ -96,6 +107,10 @@ class Gate:
     def estop(self, source: str) -> None:
         """Brakes from the next tick on and stays still until ``reset``."""
         self._stop_for(Fault(SafetyReason.ESTOP, f"Emergency stop by {source}; reset to go on.", cut=True, latch=True))
+
+    def hold(self, source: str) -> None:
+        """Brakes without latching, for a goal that was cancelled: what was followed is given up, a fresh chunk resumes."""
+        self._stop_for(Fault(SafetyReason.REQUESTED, f"{source} asked for a stop.", cut=True))
 
     def set_speed(self, speed: float) -> None:
         """Override of the pace of all motion. Raises ValueError outside 0-1."""
@@ -131,6 +146,8 @@ class Gate:
         self._faulty = fault is not None
         if fault:
             self._stop_for(fault)
+        elif self._hold and self._hold.fault.vision and self._inputs.vision_fault(self._now_ns, steady_ns):
+            self._hold = Hold(self._hold.fault, self._now_ns)  # a chunk that does not need the cameras may still end it
         elif self._hold and not self._latched and self._at_rest and self._now_ns - self._hold.last_ns >= HOLD_NS:
             self._hold = None
         if self._guard is None:
@@ -233,7 +250,8 @@ class Gate:
             return None
         detail = f"{self._arm.config.arm_joints[joint]} is {error[joint]:.3f} rad off the commanded position"
         if error[joint] > self._config.tracking_latch_rad:
-            return Fault(SafetyReason.TRACKING_ERROR, f"{detail}; allowed {self._config.tracking_latch_rad:g} rad. Reset to go on.", True, True)
+            detail = f"{detail}; allowed {self._config.tracking_latch_rad:g} rad. Reset to go on."
+            return Fault(SafetyReason.TRACKING_ERROR, detail, cut=True, latch=True)
         return Fault(SafetyReason.TRACKING_ERROR, f"{detail}; allowed {self._config.tracking_hold_rad:g} rad.", cut=True)
 
     def _stop_for(self, fault: Fault) -> None:
@@ -278,7 +296,8 @@ class Gate:
         mine = self._following is None or self._following.finished or self._following.accepted.chunk.expert == chunk.expert
         if mine and not self._faulty and refusal.reason not in _UNTIMELY:
             self._remember(chunk)
-            self._stop_for(Fault(refusal.reason, f"Chunk {chunk.seq} of '{chunk.expert}' was refused: {refusal.detail}"))
+            vision = refusal.reason in (SafetyReason.CAMERA, SafetyReason.HEARTBEAT)  # of the nodes behind the cameras: _closed
+            self._stop_for(Fault(refusal.reason, f"Chunk {chunk.seq} of '{chunk.expert}' was refused: {refusal.detail}", vision=vision))
         return decision
 
     def _remember(self, chunk: ActionChunk) -> None:
@@ -319,11 +338,13 @@ class Gate:
         chunk, cap = accepted.chunk, accepted.path.slowest_cap
         common = (min(self._speed, cap), chunk.seq, chunk.trace_id, accepted)
         if following.finished:
-            return Status(SafetyAction.PASS, SafetyReason.CHUNK_EXHAUSTED, f"Chunk {chunk.seq} came to its last row; the arm rests there.", *common)
+            detail = f"Chunk {chunk.seq} came to its last row; the arm rests there."
+            return Status(SafetyAction.PASS, SafetyReason.CHUNK_EXHAUSTED, detail, *common)
         if self._speed < 1.0 and self._speed <= cap:
-            return Status(SafetyAction.SLOW, SafetyReason.SPEED_OVERRIDE, f"Chunk {chunk.seq} is played at {self._speed:.0%} of its speed.", *common)
+            detail = f"Chunk {chunk.seq} is played at {self._speed:.0%} of its speed."
+            return Status(SafetyAction.SLOW, SafetyReason.SPEED_OVERRIDE, detail, *common)
         if cap < 0.98:
-            detail = f"Chunk {chunk.seq} is slowed down to {cap:.0%} where it would pass the operational limits of {accepted.tightest_joint}."
+            detail = f"Chunk {chunk.seq} is slowed to {cap:.0%} where it would pass the operational limits ({accepted.tightest_joint})."
             return Status(SafetyAction.SLOW, SafetyReason.VELOCITY_LIMIT, detail, *common)
         return Status(SafetyAction.PASS, SafetyReason.OK, f"Chunk {chunk.seq} of '{chunk.expert}' is followed.", *common)
 

@@ -109,7 +109,7 @@ class Horizon:
         positions = np.concatenate([[k.position for k in knots], self._stop.positions[rows]])
         velocities = np.concatenate([[k.velocity for k in knots], self._stop.velocities[rows]])
         accelerations = np.concatenate([[k.acceleration for k in knots], self._stop.accelerations[rows]])
-        times = np.arange(len(positions)) * (self._tick_ns * 1e-9)
+        times = np.arange(len(positions), dtype=np.float64) * (self._tick_ns * 1e-9)
         if len(positions) > 2 and self._still(velocities, accelerations):
             ends = [0, -1]
             positions, velocities, accelerations, times = positions[ends], velocities[ends], accelerations[ends], times[ends]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,6 +27,7 @@ class Fault:
     detail: str  # one sentence
     cut: bool = False  # brake at once instead of after the committed look-ahead
     latch: bool = False  # only a reset resumes
+    vision: bool = False  # concerns only motion that rests on what cameras see
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Measured:
 
 
 class Inputs:
+    """Keeps the newest of each input and says what is wrong with them."""
+
     def __init__(self, arm: Arm, config: SafetyConfig) -> None:
         self._joints = arm.config.arm_joints
         self._config = config
@@ -50,6 +53,7 @@ class Inputs:
 
     @property
     def measured(self) -> Measured | None:
+        """The newest usable joint state."""
         return self._measured
 
     def on_joint_state(self, state: JointState) -> None:
@@ -66,18 +70,22 @@ class Inputs:
         if old is not None and arm.stamp_ns <= old.stamp_ns:
             return
         self._unusable_joints = ""
-        velocities = arm.velocities
-        if not np.all(np.isfinite(velocities)):
-            velocities = np.zeros_like(arm.positions) if old is None else (arm.positions - old.positions) / ((arm.stamp_ns - old.stamp_ns) * 1e-9)
-        self._measured = Measured(arm.stamp_ns, np.asarray(arm.positions, dtype=float), float(np.abs(velocities).max()))
+        speed = float(np.abs(arm.velocities).max())
+        if not math.isfinite(speed):  # not measured: from the step since the last state, and unknown (so not at rest) without one
+            step = math.inf if old is None else float(np.abs(arm.positions - old.positions).max())
+            speed = step if old is None else step / ((arm.stamp_ns - old.stamp_ns) * 1e-9)
+        self._measured = Measured(arm.stamp_ns, np.asarray(arm.positions, dtype=float), speed)
 
     def on_contact(self, contact: ContactState) -> None:
+        """What the fingers feel."""
         self._contact = contact
 
     def on_camera_health(self, health: CameraHealth) -> None:
+        """Whether a camera's images can be acted on."""
         self._cameras[health.camera] = health
 
     def on_heartbeat(self, node: str, steady_ns: int) -> None:
+        """A sign of life, by the steady clock of the receiver."""
         self._heard_ns[node] = steady_ns
 
     def forget_stamps(self) -> None:
@@ -109,16 +117,8 @@ class Inputs:
 
     def vision_fault(self, now_ns: int, steady_ns: int) -> Fault | None:
         """Whether motion may rest on what the cameras see."""
-        for camera, limit_s in self._config.cameras.items():
-            health = self._cameras.get(camera)
-            if health is None:
-                return Fault(SafetyReason.CAMERA, f"The health of camera '{camera}' has not been reported yet.")
-            if not health.usable:
-                return Fault(SafetyReason.CAMERA, f"Camera '{camera}' is not usable: {health.detail}")
-            age_s = (now_ns - health.stamp_ns) * 1e-9
-            if age_s > limit_s:
-                return Fault(SafetyReason.CAMERA, f"The last health report of camera '{camera}' is {age_s:.2f} s old; allowed {limit_s:g} s.")
-        return self._silence(self._config.vision_heartbeats, steady_ns)
+        fault = self._camera_fault(now_ns) or self._silence(self._config.vision_heartbeats, steady_ns)
+        return replace(fault, vision=True) if fault else None
 
     def ages_s(self, now_ns: int, steady_ns: int) -> dict[str, float]:
         """Age of each input; infinity for one that was never seen."""
@@ -139,6 +139,19 @@ class Inputs:
             if not finger.force_n <= self._config.contact_force_n:
                 detail = f"The {finger.finger} finger is pressed with {finger.force_n:.0f} N; allowed {self._config.contact_force_n:g} N."
                 return Fault(SafetyReason.CONTACT, detail, cut=True)
+        return None
+
+    def _camera_fault(self, now_ns: int) -> Fault | None:
+        for camera, limit_s in self._config.cameras.items():
+            health = self._cameras.get(camera)
+            if health is None:
+                return Fault(SafetyReason.CAMERA, f"The health of camera '{camera}' has not been reported yet.")
+            if not health.usable:
+                return Fault(SafetyReason.CAMERA, f"Camera '{camera}' is not usable: {health.detail}")
+            age_s = (now_ns - health.stamp_ns) * 1e-9
+            if age_s > limit_s:
+                detail = f"The last health report of camera '{camera}' is {age_s:.2f} s old; allowed {limit_s:g} s."
+                return Fault(SafetyReason.CAMERA, detail)
         return None
 
     def _silence(self, nodes: Mapping[str, float], steady_ns: int) -> Fault | None:

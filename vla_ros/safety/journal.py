@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyDecision, SafetyReason
 from vla_ros.safety.chunk_checks import Accepted
+
+KEPT = 1000  # decisions, if nobody reads them
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Journal:
     def __init__(self) -> None:
         self._count = 0
         self._current: SafetyDecision | None = None
-        self._unread: list[SafetyDecision] = []
+        self._unread: deque[SafetyDecision] = deque(maxlen=KEPT)
 
     @property
     def current_id(self) -> int:
@@ -67,5 +70,6 @@ class Journal:
 
     def drain(self) -> list[SafetyDecision]:
         """The decisions since the last call, oldest first."""
-        unread, self._unread = self._unread, []
+        unread = list(self._unread)
+        self._unread.clear()
         return unread

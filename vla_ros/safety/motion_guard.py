@@ -28,6 +28,7 @@ class Following:
 
     @property
     def followed(self) -> Followed:
+        """As the door sees it."""
         return Followed(self.accepted.chunk, self.accepted.path, self.progress.row)
 
 
@@ -107,7 +108,8 @@ class MotionGuard:
         rest = stop.positions[-1]
         inside_m = min(self._workspace.inside_m(rest), self._workspace.inside_m(stop.positions[stop.ticks // 2]))
         if inside_m < min(self._inside_m, 0.0) - 1e-6:
-            return Fault(SafetyReason.WORKSPACE, f"Stopping after the next tick would leave the workspace: {self._workspace.describe(rest)}.")
+            detail = f"Stopping after the next tick would leave the workspace: {self._workspace.describe(rest)}."
+            return Fault(SafetyReason.WORKSPACE, detail)
         self._inside_m = inside_m
         return None
 
