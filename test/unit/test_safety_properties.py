@@ -76,6 +76,9 @@ def assert_safe(rig: Rig, until: int | None = None) -> None:
     peaks = judge_samples(p, v, a, panda().config.limits)
     assert peaks.worst <= 1.0, peaks
     assert not v[-1].any()
+    for _, message in rig.sent:  # exactly at rest: a stock controller refuses anything else
+        assert not message.velocities[-1].any()
+        assert not message.accelerations[-1].any()
     assert np.abs(np.diff(p, axis=0)).max() <= 0.001 * 2.61 + 1e-9  # no step anywhere, at the changes from message to message neither
 
 

@@ -78,7 +78,7 @@ def plan_joint_path(
     time_limit_s: float = 2.0,
     rng_seed: int = 1,
 ) -> Array:
-    """Waypoints [n, dof] from ``start_rad`` to ``goal``: a posture [dof], or a pose T_base_tcp [4, 4] (reached as near to the start as can be).
+    """Waypoints [n, dof] from ``start_rad`` to ``goal``: a posture [dof], or a pose T_base_tcp [4, 4] (by the posture nearest the start).
 
     Straight lines between the waypoints are free. Raises MotionError: pose out of reach, start or goal not allowed (names the pair of
     bodies), or no path within ``time_limit_s``.

@@ -122,9 +122,16 @@ class ChunkDoor:
         room = np.minimum(q - limits.position_min_rad, limits.position_max_rad - q).min(axis=0)
         use = np.abs(np.diff(q, axis=0)).max(axis=0) / chunk.dt_s / limits.velocity_radps
         path = ChunkPath(q, chunk.dt_s, self.velocity, self.acceleration)
-        inside = min(self.workspace.inside_m(row) for row in q)
-        tightest = self.arm.config.arm_joints[int(np.argmax(use))]
-        return Accepted(chunk, path, min(rows.row, path.last_row), rows.continued, float(room.min()), float(1 - use.max()), inside, tightest)
+        return Accepted(
+            chunk=chunk,
+            path=path,
+            row=min(rows.row, path.last_row),
+            continued=rows.continued,
+            margin_position_rad=float(room.min()),
+            margin_velocity=float(1 - use.max()),
+            margin_workspace_m=min(self.workspace.inside_m(row) for row in q),
+            tightest_joint=self.arm.config.arm_joints[int(np.argmax(use))],
+        )
 
 
 def check_space(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | None:

@@ -58,8 +58,8 @@ class Horizon:
         return (now_ns - self._origin_ns) // self._tick_ns
 
     def commit(self, state: MotionState, stop: Stop) -> None:
-        """Adds a knot that was verified: ``stop`` starts from it."""
-        self._append(state)
+        """Adds a knot that was verified: ``stop`` starts from it. A state that needs no stop is at rest to the last bit."""
+        self._append(state if stop.ticks else MotionState(stop.positions[0], stop.velocities[0], stop.accelerations[0]))
         self._stop, self._stop_row = stop, 0
 
     def follow_stop(self) -> None:
