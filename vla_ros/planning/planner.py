@@ -85,6 +85,11 @@ class BuiltinPlanner:
         self._capabilities = capabilities
         self._vocabulary = vocabulary or default_vocabulary()
 
+    def warm_up(self) -> None:
+        """Loads the sentence encoder now, so that the first unlisted word need not wait for it; may be called in a thread of its own."""
+        self._vocabulary.colours.examples_encoded()
+        self._vocabulary.shapes.examples_encoded()
+
     def plan(self, instruction: str, scene: Scene, image: Image | None, now_ns: int) -> Plan:
         """See ``Planner``; the image is not looked at."""
         commands = parse(instruction)
