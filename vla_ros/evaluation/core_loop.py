@@ -8,16 +8,17 @@ The same parts as in the graph, stepped by one loop in simulated time. Images an
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from vla_ros.core.actions import ActionChunk, GatedCommand, SafetyAction
-from vla_ros.core.errors import PlanningError, VlaRosError
+from vla_ros.core.errors import ConfigError, PlanningError, VlaRosError
 from vla_ros.core.robot_state import ContactState
 from vla_ros.core.scene import CameraFault, CameraHealth, Scene
 from vla_ros.core.stamps import ns_from_s, s_from_ns
@@ -48,6 +49,24 @@ SETTLE_TICKS = 50  # before the scorer looks
 RETRIES = 3  # of failed subtasks, as an orchestrator would
 RETRYABLE = (FailureKind.GRASP_MISSED, FailureKind.DROPPED, FailureKind.BLOCKED, FailureKind.UNREACHABLE)
 CAMERA = "front"
+FORESIGHT_S = 10.0  # deadline of the world model: on a busy machine wall time says nothing about the chunk
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A fault of the simulator that begins some time after the task did."""
+
+    fault: str  # as in simulation/faults.py
+    target: str
+    after_s: float
+
+    @staticmethod
+    def parse(text: str) -> Trouble:
+        """From "object_dropped:red_cube@7.0". Raises ConfigError."""
+        match = re.fullmatch(r"(\w+):(\w*)@(\d+(?:\.\d+)?)", text)
+        if match is None:
+            raise ConfigError(f"'{text}' is no fault; write KIND:TARGET@SECONDS, such as object_dropped:red_cube@7.0")
+        return Trouble(match[1], match[2], float(match[3]))
 
 
 @dataclass(frozen=True)
@@ -86,16 +105,31 @@ class CoreLoop:
         """Gives OpenGL's context back."""
         self._renderer.close()
 
-    def run(self, goal: Goal, seed: int, *, time_limit_s: float = 60.0, say: Callable[[str], None] = lambda line: None) -> Outcome:
-        """Does ``goal`` in the scene of ``seed``; ``say`` gets the reasoning and the failures, line by line."""
+    def run(
+        self,
+        goal: Goal,
+        seed: int,
+        *,
+        time_limit_s: float = 60.0,
+        say: Callable[[str], None] = lambda line: None,
+        trouble: Sequence[Trouble] = (),
+    ) -> Outcome:
+        """Does ``goal`` in the scene of ``seed``; ``say`` gets the reasoning and the failures, line by line.
+
+        Raises SimulationError when the scene has no such objects.
+        """
         wall_s = time.perf_counter()
         self._begin(seed, time_limit_s, say)
+        scorer = Scorer(self._sim)
+        scorer.judge(goal.predicate())  # raises for names that the scene lacks, before anything moves
         start_ns = self._sim.now_ns
+        for t in trouble:
+            self._sim.faults.add(t.fault, t.target, start_ns + ns_from_s(t.after_s))
         done, detail = self._attempt(goal)
         robot_s = s_from_ns(self._sim.now_ns - start_ns)
         for _ in range(SETTLE_TICKS):
             self._tick()
-        verdict = Scorer(self._sim).judge(goal.predicate())
+        verdict = scorer.judge(goal.predicate())
         measures = self._meter.measures()
         return Outcome(
             seed=seed,
@@ -180,7 +214,7 @@ class CoreLoop:
         if self._world_model is None:
             return
         held = next((o.id for o in self._scene.objects if o.held), None)
-        answer = self._world_model.evaluate(chunk, self._scene, self._sim.joint_state(), held, subtask)
+        answer = self._world_model.evaluate(chunk, self._scene, self._sim.joint_state(), held, subtask, FORESIGHT_S)
         self._foresight_ms.append(answer.cpu_s * 1000)
         if answer.verdict is not Verdict.APPROVE:
             self._rejected.append(f"{chunk.trace_id} held {held}: {answer.detail}")
@@ -263,22 +297,29 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--robot", default="panda")
     parser.add_argument("--world-model", action="store_true", help="let the world model look at every chunk, without a say")
     parser.add_argument("--verbose", action="store_true", help="print the reasoning")
+    parser.add_argument("--fault", action="append", default=[], help="such as object_dropped:red_cube@7.0 (seconds from the start)")
     options = parser.parse_args(arguments)
     try:
-        goal, seeds = parse_goal(options.goal), parse_seeds(options.seeds)
-        loop = CoreLoop(options.robot, options.scene, watch=options.world_model)
+        outcomes = _run_all(options)
     except VlaRosError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(" seed  done  robot_s wall_s retr chunks refused rejected  foresight median, max [ms]", flush=True)
-    outcomes = []
-    for seed in seeds:
-        outcomes.append(loop.run(goal, seed, say=print if options.verbose else lambda line: None))
-        print(row(outcomes[-1]), flush=True)
-    loop.close()
     done = sum(o.succeeded for o in outcomes)
     print(f"{done} of {len(outcomes)} succeeded; mean {np.mean([o.robot_s for o in outcomes]):.1f} s of robot time")
     return 0 if done == len(outcomes) else 1
+
+
+def _run_all(options: argparse.Namespace) -> list[Outcome]:
+    goal, seeds = parse_goal(options.goal), parse_seeds(options.seeds)
+    trouble = [Trouble.parse(text) for text in options.fault]
+    loop = CoreLoop(options.robot, options.scene, watch=options.world_model)
+    print(" seed  done  robot_s wall_s retr chunks refused rejected  foresight median, max [ms]", flush=True)
+    outcomes = []
+    for seed in seeds:
+        outcomes.append(loop.run(goal, seed, say=print if options.verbose else lambda line: None, trouble=trouble))
+        print(row(outcomes[-1]), flush=True)
+    loop.close()
+    return outcomes
 
 
 if __name__ == "__main__":
