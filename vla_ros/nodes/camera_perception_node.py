@@ -98,9 +98,14 @@ class CameraPerceptionNode(VlaNode):
         """Publishes a change at once; what stays as it is goes out with the periodic report."""
         if watch.said is None or (watch.said.fault, watch.said.usable) != (health.fault, health.usable):
             self._health.publish(health_to_msg(health))
-            log = self.get_logger().info if health.usable else self.get_logger().warning
-            log(f"camera {watch.name}: {health.fault.name}: {health.detail}")
+            self._log(f"camera {watch.name}: {health.fault.name}: {health.detail}", health.usable)
         watch.said = health
+
+    def _log(self, text: str, usable: bool) -> None:
+        if usable:  # rclpy allows one severity for each line of code
+            self.get_logger().info(text)
+        else:
+            self.get_logger().warning(text)
 
     def _report(self) -> None:
         for watch in self._watches:

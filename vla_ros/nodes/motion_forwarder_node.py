@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vla_ros.motion.forwarding import Forwarding
+from vla_ros.nodes.forwarder_move_to import MoveToServer
 from vla_ros.robots import load_robot
 from vla_ros.ros.conversions.actions import gated_from_msg
 from vla_ros.ros.conversions.robot import trajectory_to_msg
@@ -19,6 +20,7 @@ from vla_ros.ros.spin import run
 @dataclass(frozen=True)
 class MotionForwarderConfig:
     robot: str = parameter("panda", "name in config/robots, or a YAML file")
+    backend: str = parameter("ompl", "what plans the motions of move_to")
     dry_run: bool = parameter(False, "everything but the last hop: nothing is sent to arm and gripper")
 
 
@@ -33,6 +35,7 @@ class MotionForwarderNode(VlaNode):
         controller = replace(JOINT_TRAJECTORY, name=arm.config.controllers.joint_trajectory)
         self._trajectories = self.publish_on(controller)
         self._gripper = make_gripper_port(self, arm.config.gripper)
+        self._move_to = MoveToServer(self, arm, self.config.backend)
         self.subscribe_to(GATED_COMMAND, self._on_command)
 
     def on_start(self) -> None:
@@ -46,6 +49,7 @@ class MotionForwarderNode(VlaNode):
         except ValueError as error:
             self.get_logger().error(f"gated command refused: {error}", throttle_duration_sec=1.0)
             return
+        self._move_to.on_command(command)
         if self.config.dry_run:
             return
         if self._forwarding.is_news(command):

@@ -18,15 +18,15 @@ from vla_ros.robots import load_robot
 from vla_ros.robots.reach import graspable_from_above
 from vla_ros.ros.action_server import Ending, OneGoalServer, Work
 from vla_ros.ros.conversions.arrays import header_to_msg
-from vla_ros.ros.conversions.results import goal_result_to_msg, record_to_msg
+from vla_ros.nodes.planner_results import goal_result_to_msg, record_to_msg
 from vla_ros.ros.conversions.tasks import plan_to_msg, reasoning_to_msg
-from vla_ros.ros.goal_recording import GoalRecording
+from vla_ros.nodes.planner_recording import GoalRecording
 from vla_ros.ros.interfaces import EPISODE, EXECUTE_GOAL, PLAN, REASONING, SUBTASK_REPORT, load_type
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
-from vla_ros.ros.planner_senses import PlannerSenses
+from vla_ros.nodes.planner_senses import PlannerSenses
 from vla_ros.ros.spin import run
-from vla_ros.ros.subtask_caller import SubtaskCaller
+from vla_ros.nodes.planner_subtasks import SubtaskCaller
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,6 @@ from vla_ros.ros.spin import run
 from vla_ros.simulation.camera_faults import CameraFaults
 from vla_ros.simulation.cameras import CameraImage
 from vla_ros.simulation.camera_thread import CameraThread
-from vla_ros.simulation.faults import Faults
 from vla_ros.simulation.joint_trajectory_controller import TrajectoryRequest
 from vla_ros.simulation.measures import EpisodeMeter
 from vla_ros.simulation.pacing import Pacer
@@ -56,8 +55,7 @@ class SimRobotNode(VlaNode):
         self.lock = threading.Lock()
         self.sim = SimRobot(robot, load_scene(self.config.scene), self.config.seed)
         self.scorer, self.meter = Scorer(self.sim), EpisodeMeter(self.sim)
-        self.faults = Faults(self.sim.world)
-        self.camera_faults = CameraFaults(self.faults)
+        self.camera_faults = CameraFaults(self.sim.faults)
         self._clock_out, self._joint_states = self.publish_on(CLOCK), self.publish_on(JOINT_STATES)
         self._tactile = {finger: self.publish_on(TACTILE_RAW.at(finger=finger)) for finger in robot.tactile}
         self._color = {c: self.publish_on(COLOR_IMAGE.at(camera=c)) for c in robot.cameras}
@@ -85,12 +83,11 @@ class SimRobotNode(VlaNode):
     # --- every 10 ms of simulated time, in the physics thread
     def _tick(self) -> None:
         with self.lock:
-            self.faults.act_on_body(self.sim.now_ns)
             self.sim.step()
             self.meter.observe()
             stamp_ns = self.sim.now_ns
-            joints = self.faults.on_joint_state(self.sim.joint_state())
-            taxels = {finger: self.faults.on_tactile(self.sim.tactile(finger)) for finger in self._tactile}
+            joints = self.sim.joint_state()
+            taxels = {finger: self.sim.tactile(finger) for finger in self._tactile}
             self._cameras.offer(self.sim.world.data, stamp_ns)
         self._clock_out.publish(load_type(CLOCK.type)(clock=stamp_to_msg(stamp_ns)))
         self._joint_states.publish(joint_state_to_msg(joints))
@@ -133,7 +130,6 @@ class SimRobotNode(VlaNode):
             response.message = f"The scene is '{self.config.scene}' for as long as the simulator runs; start it with scene:={request.scene}."
             return response
         with self.lock:
-            self.faults.clear()
             self.sim.reset(int(request.seed))
             self.meter.reset()
         self._pacer.restart_measure()
@@ -144,9 +140,9 @@ class SimRobotNode(VlaNode):
         try:
             with self.lock:
                 if request.fault == CLEAR:
-                    self.faults.clear()
+                    self.sim.faults.clear()
                 else:
-                    self.faults.add(request.fault, request.target, self.sim.now_ns, request.duration or math.inf, request.magnitude or math.nan)
+                    self.sim.faults.add(request.fault, request.target, self.sim.now_ns, request.duration or math.inf, request.magnitude or math.nan)
             response.success, response.message = True, f"{request.fault} {request.target}".strip()
         except SimulationError as error:
             response.message = str(error)

@@ -13,7 +13,7 @@ from vla_ros.ros.calls import ActionCaller, CallError
 from vla_ros.ros.conversions.tasks import subtask_to_msg
 from vla_ros.ros.interfaces import EXECUTE_SUBTASK
 from vla_ros.ros.lifecycle import VlaNode
-from vla_ros.ros.planner_senses import PlannerSenses
+from vla_ros.nodes.planner_senses import PlannerSenses
 
 GRACE_S = 10.0  # beyond a subtask's own limit, before the expert counts as hanging
 

@@ -1,0 +1,20 @@
+"""Open or close the gripper where the arm stands."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to do and for which robot."""
+    parser.add_argument("what", choices=("open", "close"))
+    parser.add_argument("--robot", default="panda", help="name in config/robots")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Send the width that this robot's gripper has when open or closed."""
+    from vla_ros.cli.move import move_to
+    from vla_ros.robots.config import load_robot_config
+
+    gripper = load_robot_config(options.robot).gripper
+    return move_to(kind=3, gripper_width=gripper.width_open_m if options.what == "open" else gripper.width_closed_m)

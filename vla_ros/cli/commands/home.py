@@ -1,0 +1,16 @@
+"""Bring the arm home, around what is seen; the monitor has the last word."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """There are none."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Plan and move."""
+    from vla_ros.cli.move import move_to
+
+    return move_to(kind=0)

@@ -1,0 +1,21 @@
+"""Set the speed override of all motion: 0 (stands still) to 1 (as the experts ask)."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The scale."""
+    parser.add_argument("scale", type=float, help="0 to 1")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Ask the safety monitor."""
+    from vla_ros.cli.graph import Graph
+    from vla_ros.ros.interfaces import SET_SPEED
+
+    with Graph("vla_speed") as graph:
+        response = graph.call(SET_SPEED, scale=options.scale)
+    print(response.message)
+    return 0 if response.success else 1

@@ -1,0 +1,49 @@
+"""Shows a goal's progress as it comes, one line for each change, and its result."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+SAFETY_MODES = ("STARTING", "READY", "SLOWED", "HOLDING", "STOPPED")
+OUTCOMES = ("SUCCEEDED", "FAILED", "CANCELED", "REFUSED")
+WIDTH = 120
+
+
+class GoalView:
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._shown: dict[str, str] = {}
+
+    def on_feedback(self, f: Any) -> None:
+        """Prints what is new: subtask, reasoning, and the monitor where it is neither ready nor merely slowing."""
+        mode = SAFETY_MODES[f.safety_mode]
+        step = f"{f.step}/{f.steps} " if f.steps and f.step else ""
+        self._line(f, "state", f"{f.state:<14} {step}{f.subtask}")
+        self._line(f, "reasoning", f"{'':<14} {f.reasoning}" if f.reasoning else "")
+        self._line(f, "safety", f"{'safety ' + mode:<14} {f.safety_detail}" if f.safety_mode not in (1, 2) else f"{'safety READY':<14}")
+
+    def _line(self, f: Any, kind: str, text: str) -> None:
+        if not text or self._shown.get(kind) == text or (kind == "safety" and kind not in self._shown and f.safety_mode in (1, 2)):
+            return
+        self._shown[kind] = text
+        lines = textwrap.wrap(text, WIDTH, subsequent_indent=" " * 15, drop_whitespace=False) or [""]
+        self._say(f"{f.elapsed:6.1f} s  " + "\n          ".join(line.rstrip() for line in lines))
+
+    def show_result(self, result: Any) -> None:
+        """The outcome with its proof."""
+        self._say(f"\n{OUTCOMES[result.outcome]} ({result.reason}): {result.message}")
+        for report in result.subtasks:
+            status = ("done", "failed", "canceled", "running")[report.status]
+            self._say(f"  {report.subtask_id}. {report.description}: {status}, {report.attempts} attempt(s), {report.duration:.1f} s. {report.verification}")
+        if result.verification:
+            self._say(f"  verified: {'yes' if result.verified else 'no'} (score {result.score:.2f}). {result.verification}")
+        if result.question:
+            self._say(f"  question: {result.question}  {' | '.join(result.options)}")
+        self._say(
+            f"  {result.duration:.1f} s, {result.replans} replan(s), {result.recoveries} recover(y/ies), "
+            f"{result.safety_interventions} intervention(s) of the safety monitor"
+        )
+        if result.run_folder:
+            self._say(f"  run: {result.run_folder}")

@@ -1,0 +1,30 @@
+"""Sends a move_to goal and waits for its end; Ctrl-C cancels it."""
+
+from __future__ import annotations
+
+import math
+import signal
+
+from vla_ros.cli.graph import Graph
+from vla_ros.ros.interfaces import MOVE_TO, load_type
+
+
+def move_to(kind: int, gripper_width: float = math.nan) -> int:
+    """``kind`` as in MoveTo.action. The exit code is 0 when the motion was carried out."""
+    interrupts: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda *_: interrupts.append(1))
+    try:
+        with Graph("vla_move") as graph:
+            goal = graph.send(MOVE_TO, load_type(MOVE_TO.type).Goal(kind=kind, gripper_width=gripper_width))
+            canceled: list[int] = []
+
+            def meanwhile() -> None:
+                if interrupts and not canceled:
+                    canceled.append(1)
+                    goal.cancel()
+
+            result = goal.wait(meanwhile=meanwhile)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    print(result.message)
+    return 0 if result.success else 1

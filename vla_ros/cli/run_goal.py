@@ -1,0 +1,46 @@
+"""Sends one goal and follows it to its end; Ctrl-C cancels, one key is the emergency stop."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from vla_ros.cli.goal_view import GoalView
+from vla_ros.cli.graph import Graph, NoGraphError
+from vla_ros.cli.keys import Keys
+from vla_ros.ros.interfaces import ESTOP_TOPIC, EXECUTE_GOAL, load_type
+from vla_ros.ros.qos import profile
+
+ESTOP_KEY = " "
+
+
+def follow_goal(graph: Graph, instruction: str, time_limit_s: float, say: Callable[[str], None], wait_s: float = 5.0) -> Any:
+    """The result message. Raises NoGraphError when nobody takes the goal, or no result comes after a cancel."""
+    view = GoalView(say)
+    stop = graph.node.create_publisher(load_type(ESTOP_TOPIC.type), ESTOP_TOPIC.name, profile(ESTOP_TOPIC.qos))
+    interrupts: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda *_: interrupts.append(1))
+    try:
+        with Keys() as keys:
+            if keys.available:
+                say("Ctrl-C cancels the goal; the space bar is the emergency stop.")
+            goal = graph.send(EXECUTE_GOAL, load_type(EXECUTE_GOAL.type).Goal(instruction=instruction, time_limit=time_limit_s), view.on_feedback, wait_s)
+            canceled: list[int] = []
+
+            def meanwhile() -> None:
+                if keys.read() == ESTOP_KEY:
+                    stop.publish(load_type(ESTOP_TOPIC.type)())
+                    say("EMERGENCY STOP sent; 'vla reset' ends it.")
+                if interrupts and not canceled:
+                    canceled.append(1)
+                    goal.cancel()
+                    say("Canceling ...")
+                if len(interrupts) > 1:
+                    raise NoGraphError("Interrupted a second time: left without waiting for the arm to stop.")
+
+            result = goal.wait(meanwhile=meanwhile)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    view.show_result(result)
+    return result

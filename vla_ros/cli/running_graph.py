@@ -1,0 +1,96 @@
+"""A graph of one's own: started from a launch file in a free ROS domain, waited for, and ended with all its processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from vla_ros.cli.graph import Graph
+from vla_ros.core.errors import VlaRosError
+from vla_ros.ros.domain import free_domain_id
+from vla_ros.ros.interfaces import HEARTBEAT, OBJECTS, SAFETY_STATE
+
+NODES = (
+    "sim_robot", "state_publisher", "safety_monitor", "motion_forwarder", "camera_perception", "depth_perception", "tactile_perception",
+    "action_expert", "world_model", "planner",
+)
+READY_MODE = 1
+STOP_TIMEOUT_S = 20.0
+TAIL_LINES = 15
+
+
+class RunningGraph:
+    """Use as a context manager; ``arguments`` are launch arguments. The process id of the launcher is ``pid``."""
+
+    def __init__(self, launch_file: str, arguments: Mapping[str, str], log: Path, say: Callable[[str], None]) -> None:
+        self._arguments = dict(arguments)
+        self._launch_file = launch_file
+        self._log = log
+        self._say = say
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        domain = free_domain_id()
+        os.environ["ROS_DOMAIN_ID"] = str(domain)
+        words = [f"{name}:={value}" for name, value in self._arguments.items() if value != ""]
+        command = [sys.executable, "-m", "vla_ros.cli.main", "launch", self._launch_file, *words]
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        self._say(f"Starting the graph (log: {self._log}). To join it from another terminal (RViz, ros2, vla):")
+        self._say(f"    export ROS_DOMAIN_ID={domain} ROS_AUTOMATIC_DISCOVERY_RANGE={os.environ.get('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')}")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()  # the launcher's guard then ends the children
+            process.wait()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def check(self) -> None:
+        """Raises VlaRosError with the end of the log when the launcher has ended."""
+        if self._process is not None and self._process.poll() is not None:
+            lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]
+            raise VlaRosError("The graph has ended by itself:\n" + "\n".join(f"    {line}" for line in lines))
+
+    def wait_until_ready(self, graph: Graph, timeout_s: float = 60.0) -> float:
+        """Until every node beats, the monitor is ready and objects are seen; seconds that it took. Raises VlaRosError naming what is missing."""
+        started_s = time.monotonic()
+        alive: set[str] = set()
+        state: list[Any] = []
+        seen: list[Any] = []
+        graph.listen(HEARTBEAT, lambda m: alive.add(m.node) if m.lifecycle_state == 3 else None)
+        graph.listen(SAFETY_STATE, lambda m: state.append(m))
+        graph.listen(OBJECTS, lambda m: seen.append(m) if m.objects else None)
+
+        def ready() -> bool:
+            return set(NODES) <= alive and bool(state) and state[-1].mode == READY_MODE and bool(seen)
+
+        if not graph.spin_until(ready, timeout_s, meanwhile=self.check):
+            raise VlaRosError(f"The graph is not ready after {timeout_s:g} s: {self._missing(alive, state, seen)}. See {self._log}.")
+        return time.monotonic() - started_s
+
+    def _missing(self, alive: set[str], state: list[Any], seen: list[Any]) -> str:
+        reasons = [f"no heartbeat of {name}" for name in NODES if name not in alive]
+        if not state or state[-1].mode != READY_MODE:
+            reasons.append(f"safety monitor: {state[-1].detail if state else 'not heard of'}")
+        if not seen:
+            reasons.append("no objects seen")
+        return "; ".join(reasons)

@@ -1,0 +1,138 @@
+"""The move_to action: plans a free-space motion and submits it as chunks; the monitor decides, gated_command tells how far it got."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from typing import Any
+
+import numpy as np
+
+from vla_ros.core.actions import GatedCommand, SafetyAction
+from vla_ros.core.errors import MotionError
+from vla_ros.core.geometry import Array
+from vla_ros.core.robot_state import JointState
+from vla_ros.core.scene import Scene
+from vla_ros.motion.backend import MotionRequest, create_backend
+from vla_ros.motion.chunks import TrajectoryChunks
+from vla_ros.motion.timing import TimedTrajectory
+from vla_ros.robots import Arm
+from vla_ros.robots.collision import Obstacle
+from vla_ros.ros.action_server import Ending, OneGoalServer, Work
+from vla_ros.ros.conversions.actions import chunk_to_msg
+from vla_ros.ros.conversions.arrays import pose_from_msg
+from vla_ros.ros.conversions.robot import joint_state_from_msg
+from vla_ros.ros.conversions.scene import scene_from_msg
+from vla_ros.ros.interfaces import ACTION_CHUNK, JOINT_STATES, MOVE_TO, OBJECTS, load_type
+from vla_ros.ros.lifecycle import VlaNode
+
+SOURCE = "move_to"
+POLL_S = 0.05
+STALL_S = 4.0  # without progress the monitor is taken to refuse the motion
+GRIPPER_S = 1.5  # for the fingers to arrive
+CLEARANCE_M = 0.01  # objects are grown by this on all sides
+
+
+class MoveToServer:
+    def __init__(self, node: VlaNode, arm: Arm, backend: str) -> None:
+        self._node, self._arm = node, arm
+        self._backend = create_backend(backend, arm)
+        self._chunks = node.publish_on(ACTION_CHUNK)
+        self._types = load_type(MOVE_TO.type)
+        self._joints: JointState | None = None
+        self._scene: Scene | None = None
+        self._command: GatedCommand | None = None
+        self._seq = 0
+        self._lock = threading.Lock()
+        node.subscribe_to(JOINT_STATES, self._on_joints)
+        node.subscribe_to(OBJECTS, self._on_objects)
+        OneGoalServer(node, MOVE_TO, self._work)
+
+    def on_command(self, command: GatedCommand) -> None:
+        """The newest gated command, for progress."""
+        self._command = command
+
+    def _on_joints(self, message: Any) -> None:
+        self._joints = joint_state_from_msg(message)
+
+    def _on_objects(self, message: Any) -> None:
+        self._scene = scene_from_msg(message)
+
+    # --- in the goal's thread
+    def _work(self, work: Work) -> tuple[Ending, Any]:
+        started_s = time.monotonic()
+        result = self._types.Result()
+        ending = Ending.ABORTED
+        try:
+            trajectory, width_m = self._plan(work.goal)
+            reason = self._follow(trajectory, width_m, work)
+            result.success, result.reason = not reason, reason.split(":")[0] or "done"
+            result.message = reason or "The arm is where it was sent."
+            ending = Ending.CANCELED if reason.startswith("canceled") else Ending.SUCCEEDED if result.success else Ending.ABORTED
+        except (MotionError, ValueError, KeyError) as error:
+            result.reason, result.message = "not_planned", str(error.args[0] if error.args else error)
+        result.duration = time.monotonic() - started_s
+        return ending, result
+
+    def _plan(self, goal: Any) -> tuple[TimedTrajectory, float]:
+        if self._joints is None:
+            raise MotionError("No joint states have been seen yet; nothing can be planned.")
+        start = self._joints.select(self._arm.config.arm_joints).positions
+        width_m = float(goal.gripper_width)
+        if goal.kind == self._types.Goal.GRIPPER and math.isnan(width_m):
+            raise MotionError("A gripper motion needs gripper_width [m].")
+        target = start if goal.kind == self._types.Goal.GRIPPER else self._target(goal)
+        obstacles = () if goal.kind == self._types.Goal.GRIPPER else self._obstacles()
+        request = MotionRequest(start, target, obstacles, time_limit_s=goal.time_limit or MotionRequest.time_limit_s)
+        return self._backend.plan(request), width_m
+
+    def _target(self, goal: Any) -> Array:
+        if goal.kind == self._types.Goal.HOME:
+            return np.array(self._arm.config.home_rad)
+        if goal.kind == self._types.Goal.JOINTS:
+            by_name = dict(zip(goal.joint_names, goal.joint_positions, strict=True))
+            missing = [name for name in self._arm.config.arm_joints if name not in by_name]
+            if missing:
+                raise MotionError(f"joint_names lacks {', '.join(missing)}.")
+            return np.array([by_name[name] for name in self._arm.config.arm_joints])
+        frame = goal.pose.header.frame_id
+        if frame not in ("", self._arm.config.base_frame):
+            raise MotionError(f"The pose must be given in {self._arm.config.base_frame}, not in '{frame}'.")
+        return pose_from_msg(goal.pose.pose).matrix()
+
+    def _obstacles(self) -> tuple[Obstacle, ...]:
+        """What perception sees, as boxes; what is held moves with the hand and is left out."""
+        objects = self._scene.objects if self._scene else ()
+        return tuple(Obstacle(o.name, "box", tuple(o.size_m + 2 * CLEARANCE_M), o.pose.matrix()) for o in objects if not o.held)
+
+    def _follow(self, trajectory: TimedTrajectory, width_m: float, work: Work) -> str:
+        """Submits the motion piece by piece. Returns "" when it was carried out, else why not."""
+        assert self._joints is not None
+        names, force_n = self._arm.config.arm_joints, self._arm.config.gripper.grasp_force_n
+        chunks = TrajectoryChunks(
+            trajectory, names, expert=SOURCE, first_seq=self._seq + 1, trace_id=work.goal_id, gripper_width_m=width_m, gripper_force_n=force_n
+        )
+        self._chunks.publish(chunk_to_msg(chunks.first(self._joints.stamp_ns)))
+        moved_s, best = time.monotonic(), (0, -1.0)
+        while not work.cancel.wait(POLL_S):
+            self._seq = chunks.seq
+            command = self._command
+            if command is not None and command.trace_id == work.goal_id:
+                if chunks.finished(command.chunk_seq, command.chunk_row):
+                    return self._wait_for_gripper(width_m, work)
+                if (command.chunk_seq, command.chunk_row) > best:
+                    moved_s, best = time.monotonic(), (command.chunk_seq, command.chunk_row)
+                following = chunks.next(self._joints.stamp_ns, command.chunk_seq, command.chunk_row)
+                if following is not None:
+                    self._chunks.publish(chunk_to_msg(following))
+            if time.monotonic() - moved_s > STALL_S:
+                held = command is not None and command.action >= SafetyAction.HOLD
+                return f"{'held' if held else 'refused'}: the safety monitor does not let the motion pass; safety/state says why."
+        self._seq = chunks.seq
+        return "canceled: the arm stops within the part of the motion that was passed already."
+
+    def _wait_for_gripper(self, width_m: float, work: Work) -> str:
+        if not math.isnan(width_m):
+            work.cancel.wait(GRIPPER_S)
+        return ""
