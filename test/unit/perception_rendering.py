@@ -165,7 +165,7 @@ class PostRobot:
     def link_poses(self, q: np.ndarray, gripper_width_m: float = 0.0) -> dict[str, np.ndarray]:
         tcp, post = np.eye(4), np.eye(4)
         tcp[:3, 3] = q
-        post[:3, 3] = (*np.asarray(q), 0, 0, 0.02 + 0.15)
+        post[:3, 3] = np.asarray(q) + np.array([0, 0, 0.02 + 0.15])
         return {"tcp": tcp, "post": post}
 
     @staticmethod

@@ -12,6 +12,7 @@ from vla_ros.perception.camera import CameraMonitor, CameraMonitorConfig, policy
 
 STEP_NS = 33_333_333
 START_NS = 5_000_000_000
+NOISE = np.random.default_rng(0).normal(0, 2.0, (5, 480, 640, 3)).round().astype(np.int16)  # shown in turn
 
 
 def picture(arm_x: int = 300) -> np.ndarray:
@@ -31,14 +32,14 @@ class Feed:
 
     def __init__(self, **config: object) -> None:
         self.monitor = CameraMonitor(CameraMonitorConfig(camera="front", **config))  # type: ignore[arg-type]
-        self.rng = np.random.default_rng(0)
         self.stamp_ns = START_NS
         self.faults: list[CameraFault] = []
 
     def show(self, image: np.ndarray, *, noise: float = 2.0, moving: bool = False, delay_ns: int = 20_000_000):
         self.stamp_ns += STEP_NS
         if noise:
-            image = np.clip(image + self.rng.normal(0, noise, image.shape).astype(np.float32), 0, 255).astype(np.uint8)
+            grain = NOISE[len(self.faults) % len(NOISE)]
+            image = cv2.add(image, grain if noise > 1 else grain // 2, dtype=cv2.CV_8U)
         self.health = self.monitor.update(image, self.stamp_ns, self.stamp_ns + delay_ns, robot_moving=moving)
         self.faults.append(self.health.fault)
         return self.health

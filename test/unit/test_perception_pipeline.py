@@ -65,7 +65,8 @@ def test_a_scene_and_its_obstacles(stage: Stage) -> None:
     assert len(points) == len(result.obstacles.rgb) > 50
     near_red = np.linalg.norm(points[:, :2] - RED.centre_m[:2], axis=1) < 0.04
     near_blue = np.linalg.norm(points[:, :2] - BLUE.centre_m[:2], axis=1) < 0.085
-    assert near_red.any() and np.all(near_red | near_blue), "nothing but the two things stands above the table"
+    assert near_red.any()
+    assert np.all(near_red | near_blue), "nothing but the two things stands above the table"
     assert result.obstacles.rgb[near_red].mean(axis=0)[0] > 100
 
 
