@@ -15,7 +15,7 @@ class ScriptedParameters:
 
     # motion
     velocity_fraction: float = 0.4  # of the arm's joint velocity limits
-    acceleration_fraction: float = 0.22  # of the joint acceleration limits; the monitor plays motion up to 0.24 at full speed
+    acceleration_fraction: float = 0.185  # of the joint acceleration limits; the monitor plays this at full speed
     free_speed_mps: float = 0.5  # of the TCP, away from objects
     near_speed_mps: float = 0.1  # of the TCP, close to objects
     lead_s: float = 0.15  # until the monitor has a new chunk, with margin
