@@ -72,11 +72,13 @@ class Horizon:
         """Follows the stop up to ``tick``; what was not heard of in time has happened on its own."""
         while self._end < tick and not self.at_rest:
             self.follow_stop()
-        if self._end < tick:
+        if self._end < tick - PAST_AT_REST:  # a long time at rest: only its end is kept
             rest = self._knots[-1]
             self._knots.clear()
-            self._knots.extend([rest] * PAST_AT_REST)
-            self._end = tick
+            self._knots.append(rest)
+            self._end = tick - PAST_AT_REST
+        while self._end < tick:
+            self.follow_stop()
 
     def cut(self, tick: int) -> bool:
         """Takes back what is committed after ``tick``; the caller commits a stop from ``state`` next. False when nothing was taken back."""
