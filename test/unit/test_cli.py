@@ -44,8 +44,9 @@ def test_launch_runs_a_file_passes_arguments_and_returns_the_exit_code(
 ) -> None:
     monkeypatch.setenv("ROS_LOG_DIR", str(tmp_path / "log"))
     file = tmp_path / "a.launch.xml"
+    (tmp_path / "x.sh").write_text("echo ran; exit $1")
     file.write_text(
-        """<launch><arg name="code" default="0"/><executable cmd="sh -c 'echo ran; exit $(var code)'" name="x" output="screen"/></launch>"""
+        '<launch><arg name="code" default="0"/><executable cmd="sh $(dirname)/x.sh $(var code)" name="x" output="screen"/></launch>'
     )
     assert cli.main(["launch", str(file), "code:=7"]) == 7
     assert "[x] ran" in capsys.readouterr().out

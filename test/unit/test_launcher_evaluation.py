@@ -53,6 +53,21 @@ def test_a_node_gets_its_ros_arguments_in_order(load, prefix: Path, tmp_path: Pa
     assert process.on_screen
 
 
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("run $(var two)", ["run", "two words"]),
+        ("run --name=$(var two) -x", ["run", "--name=two words", "-x"]),
+        ("$(var one)$(var one) $(var one)", ["11", "1"]),
+        ("run 'a  b' $(var none) &quot;c&quot;", ["run", "a  b", "", "c"]),
+    ],
+)
+def test_a_substitution_stays_one_word(load, command: str, words: list[str]) -> None:
+    variables = '<let name="two" value="two words"/><let name="one" value="1"/><let name="none" value=""/>'
+    (process,) = load(f'{variables}<executable cmd="{command}"/>')
+    assert list(process.command) == words
+
+
 def test_options_reach_the_process(load) -> None:
     (process,) = load('<executable cmd="sleep 1" respawn="true" respawn_delay="0.5" respawn_max_retries="2" cwd="/" on_exit="shutdown"/>')
     assert (process.respawn, process.respawn_delay_s, process.respawn_max_retries) == (True, 0.5, 2)
@@ -115,6 +130,7 @@ def test_processes_of_one_name_are_told_apart(load) -> None:
         ("<executable cmd='true' if='1' unless='1'/>", 2, "both 'if' and 'unless'"),
         ("<executable cmd='true' on_exit='restart'/>", 2, "valid: shutdown"),
         ("<executable cmd='true' respawn_delay='soon'/>", 2, "not a number"),
+        ("<executable cmd='sh -c &quot;$(env LANG)&quot;'/>", 2, "cannot reach across a substitution"),
         ("<executable cmd='true' output='loud'/>", 2, "valid: both, log, screen"),
         ("<include file='x.launch.xml'/>", 2, r"\$\(dirname\)/x.launch.xml"),
         ("<include file='$(dirname)/none.launch.xml'/>", 2, "Cannot read the launch file"),

@@ -7,13 +7,13 @@ environment, namespace, remaps and parameters when it ends.
 from __future__ import annotations
 
 import copy
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vla_ros.core.errors import ConfigError, unknown_choice
 from vla_ros.launcher.arguments import declared_arguments
+from vla_ros.launcher.command_lines import command_words
 from vla_ros.launcher.model import (
     Action,
     Argument,
@@ -118,6 +118,10 @@ class _Evaluator:
         """A template with everything put in."""
         return template.evaluate(self.context)
 
+    def words(self, template: Template) -> list[str]:
+        """A command line as words."""
+        return command_words(template, self.context)
+
     def perform(self, action: Action) -> None:
         """What an action does to the context or adds to the processes."""
         match action:
@@ -184,8 +188,8 @@ class _Evaluator:
         package, executable = self.text(node.package), self.text(node.executable)
         name = self.text(node.name) if node.name else None
         namespace = combined_namespace(self.context.namespace, self.text(node.namespace) if node.namespace else None)
-        command = [str(package_executable(package, executable, self.context.environment)), *shlex.split(self.text(node.arguments))]
-        command += ["--ros-args", *shlex.split(self.text(node.ros_arguments))]
+        command = [str(package_executable(package, executable, self.context.environment)), *self.words(node.arguments)]
+        command += ["--ros-args", *self.words(node.ros_arguments)]
         command += ["-r", f"__node:={name}"] if name else []
         command += ["-r", f"__ns:={namespace}"] if namespace else []
         for parameter, value in self.context.parameters:
@@ -207,7 +211,7 @@ class _Evaluator:
 
     def add_executable(self, executable: Executable) -> None:
         """Any command as a process."""
-        command = shlex.split(self.text(executable.command))
+        command = self.words(executable.command)
         if not command:
             raise ConfigError("the command is empty")
         self.add(self.text(executable.name) if executable.name else Path(command[0]).name, command, executable.options)
@@ -220,7 +224,7 @@ class _Evaluator:
         if output not in OUTPUTS:
             raise ConfigError(unknown_choice("output", output, OUTPUTS))
         own = {self.text(variable): self.text(value) for variable, value in options.environment}
-        prefix = shlex.split(self.text(options.prefix)) if options.prefix else []
+        prefix = self.words(options.prefix) if options.prefix else []
         self.processes.append(
             ProcessSpec(
                 name=unique,
