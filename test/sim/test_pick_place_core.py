@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vla_ros.core.errors import SimulationError
-from vla_ros.evaluation.core_loop import CoreLoop
+from vla_ros.evaluation.core_loop import CoreLoop, Trouble
 from vla_ros.evaluation.goals import GOALS, parse_goal
 
 pytestmark = pytest.mark.sim
@@ -30,6 +30,12 @@ def test_task_is_done_in_time_without_refusals_or_collisions(loop, goal, seed):
     assert outcome.refused == ()
     assert outcome.rejected == ()
     assert outcome.collisions == ()
+
+
+def test_a_dropped_cube_is_noticed_and_picked_up_again(loop):
+    outcome = loop.run(GOALS["put_red_in_blue"], 3, trouble=[Trouble("object_dropped", "red_cube", 6.6)])
+    assert outcome.succeeded, outcome.detail
+    assert outcome.recoveries == 1
 
 
 def test_what_cannot_be_done_is_explained(loop):
