@@ -159,6 +159,16 @@ def test_dirt_on_the_lens_is_noticed_while_the_robot_moves() -> None:
     assert feed.health.usable, "most of the picture is still good"
 
 
+def test_a_camera_on_the_hand_does_not_take_what_is_held_for_dirt() -> None:
+    feed = Feed(watch_dirt=False)
+    feed.healthy(60)
+    for i in range(90):
+        image = picture(250 + 4 * (i % 30))
+        cv2.rectangle(image, (470, 380), (639, 479), (25, 25, 25), -1)
+        feed.show(image, moving=True)
+    assert set(feed.faults) == {CameraFault.OK}
+
+
 def test_an_arm_that_comes_to_rest_in_view_is_not_dirt() -> None:
     feed = Feed()
     feed.healthy(90)

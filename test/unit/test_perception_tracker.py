@@ -157,6 +157,21 @@ def test_what_is_grasped_goes_with_the_gripper_and_stays_where_it_is_let_go() ->
     np.testing.assert_allclose(put.pose.position_m, [0.605, 0.0, 0.0225], atol=0.003)
 
 
+def test_what_is_let_go_in_the_air_is_expected_on_what_lies_below() -> None:
+    play = Play()
+    red = next(o for o in play.show(seen("red", 0.4, 0.1), seen("green", 0.6, 0.0), times=5).objects if o.colour == "red")
+    green = seen("green", 0.6, 0.0)
+    play.show(green, times=3, grip=grip_at(0.4, 0.1, 0.03), view=Visibility.HIDDEN)
+    play.show(green, times=3, grip=grip_at(0.6, 0.0, 0.25), view=Visibility.HIDDEN)
+    scene = play.show(green, times=3, grip=grip_at(0.6, 0.0, 0.25, holding=False), view=Visibility.HIDDEN)
+    fallen = scene.get(red.id)
+    assert fallen is not None
+    np.testing.assert_allclose(fallen.pose.position_m, [0.6, 0.0, 0.0675], atol=0.004)
+    scene = play.show(green, seen("red", 0.52, 0.03), times=3, grip=grip_at(0.6, 0.0, 0.25, holding=False), view=Visibility.HIDDEN)
+    assert {o.id: o.colour for o in scene.objects}[red.id] == "red"
+    assert len(scene.objects) == 2, "it rolled off while hidden and keeps its id"
+
+
 def test_touching_nothing_known_holds_nothing() -> None:
     play = Play()
     play.show(seen("red", 0.4, 0.1), times=5)

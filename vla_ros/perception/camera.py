@@ -43,6 +43,7 @@ class CameraMonitorConfig:
         CameraFault.SATURATED,
         CameraFault.LATE,
     )  # DIRTY is reported, but the rest of the picture is good
+    watch_dirt: bool = True  # False for a camera on the hand: fingers and what they hold stand still in its picture, as dirt does
     dirt: DirtConfig = field(default_factory=DirtConfig)
 
 
@@ -136,7 +137,7 @@ class CameraMonitor:
         self._set(CameraFault.FROZEN, frozen, not self._freeze.same, stamp_ns, words)
         if m.bright >= c.black_bright[1] and m.clipped < c.saturated_part[1]:
             self._judge_blur(m.sharpness, stamp_ns)
-            dirty = self._dirt.update(m, stamp_ns, robot_moving)
+            dirty = self._dirt.update(m, stamp_ns, robot_moving) if c.watch_dirt else 0
             self._set(CameraFault.DIRTY, dirty > 0, dirty == 0, stamp_ns,
                       f"{dirty} of {m.patch_mean.size} patches stay dark or smeared while the rest changes: clean the lens")  # fmt: skip
 

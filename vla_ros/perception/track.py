@@ -42,6 +42,7 @@ class Track:
     velocity_mps: Array = field(default_factory=lambda: np.zeros(3))
     votes: dict[str, float] = field(default_factory=dict)  # shape -> weight
     T_tcp_object: Array | None = None  # set while it is held
+    let_go: bool = False  # released, and not seen since: it may have fallen
 
     @staticmethod
     def start(detection: Detection, stamp_ns: int) -> Track:
@@ -161,9 +162,10 @@ class Track:
         """From now on it keeps its place in the hand."""
         self.T_tcp_object = inverse(T_base_tcp) @ self.T_base_object
 
-    def release(self) -> None:
-        """Set down upright where the gripper left it."""
-        self.T_tcp_object = None
+    def release(self, support_m: float) -> None:
+        """Upright under the place where the gripper let go of it, resting on ``support_m`` (height in the base frame)."""
+        self.T_tcp_object, self.let_go = None, True
+        self.T_base_object[2, 3] = support_m + self.size_m[2] / 2
         yaw = yaw_of(self.T_base_object[:3, :3])
         self.T_base_object = transform(rotation_about(np.array([0.0, 0.0, 1.0]), yaw), self.position_m)
         self.velocity_mps = np.zeros(3)
@@ -205,4 +207,5 @@ class Track:
         return detection.shape == self.shape and detection.confidence > 0.75 and bool(same_size) and near
 
     def _seen(self, stamp_ns: int) -> None:
+        self.let_go = False
         self.last_seen_ns, self.hits, self.misses, self.occluded = stamp_ns, self.hits + 1, 0, False

@@ -52,6 +52,7 @@ class SceneTracker:
         self._counts: Counter[str] = Counter()
         self._stamp_ns = 0
         self._loose_updates = 0
+        self._table_m = 0.0
 
     def reset(self) -> None:
         """Forgets everything; ids start again at 1."""
@@ -83,12 +84,12 @@ class SceneTracker:
         if elapsed_s < 0:
             self.reset()  # time has jumped back: the simulation was restarted
             elapsed_s = 0.0
-        self._stamp_ns = stamp_ns
+        self._stamp_ns, self._table_m = stamp_ns, table_height_m
         self._predict(stamp_ns, grip)
         free = self._match(list(detections), stamp_ns, grip)
         unseen = [t for t in self._tracks if t.last_seen_ns != stamp_ns]
         places = {id(t): self._look(t, visibility) for t in unseen}
-        free = self._find_again(free, [t for t in unseen if places[id(t)] is Visibility.EMPTY], stamp_ns, grip)
+        free = self._find_again(free, [t for t in unseen if t.let_go or places[id(t)] is Visibility.EMPTY], stamp_ns)
         for track in unseen:
             if track.last_seen_ns != stamp_ns:
                 self._remember(track, places[id(track)], elapsed_s)
@@ -135,8 +136,8 @@ class SceneTracker:
             if t.colour == detection.colour
         )
 
-    def _find_again(self, free: list[Detection], gone: list[Track], stamp_ns: int, grip: Grip | None) -> list[Detection]:
-        """A track whose place is seen empty takes a new detection of its own name: it was moved while nobody looked."""
+    def _find_again(self, free: list[Detection], gone: list[Track], stamp_ns: int) -> list[Detection]:
+        """A track whose place is seen empty, or that was let go of, takes a new detection of its own name: it was moved unseen, or fell."""
         rest = []
         for detection in free:
             fitting = [t for t in gone if t.name == detection.name and t.last_seen_ns != stamp_ns]
@@ -145,9 +146,21 @@ class SceneTracker:
                 continue
             track = min(fitting, key=lambda t: float(np.linalg.norm(t.position_m - detection.pose.position_m)))
             if track.held:
-                track.release()
+                track.release(self._support(track))
             track.correct(detection, stamp_ns)
         return rest
+
+    def _support(self, track: Track) -> float:
+        """Height of what lies below: the table, or the highest other object under its centre."""
+        bottom = float(track.position_m[2] - track.size_m[2] / 2)
+        heights = [self._table_m]
+        for other in self._tracks:
+            reach = float(other.size_m[:2].min()) / 2
+            top = float(other.position_m[2] + other.size_m[2] / 2)
+            under = float(np.linalg.norm(other.position_m[:2] - track.position_m[:2])) < reach and top < bottom + 0.012
+            if other is not track and under and other.shape not in HOLLOW:
+                heights.append(top)
+        return max(heights)
 
     @staticmethod
     def _look(track: Track, visibility: Callable[[Array, Array, bool], Visibility] | None) -> Visibility:
@@ -182,7 +195,7 @@ class SceneTracker:
         if held is not None:
             self._loose_updates = 0 if grip.holding else self._loose_updates + 1
             if self._loose_updates >= self._config.release_updates:
-                held.release()
+                held.release(self._support(held))
             return
         self._loose_updates = 0
         tcp_m = grip.T_base_tcp[:3, 3]
