@@ -26,6 +26,7 @@ COLOURS: dict[str, tuple[str, ...]] = {
         "blue, bluish, azure, navy, navy blue, cobalt, sapphire, cyan, sky blue, ultramarine, indigo, cerulean, royal blue, teal, "
         "turquoise, aqua, denim, ocean blue, cobalt blue"
     ),
+    "cyan": _words("cyan, turquoise, teal, aqua, cyan blue"),
     "yellow": _words(
         "yellow, yellowish, golden, gold, lemon, lemon yellow, mustard, mustard yellow, canary, canary yellow, amber, saffron, "
         "sunny yellow, blond, sunshine yellow"
