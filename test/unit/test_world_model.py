@@ -129,6 +129,20 @@ def test_a_weak_grip_slips(model, arm):
     assert "would slip" in answer.detail
 
 
+def test_the_opening_tells_of_a_release_before_perception_does(model, arm):
+    chunk = chunk_to(arm, (0.45, -0.2, 0.1), (0.45, -0.2, 0.2), width=0.065)
+    world = scene(held_at(arm, chunk.data[0]), *WORLD.objects[1:])
+    answer = judge(model, arm, chunk, world, width=0.065, held="cube_1", subtask=place(Relation.IN, "bowl_1"))
+    assert (answer.verdict, answer.dropped) == (Verdict.APPROVE, None)
+
+
+def test_the_opening_tells_of_a_grasp_before_perception_does(model, arm):
+    chunk = chunk_to(arm, (0.5, 0.1, 0.15), (0.4, 0.1, 0.15), width=0.0)
+    world = scene(held_at(arm, chunk.data[0]), *WORLD.objects[1:])
+    answer = judge(model, arm, chunk, world, width=0.044, subtask=place(Relation.IN, "bowl_1"))
+    assert (answer.verdict, answer.dropped) == (Verdict.APPROVE, False)
+
+
 def test_home_is_recognised(model, arm):
     home = Subtask("1", Skill.HOME, "go home", Predicate(Relation.AT_HOME))
     data = np.tile(arm.config.home_rad, (32, 1))

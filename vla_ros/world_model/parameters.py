@@ -14,6 +14,7 @@ class WorldModelParameters:
     object_depth_m: float = 0.007  # depth of arm or fingers in an object that counts as a collision
     held_depth_m: float = 0.012  # depth of the held object in table, target or another object that counts as a collision
     held_size_m: float = 0.003  # by which the fingers may be closer than the object's measured size while they hold it
+    released_m: float = 0.006  # by which the fingers may stand farther apart than the object's size while they hold it
     friction: float = 0.5  # between pad and object; low, because the object is not known
     object_mass_kg: float = 0.2  # likewise high
     object_density_kgpm3: float = 600.0  # of what falls in the settling roll-out

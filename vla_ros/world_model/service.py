@@ -11,7 +11,7 @@ from vla_ros.core.actions import ActionChunk
 from vla_ros.core.geometry import Array
 from vla_ros.core.robot_state import JointState
 from vla_ros.core.scene import Scene, SceneObject
-from vla_ros.core.tasks import Subtask
+from vla_ros.core.tasks import Skill, Subtask
 from vla_ros.robots import Arm
 from vla_ros.world_model.evaluators import CollisionEvaluator, Expected, fall, grip_fails, land
 from vla_ros.world_model.goals import target_reached
@@ -54,13 +54,13 @@ class WorldModel:
         rows = joint_rows(chunk, q)
         if rows is None:
             return ChunkVerdict(Verdict.UNKNOWN, f"Only chunks in joint spaces are foreseen, not {chunk.space.name}.")
-        held = scene.get(held_object_id) if held_object_id else None
+        width = float(np.sum(joints.select(self._arm.config.finger_joints).positions))
+        held = _in_hand(scene, held_object_id, subtask, width, self._p)
         self._twin.update(scene)
         grip = self._remember_grip(held, q)
-        width = float(np.sum(joints.select(self._arm.config.finger_joints).positions))
         least = min(width, _held_width(held)) if held is not None else _between(scene, subtask)
         rollout = roll_out(chunk, rows, joints, self._arm, self._twin, held, grip, least)
-        expected = _expected(held_object_id, subtask)
+        expected = _expected(held, subtask)
         foreseen = self._collisions.evaluate(rollout, scene, expected, start + deadline_s)
         if foreseen.collision:
             at_s = float(rollout.times_s[foreseen.rows_done])
@@ -110,15 +110,30 @@ class WorldModel:
         return self._grip.T_tcp_object if self._grip else None
 
 
-def _expected(held_object_id: str | None, subtask: Subtask | None) -> Expected:
+def _in_hand(
+    scene: Scene, held_object_id: str | None, subtask: Subtask | None, width_m: float, p: WorldModelParameters
+) -> SceneObject | None:
+    """What the gripper holds: as it is told, or the object that is being placed; nothing when the fingers stand too far apart for it.
+
+    Perception notices a grasp and a release some tenths of a second late; the opening tells at once.
+    """
+    placing = subtask.object_id if subtask and subtask.skill is Skill.PLACE else ""
+    thing = scene.get(held_object_id or placing)
+    if thing is None:
+        return None
+    fits = width_m <= _held_width(thing) + p.released_m and (bool(held_object_id) or width_m >= np.min(thing.size_m) - p.released_m)
+    return thing if fits else None
+
+
+def _expected(held: SceneObject | None, subtask: Subtask | None) -> Expected:
     """The contacts that belong to the subtask."""
     wanted, target = (subtask.object_id, subtask.target_id) if subtask else ("", "")
-    return Expected(held_object_id or "", held_object_id or wanted, target)
+    return Expected(held.id if held else "", held.id if held else wanted, target)
 
 
 def _held_width(held: SceneObject) -> float:
-    """The largest opening that an object between the fingers explains."""
-    return float(np.max(held.size_m[:2]))
+    """The opening that an object between the fingers explains: it is held across its narrow side."""
+    return float(np.min(held.size_m[:2]))
 
 
 def _between(scene: Scene, subtask: Subtask | None) -> float:
