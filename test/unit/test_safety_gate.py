@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from safety_rig import START_NS, SWEEP, TICK_NS, Rig, chunk_of, home, panda, safety, sample, smooth
+from safety_rig import START_NS, SWEEP, TICK_NS, Rig, chunk_of, home, largest_disagreement, panda, safety, sample, smooth
 
 from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyMode, SafetyReason
@@ -382,8 +382,11 @@ def test_the_gripper_follows_the_rows_and_is_kept_in_a_stop():
 
 def test_an_emergency_stop_brakes_from_the_next_tick_and_latches():
     rig = moving_rig(ticks=90)
+    before, at = rig.command.trajectory, rig.now_ns
     rig.gate.estop("operator")
-    at = rig.now_ns
+    after = rig.step().trajectory
+    assert largest_disagreement(before, after, rig.now_ns, rig.now_ns + TICK_NS) < 1e-9  # still on its way to the controller
+    assert largest_disagreement(before, after, rig.now_ns + 2 * TICK_NS, rig.now_ns + 3 * TICK_NS) > 1e-4  # no waiting for the look-ahead
     rig.step(60)
     times, p, v, a = rig.signal()
     assert judge_samples(p, v, a, panda().config.limits).worst <= 1.0

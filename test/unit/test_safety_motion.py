@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safety_rig import SWEEP, home, panda, smooth
+from safety_rig import SWEEP, chunk_of, home, panda, safety, smooth
 
+from vla_ros.core.decisions import SafetyReason
 from vla_ros.motion.interpolation import JointSpline
 from vla_ros.safety.braking import Braking
+from vla_ros.safety.chunk_checks import Accepted
+from vla_ros.safety.motion_guard import Following, MotionGuard
 from vla_ros.safety.path import ChunkPath
 from vla_ros.safety.tracker import MotionState, Progress, Tracker
 
@@ -110,3 +113,39 @@ def test_an_arm_that_enters_a_path_in_motion_keeps_its_pace():
     assert path.entry_pace(12, velocity) == pytest.approx(0.7)
     assert path.entry_pace(12, -velocity) == 0.0
     assert path.entry_pace(12, np.zeros(7)) == 0.0
+
+
+def pushed_past_the_door(target, reason):
+    """A guard that is given a path which the door would have refused; returns its curve's positions."""
+    rows = np.linspace(home(), target, 60)
+    chunk = chunk_of(rows, 1)
+    path = ChunkPath(rows, 0.05, LIMITS.velocity_radps * 0.5, LIMITS.acceleration_radps2 * 0.4)
+    accepted = Accepted(chunk, path, 0.0, False, 0.0, 0.0, 0.0, "")
+    guard = MotionGuard(panda(), safety(), home(), 0)
+    following, faults, positions = Following(accepted, Progress(0.0)), [], []
+    for tick in range(1, 500):
+        following, fault = guard.advance(tick * 10_000_000, following, 1.0)
+        faults += [fault] if fault else []
+        positions.append(guard.horizon.state.position)
+    assert [f.reason for f in faults] == [reason]
+    assert following is None
+    assert guard.horizon.at_rest
+    return np.array(positions)
+
+
+def test_no_path_leads_past_a_joint_limit():
+    target = home()
+    target[6] = LIMITS.position_max_rad[6] + 0.5
+    positions = pushed_past_the_door(target, SafetyReason.POSITION_LIMIT)
+    assert positions[-1, 6] > LIMITS.position_max_rad[6] - 0.05  # it went as far as it could
+    assert np.all(positions <= LIMITS.position_max_rad)
+
+
+def test_no_path_leads_out_of_the_workspace():
+    target = home()
+    target[0] += 1.4
+    positions = pushed_past_the_door(target, SafetyReason.WORKSPACE)
+    box = panda().config.workspace
+    tcp = np.array([panda().fk(q)[:3, 3] for q in positions])
+    assert np.all(tcp >= box.min_m - 1e-4)
+    assert tcp[-1, 0] < box.min_m[0] + 0.03
