@@ -160,11 +160,18 @@ def inside(shape: PlacedShape, xyz: Points, margin_m: float) -> Mask:
 
 
 def mask_of(shapes: Iterable[PlacedShape], cloud: Cloud, deprojector: Deprojector, margin_m: float) -> Mask:
-    """[h, w] pixels of the cloud that lie inside any of the shapes grown by ``margin_m``; only their windows are computed."""
-    mask = np.zeros(cloud.valid.shape, dtype=bool)
+    """[h, w] pixels of the cloud that lie inside any of the shapes grown by ``margin_m``.
+
+    Only the shapes' windows are computed, and of them every second row and column, each for its neighbours too: a pixel is far
+    smaller than the margin.
+    """
+    coarse_xyz = np.ascontiguousarray(cloud.xyz[:, ::2, ::2])
+    coarse = np.zeros(coarse_xyz.shape[1:], dtype=bool)
     for shape in shapes:
         window = deprojector.window(shape.T_base_shape[:3, 3], shape.bounding_radius_m + margin_m)
         if window is not None:
-            mask[window] |= inside(shape, np.ascontiguousarray(cloud.xyz[:, window[0], window[1]]), margin_m)
-    mask &= cloud.valid
-    return mask
+            half = tuple(slice(s.start // 2, (s.stop + 1) // 2) for s in window)
+            coarse[half] |= inside(shape, np.ascontiguousarray(coarse_xyz[:, half[0], half[1]]), margin_m)
+    height, width = cloud.valid.shape
+    mask = np.repeat(np.repeat(coarse, 2, axis=0), 2, axis=1)[:height, :width]
+    return mask & cloud.valid
