@@ -12,6 +12,8 @@ WIDTH = 120
 
 
 class GoalView:
+    """``say`` prints one line; what was shown already is not shown again."""
+
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._shown: dict[str, str] = {}
@@ -36,7 +38,10 @@ class GoalView:
         self._say(f"\n{OUTCOMES[result.outcome]} ({result.reason}): {result.message}")
         for report in result.subtasks:
             status = ("done", "failed", "canceled", "running")[report.status]
-            self._say(f"  {report.subtask_id}. {report.description}: {status}, {report.attempts} attempt(s), {report.duration:.1f} s. {report.verification}")
+            self._say(
+                f"  {report.subtask_id}. {report.description}: {status}, {report.attempts} attempt(s), {report.duration:.1f} s. "
+                f"{report.verification}"
+            )
         if result.verification:
             self._say(f"  verified: {'yes' if result.verified else 'no'} (score {result.score:.2f}). {result.verification}")
         if result.question:

@@ -51,6 +51,7 @@ class Graph:
         return True
 
     def listen(self, topic: Topic, callback: Callable[[Any], None]) -> None:
+        """Subscribes; ``callback(message)`` runs whenever this node is spun."""
         self.node.create_subscription(load_type(topic.type), topic.name, callback, profile(topic.qos))
 
     def call(self, service: Service, timeout_s: float = 5.0, **fields: Any) -> Any:
@@ -83,7 +84,9 @@ class Graph:
         import os
 
         domain = os.environ.get("ROS_DOMAIN_ID", "0")
-        return f"Nobody offers {what} in ROS domain {domain}. Start the graph (vla launch demo), or export the ROS_DOMAIN_ID that it printed."
+        return (
+            f"Nobody offers {what} in ROS domain {domain}. Start the graph (vla launch demo), or export the ROS_DOMAIN_ID that it printed."
+        )
 
 
 class RunningGoal:

@@ -19,6 +19,7 @@ class Keys:
 
     @property
     def available(self) -> bool:
+        """Whether there is a terminal to read from."""
         return self._fd is not None
 
     def __enter__(self) -> Self:

@@ -25,7 +25,9 @@ def follow_goal(graph: Graph, instruction: str, time_limit_s: float, say: Callab
         with Keys() as keys:
             if keys.available:
                 say("Ctrl-C cancels the goal; the space bar is the emergency stop.")
-            goal = graph.send(EXECUTE_GOAL, load_type(EXECUTE_GOAL.type).Goal(instruction=instruction, time_limit=time_limit_s), view.on_feedback, wait_s)
+            goal = graph.send(
+                EXECUTE_GOAL, load_type(EXECUTE_GOAL.type).Goal(instruction=instruction, time_limit=time_limit_s), view.on_feedback, wait_s
+            )
             canceled: list[int] = []
 
             def meanwhile() -> None:

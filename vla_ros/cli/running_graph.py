@@ -18,8 +18,16 @@ from vla_ros.ros.domain import free_domain_id
 from vla_ros.ros.interfaces import HEARTBEAT, OBJECTS, SAFETY_STATE
 
 NODES = (
-    "sim_robot", "state_publisher", "safety_monitor", "motion_forwarder", "camera_perception", "depth_perception", "tactile_perception",
-    "action_expert", "world_model", "planner",
+    "sim_robot",
+    "state_publisher",
+    "safety_monitor",
+    "motion_forwarder",
+    "camera_perception",
+    "depth_perception",
+    "tactile_perception",
+    "action_expert",
+    "world_model",
+    "planner",
 )
 READY_MODE = 1
 STOP_TIMEOUT_S = 20.0
@@ -43,9 +51,12 @@ class RunningGraph:
         command = [sys.executable, "-m", "vla_ros.cli.main", "launch", self._launch_file, *words]
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
         self._say(f"Starting the graph (log: {self._log}). To join it from another terminal (RViz, ros2, vla):")
-        self._say(f"    export ROS_DOMAIN_ID={domain} ROS_AUTOMATIC_DISCOVERY_RANGE={os.environ.get('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')}")
+        discovery = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        self._say(f"    export ROS_DOMAIN_ID={domain} ROS_AUTOMATIC_DISCOVERY_RANGE={discovery}")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -61,6 +72,7 @@ class RunningGraph:
 
     @property
     def pid(self) -> int:
+        """The launcher's process id; only within the context."""
         assert self._process is not None
         return self._process.pid
 
@@ -71,7 +83,10 @@ class RunningGraph:
             raise VlaRosError("The graph has ended by itself:\n" + "\n".join(f"    {line}" for line in lines))
 
     def wait_until_ready(self, graph: Graph, timeout_s: float = 60.0) -> float:
-        """Until every node beats, the monitor is ready and objects are seen; seconds that it took. Raises VlaRosError naming what is missing."""
+        """Until every node beats, the monitor is ready and objects are seen; seconds that it took.
+
+        Raises VlaRosError naming what is missing.
+        """
         started_s = time.monotonic()
         alive: set[str] = set()
         state: list[Any] = []

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
-
-from rclpy.serialization import deserialize_message
 
 from vla_ros.core.decisions import SafetyState
 from vla_ros.core.errors import ConfigError, VlaRosError, unknown_choice
@@ -23,7 +22,16 @@ from vla_ros.ros.conversions.safety import safety_state_from_msg
 from vla_ros.ros.conversions.scene import scene_from_msg
 from vla_ros.ros.conversions.tasks import reasoning_to_msg, subtask_from_msg
 from vla_ros.ros.interfaces import (
-    ACTION_CHUNK, CONTACT, EXECUTE_SUBTASK, GATED_COMMAND, JOINT_STATES, LIST_EXPERTS, OBJECTS, REASONING, SAFETY_STATE, load_type,
+    ACTION_CHUNK,
+    CONTACT,
+    EXECUTE_SUBTASK,
+    GATED_COMMAND,
+    JOINT_STATES,
+    LIST_EXPERTS,
+    OBJECTS,
+    REASONING,
+    SAFETY_STATE,
+    load_type,
 )
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
@@ -35,6 +43,8 @@ ABORT_TIMEOUT_S = 1.0  # an expert that is told to stop has this long to bring t
 
 @dataclass(frozen=True)
 class ActionExpertConfig:
+    """Parameters of the node."""
+
     robot: str = parameter("panda", "name in config/robots, or a YAML file")
     expert: str = parameter("scripted", "name in config/experts, used for subtasks that name none")
     rate: float = parameter(10.0, "of action chunks", unit="Hz", low=1.0, high=50.0)
@@ -48,18 +58,18 @@ class ActionExpertNode(VlaNode):
         self.config = declare(self, ActionExpertConfig)
 
     def setup(self) -> None:
+        """Loads the robot and the expert; connects inputs, chunks and the action execute_subtask."""
         self.arm = load_robot(self.config.robot)
         self._experts: dict[str, Expert] = {self.config.expert: build_expert(self.config.expert, self.arm)}
         self._scene: Scene | None = None
         self._contact: ContactState | None = None
         self._safety: SafetyState | None = None
-        self._newest: dict[str, bytes] = {}
         self._chunks, self._reasoning = self.publish_on(ACTION_CHUNK), self.publish_on(REASONING)
         self.subscribe_to(OBJECTS, self._on_objects)
         self.subscribe_to(CONTACT, self._on_contact)
         self.subscribe_to(SAFETY_STATE, self._on_safety)
         for topic in (JOINT_STATES, GATED_COMMAND):  # 100 Hz each, looked at only at the expert's rate
-            self.subscribe_to(topic, lambda cdr, name=topic.name: self._newest.__setitem__(name, cdr), raw=True)
+            self.subscribe_to(topic, partial(self._newest.__setitem__, topic.name), raw=True)
         self.serve(LIST_EXPERTS, self._list)
         OneGoalServer(self, EXECUTE_SUBTASK, self._work)
 
@@ -123,7 +133,9 @@ class ActionExpertNode(VlaNode):
     def _explained(self, step: ExpertStep, late: bool, limit_s: float) -> ExpertStep:
         if step.status is ExpertStatus.DONE or not late:
             return step
-        return ExpertStep(ExpertStatus.FAILED, f"Not done within {limit_s:g} s; at last: {step.detail}", failure=step.failure, phase=step.phase)
+        return ExpertStep(
+            ExpertStatus.FAILED, f"Not done within {limit_s:g} s; at last: {step.detail}", failure=step.failure, phase=step.phase
+        )
 
     def _expert(self, name: str) -> Expert:
         if name not in self._experts:
@@ -135,7 +147,9 @@ class ActionExpertNode(VlaNode):
             self._chunks.publish(chunk_to_msg(step.chunk))
         if step.reasoning is not None:
             self._reasoning.publish(reasoning_to_msg(step.reasoning))
-        feedback = load_type(EXECUTE_SUBTASK.type).Feedback(phase=step.phase, elapsed=elapsed_s, chunk_seq=step.chunk.seq if step.chunk else 0)
+        feedback = load_type(EXECUTE_SUBTASK.type).Feedback(
+            phase=step.phase, elapsed=elapsed_s, chunk_seq=step.chunk.seq if step.chunk else 0
+        )
         feedback.reasoning = step.reasoning.text if step.reasoning else ""
         work.feedback(feedback)
 
@@ -149,11 +163,18 @@ class ActionExpertNode(VlaNode):
         return self._observation()
 
     def _missing(self) -> list[str]:
-        have = {OBJECTS.name: self._scene, CONTACT.name: self._contact, JOINT_STATES.name: self._newest.get(JOINT_STATES.name), SAFETY_STATE.name: self._safety}
+        have = {
+            OBJECTS.name: self._scene,
+            CONTACT.name: self._contact,
+            JOINT_STATES.name: self._joints.get(),
+            SAFETY_STATE.name: self._safety,
+        }
         return [name for name, value in have.items() if value is None]
 
     def _observation(self) -> Observation:
-        assert self._scene is not None and self._contact is not None and self._safety is not None
+        assert self._scene is not None
+        assert self._contact is not None
+        assert self._safety is not None
         joints = joint_state_from_msg(deserialize_message(self._newest[JOINT_STATES.name], load_type(JOINT_STATES.type)))
         holds = holds_expert(self._safety)
         return Observation(
@@ -162,18 +183,16 @@ class ActionExpertNode(VlaNode):
             scene=self._scene,
             contact=self._contact,
             gripper_width_m=float(joints.select(self.arm.config.finger_joints).positions.sum()),
-            consumed=self._consumed(),
+            consumed=self._consumed.get(),
             safety_hold=holds,
             safety_reason=self._safety.detail if holds else "",
         )
 
-    def _consumed(self) -> Consumed | None:
-        cdr = self._newest.get(GATED_COMMAND.name)
-        if cdr is None:
-            return None
-        command = deserialize_message(cdr, load_type(GATED_COMMAND.type))
-        return Consumed(int(command.chunk_seq), float(command.chunk_row), ns_from_stamp(command.header.stamp))
+
+def _consumed_from_msg(message: Any) -> Consumed:
+    return Consumed(int(message.chunk_seq), float(message.chunk_row), ns_from_stamp(message.header.stamp))
 
 
 def main() -> int:
+    """Runs the node until it is told to end; the process's exit code."""
     return run(ActionExpertNode)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from vla_ros.core.scene import CameraHealth
@@ -16,6 +16,7 @@ from vla_ros.ros.conversions.images import colour_from_msg, compressed_to_msg, i
 from vla_ros.ros.conversions.robot import joint_state_from_msg
 from vla_ros.ros.conversions.scene import health_to_msg
 from vla_ros.ros.interfaces import CAMERA_HEALTH, COLOR_COMPRESSED, COLOR_IMAGE, JOINT_STATES, POLICY_IMAGE
+from vla_ros.ros.latest import Latest
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
 from vla_ros.ros.spin import run
@@ -27,6 +28,8 @@ JPEG_QUALITY = 95
 
 @dataclass(frozen=True)
 class CameraPerceptionConfig:
+    """Parameters of the node."""
+
     robot: str = parameter("panda", "name in config/robots, or a YAML file")
     camera: str = parameter("front", "whose image becomes policy-ready")
     size: int = parameter(256, "edge of the policy-ready image; the rest is padded", unit="px")
@@ -46,33 +49,32 @@ class _Watch:
 
 
 class CameraPerceptionNode(VlaNode):
+    """Judges each camera's images in its callback, at most at the configured rates; others are not decoded."""
+
     def __init__(self) -> None:
         super().__init__("camera_perception")
         self.config = declare(self, CameraPerceptionConfig)
 
     def setup(self) -> None:
+        """One monitor for each camera of the robot; its images, the joint states and the outputs."""
         robot = load_robot_config(self.config.robot)
-        self._moving = False
-        self._now_ns = 0  # stamp of the newest joint states: the robot's time, also where nothing publishes /clock to this node
-        self._recent: deque[Any] = deque(maxlen=1)
+        self._joints = Latest(self, JOINT_STATES, joint_state_from_msg)
         self._image = self.publish_on(POLICY_IMAGE)
         self._compressed = {name: self.publish_on(COLOR_COMPRESSED.at(camera=name)) for name in robot.cameras}
         self._health = self.publish_on(CAMERA_HEALTH)
         self._watches = [_Watch(camera.name, min(camera.rate_hz, self.config.check_rate)) for camera in robot.cameras.values()]
         for watch in self._watches:
-            self.subscribe_to(COLOR_IMAGE.at(camera=watch.name), lambda message, watch=watch: self._on_image(watch, message))
-        self.subscribe_to(JOINT_STATES, self._on_joints)
+            self.subscribe_to(COLOR_IMAGE.at(camera=watch.name), partial(self._on_image, watch))
         self.every(REPORT_PERIOD_S, self._report)
 
-    def _on_joints(self, message: Any) -> None:
-        self._now_ns = ns_from_stamp(message.header.stamp)
-        self._recent.append(message)
+    def _robot_now_ns(self) -> int:
+        """Stamp of the newest joint states: the robot's time, without listening to /clock."""
+        joints = self._joints.get()
+        return joints.stamp_ns if joints is not None else 0
 
     def _is_moving(self) -> bool:
-        if not self._recent:
-            return False
-        velocities = joint_state_from_msg(self._recent[0]).velocities
-        return bool(velocities.size) and float(abs(velocities).max()) > MOVING_RADPS
+        joints = self._joints.get()
+        return joints is not None and bool(joints.velocities.size) and float(abs(joints.velocities).max()) > MOVING_RADPS
 
     def _on_image(self, watch: _Watch, message: Any) -> None:
         stamp_ns = ns_from_stamp(message.header.stamp)
@@ -83,7 +85,7 @@ class CameraPerceptionNode(VlaNode):
             return
         image = colour_from_msg(message)
         watch.judged_ns = stamp_ns
-        self._say(watch, watch.monitor.update(image, stamp_ns, max(self._now_ns, stamp_ns), robot_moving=self._is_moving()))
+        self._say(watch, watch.monitor.update(image, stamp_ns, max(self._robot_now_ns(), stamp_ns), robot_moving=self._is_moving()))
         if is_due:
             watch.made_ns = stamp_ns
             self._pass_on(watch.name, image, stamp_ns, message.header.frame_id)
@@ -111,10 +113,11 @@ class CameraPerceptionNode(VlaNode):
         for watch in self._watches:
             if watch.said is None:
                 continue
-            health = watch.monitor.poll(self._now_ns)
+            health = watch.monitor.poll(self._robot_now_ns())
             self._say(watch, health)
             self._health.publish(health_to_msg(health))
 
 
 def main() -> int:
+    """Runs the node until it is told to end; the process's exit code."""
     return run(CameraPerceptionNode)

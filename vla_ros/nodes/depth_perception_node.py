@@ -11,9 +11,9 @@ from vla_ros.core.robot_state import ContactState, JointState
 from vla_ros.core.stamps import NS_PER_MS, NS_PER_S
 from vla_ros.perception.pipeline import DepthPerception, PerceptionResult
 from vla_ros.robots import load_robot
+from vla_ros.ros.conversions.arrays import ns_from_stamp
 from vla_ros.ros.conversions.images import colour_from_msg, depth_mm_from_msg, points_to_msg
 from vla_ros.ros.conversions.robot import contact_from_msg, joint_state_from_msg
-from vla_ros.ros.conversions.arrays import ns_from_stamp
 from vla_ros.ros.conversions.scene import detections_to_msg, scene_to_msg
 from vla_ros.ros.interfaces import COLOR_IMAGE, CONTACT, DEPTH_IMAGE, DETECTIONS, JOINT_STATES, OBJECT_MARKERS, OBJECTS, OBSTACLES, POINTS
 from vla_ros.ros.lifecycle import VlaNode
@@ -28,6 +28,8 @@ FARTHEST_JOINTS_NS = 30 * NS_PER_MS
 
 @dataclass(frozen=True)
 class DepthPerceptionNodeConfig:
+    """Parameters of the node."""
+
     robot: str = parameter("panda", "name in config/robots, or a YAML file")
     camera: str = parameter("front", "the RGB-D camera, as the robot's configuration names it")
     rate: float = parameter(10.0, "of images that are looked at", unit="Hz", low=0.5, high=30.0)
@@ -41,6 +43,7 @@ class DepthPerceptionNode(VlaNode):
         self.config = declare(self, DepthPerceptionNodeConfig)
 
     def setup(self) -> None:
+        """Connects images, joints and contact, and starts the thread that looks at pairs. Raises ConfigError for an unknown robot."""
         self.arm = load_robot(self.config.robot)
         camera = self.arm.config.cameras[self.config.camera]
         self._camera = camera
@@ -54,7 +57,11 @@ class DepthPerceptionNode(VlaNode):
         self._pair: tuple[Any, Any] | None = None
         self._work = threading.Condition()
         self._stopping = False
-        self._objects, self._detections, self._markers = self.publish_on(OBJECTS), self.publish_on(DETECTIONS), self.publish_on(OBJECT_MARKERS)
+        self._objects, self._detections, self._markers = (
+            self.publish_on(OBJECTS),
+            self.publish_on(DETECTIONS),
+            self.publish_on(OBJECT_MARKERS),
+        )
         self._points, self._obstacles = self.publish_on(POINTS), self.publish_on(OBSTACLES)
         self.subscribe_to(JOINT_STATES, lambda m: self._joints.append(joint_state_from_msg(m)))
         self.subscribe_to(CONTACT, self._on_contact)
@@ -64,6 +71,7 @@ class DepthPerceptionNode(VlaNode):
         self._thread.start()
 
     def teardown(self) -> None:
+        """Ends the thread."""
         if hasattr(self, "_thread"):
             with self._work:
                 self._stopping = True
@@ -103,7 +111,8 @@ class DepthPerceptionNode(VlaNode):
                 if self._stopping:
                     return
                 pair, self._pair = self._pair, None
-            update(*pair)
+            if pair is not None:
+                update(*pair)
 
     def _update(self, colour: Any, depth: Any) -> None:
         stamp_ns = ns_from_stamp(colour.header.stamp)
@@ -112,7 +121,9 @@ class DepthPerceptionNode(VlaNode):
             return
         if self._pipeline is None:
             T_base_camera = self._frames.lookup(self.arm.config.base_frame, self._camera.frame)
-            self._pipeline = DepthPerception(self.arm, replace(self._camera, parent=self.arm.config.base_frame, T_parent_camera=T_base_camera))
+            self._pipeline = DepthPerception(
+                self.arm, replace(self._camera, parent=self.arm.config.base_frame, T_parent_camera=T_base_camera)
+            )
         result = self._pipeline.update(colour_from_msg(colour), depth_mm_from_msg(depth), stamp_ns, joints, self._contact)
         self._publish(result, stamp_ns)
 
@@ -128,10 +139,11 @@ class DepthPerceptionNode(VlaNode):
         if self._detections.get_subscription_count():
             self._detections.publish(detections_to_msg(result.scene))
         if self._points.get_subscription_count():
-            self._points.publish(points_to_msg(result.obstacles.points_m, stamp_ns, base, result.obstacles.colours))
+            self._points.publish(points_to_msg(result.obstacles.points_m, stamp_ns, base, result.obstacles.rgb))
         if self._markers.get_subscription_count():
             self._markers.publish(object_markers(result.scene))
 
 
 def main() -> int:
+    """Runs the node until it is told to end; the process's exit code."""
     return run(DepthPerceptionNode)

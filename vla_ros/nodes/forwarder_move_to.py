@@ -25,6 +25,7 @@ from vla_ros.ros.conversions.arrays import pose_from_msg
 from vla_ros.ros.conversions.robot import joint_state_from_msg
 from vla_ros.ros.conversions.scene import scene_from_msg
 from vla_ros.ros.interfaces import ACTION_CHUNK, JOINT_STATES, MOVE_TO, OBJECTS, load_type
+from vla_ros.ros.latest import Latest
 from vla_ros.ros.lifecycle import VlaNode
 
 SOURCE = "move_to"
@@ -35,26 +36,24 @@ CLEARANCE_M = 0.01  # objects are grown by this on all sides
 
 
 class MoveToServer:
+    """Serves move_to for ``node``; ``backend`` names what plans. Publishes chunks only: they pass the monitor like all others."""
+
     def __init__(self, node: VlaNode, arm: Arm, backend: str) -> None:
         self._node, self._arm = node, arm
         self._backend = create_backend(backend, arm)
         self._chunks = node.publish_on(ACTION_CHUNK)
         self._types = load_type(MOVE_TO.type)
-        self._joints: JointState | None = None
         self._scene: Scene | None = None
         self._command: GatedCommand | None = None
         self._seq = 0
         self._lock = threading.Lock()
-        node.subscribe_to(JOINT_STATES, self._on_joints)
+        self._newest_joints = Latest(node, JOINT_STATES, joint_state_from_msg)
         node.subscribe_to(OBJECTS, self._on_objects)
         OneGoalServer(node, MOVE_TO, self._work)
 
     def on_command(self, command: GatedCommand) -> None:
         """The newest gated command, for progress."""
         self._command = command
-
-    def _on_joints(self, message: Any) -> None:
-        self._joints = joint_state_from_msg(message)
 
     def _on_objects(self, message: Any) -> None:
         self._scene = scene_from_msg(message)
@@ -76,9 +75,7 @@ class MoveToServer:
         return ending, result
 
     def _plan(self, goal: Any) -> tuple[TimedTrajectory, float]:
-        if self._joints is None:
-            raise MotionError("No joint states have been seen yet; nothing can be planned.")
-        start = self._joints.select(self._arm.config.arm_joints).positions
+        start = self._joints().select(self._arm.config.arm_joints).positions
         width_m = float(goal.gripper_width)
         if goal.kind == self._types.Goal.GRIPPER and math.isnan(width_m):
             raise MotionError("A gripper motion needs gripper_width [m].")
@@ -86,6 +83,12 @@ class MoveToServer:
         obstacles = () if goal.kind == self._types.Goal.GRIPPER else self._obstacles()
         request = MotionRequest(start, target, obstacles, time_limit_s=goal.time_limit or MotionRequest.time_limit_s)
         return self._backend.plan(request), width_m
+
+    def _joints(self) -> JointState:
+        joints = self._newest_joints.get()
+        if joints is None:
+            raise MotionError("No joint states have been seen yet; nothing can be planned.")
+        return joints
 
     def _target(self, goal: Any) -> Array:
         if goal.kind == self._types.Goal.HOME:
@@ -108,12 +111,17 @@ class MoveToServer:
 
     def _follow(self, trajectory: TimedTrajectory, width_m: float, work: Work) -> str:
         """Submits the motion piece by piece. Returns "" when it was carried out, else why not."""
-        assert self._joints is not None
         names, force_n = self._arm.config.arm_joints, self._arm.config.gripper.grasp_force_n
         chunks = TrajectoryChunks(
-            trajectory, names, expert=SOURCE, first_seq=self._seq + 1, trace_id=work.goal_id, gripper_width_m=width_m, gripper_force_n=force_n
+            trajectory,
+            names,
+            expert=SOURCE,
+            first_seq=self._seq + 1,
+            trace_id=work.goal_id,
+            gripper_width_m=width_m,
+            gripper_force_n=force_n,
         )
-        self._chunks.publish(chunk_to_msg(chunks.first(self._joints.stamp_ns)))
+        self._chunks.publish(chunk_to_msg(chunks.first(self._joints().stamp_ns)))
         moved_s, best = time.monotonic(), (0, -1.0)
         while not work.cancel.wait(POLL_S):
             self._seq = chunks.seq
@@ -123,7 +131,7 @@ class MoveToServer:
                     return self._wait_for_gripper(width_m, work)
                 if (command.chunk_seq, command.chunk_row) > best:
                     moved_s, best = time.monotonic(), (command.chunk_seq, command.chunk_row)
-                following = chunks.next(self._joints.stamp_ns, command.chunk_seq, command.chunk_row)
+                following = chunks.next(self._joints().stamp_ns, command.chunk_seq, command.chunk_row)
                 if following is not None:
                     self._chunks.publish(chunk_to_msg(following))
             if time.monotonic() - moved_s > STALL_S:

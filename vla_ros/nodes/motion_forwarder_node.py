@@ -1,4 +1,7 @@
-"""motion_forwarder: the only publisher to the controllers, moved only by gated_command. Also plans free-space motions, which it submits as chunks."""
+"""motion_forwarder: the only publisher to the controllers, moved only by gated_command.
+
+It also plans free-space motions, which it submits as chunks.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +22,22 @@ from vla_ros.ros.spin import run
 
 @dataclass(frozen=True)
 class MotionForwarderConfig:
+    """Parameters of the node."""
+
     robot: str = parameter("panda", "name in config/robots, or a YAML file")
     backend: str = parameter("ompl", "what plans the motions of move_to")
     dry_run: bool = parameter(False, "everything but the last hop: nothing is sent to arm and gripper")
 
 
 class MotionForwarderNode(VlaNode):
+    """Checks each gated command, then passes it on; one that fails the check moves nothing."""
+
     def __init__(self) -> None:
         super().__init__("motion_forwarder")
         self.config = declare(self, MotionForwarderConfig)
 
     def setup(self) -> None:
+        """Connects the gate to the arm's controller and the gripper, and serves move_to."""
         arm = load_robot(self.config.robot)
         self._forwarding = Forwarding(arm.config.arm_joints)
         controller = replace(JOINT_TRAJECTORY, name=arm.config.controllers.joint_trajectory)
@@ -39,6 +47,7 @@ class MotionForwarderNode(VlaNode):
         self.subscribe_to(GATED_COMMAND, self._on_command)
 
     def on_start(self) -> None:
+        """Says so where commands are not passed on."""
         if self.config.dry_run:
             self.get_logger().warning("dry_run: commands end here; arm and gripper are not moved")
 
@@ -59,4 +68,5 @@ class MotionForwarderNode(VlaNode):
 
 
 def main() -> int:
+    """Runs the node until it is told to end; the process's exit code."""
     return run(MotionForwarderNode)

@@ -1,4 +1,7 @@
-"""planner: takes goals in plain words and carries them through. The thinking is vla_ros/planning; this file binds its ports to the graph."""
+"""planner: takes goals in plain words and carries them through.
+
+The thinking is vla_ros/planning; this file binds its ports to the graph.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from vla_ros.core.tasks import Plan, ReasoningTrace
+from vla_ros.nodes.planner_recording import GoalRecording
+from vla_ros.nodes.planner_results import goal_result_to_msg, record_to_msg
+from vla_ros.nodes.planner_senses import PlannerSenses
+from vla_ros.nodes.planner_subtasks import SubtaskCaller
 from vla_ros.planning.goal_result import GoalResult, Outcome, Progress
 from vla_ros.planning.orchestrator import run_goal
 from vla_ros.planning.plan import Capabilities
@@ -18,19 +25,17 @@ from vla_ros.robots import load_robot
 from vla_ros.robots.reach import graspable_from_above
 from vla_ros.ros.action_server import Ending, OneGoalServer, Work
 from vla_ros.ros.conversions.arrays import header_to_msg
-from vla_ros.nodes.planner_results import goal_result_to_msg, record_to_msg
 from vla_ros.ros.conversions.tasks import plan_to_msg, reasoning_to_msg
-from vla_ros.nodes.planner_recording import GoalRecording
 from vla_ros.ros.interfaces import EPISODE, EXECUTE_GOAL, PLAN, REASONING, SUBTASK_REPORT, load_type
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
-from vla_ros.nodes.planner_senses import PlannerSenses
 from vla_ros.ros.spin import run
-from vla_ros.nodes.planner_subtasks import SubtaskCaller
 
 
 @dataclass(frozen=True)
 class PlannerConfig:
+    """Parameters of the node."""
+
     robot: str = parameter("panda", "name in config/robots, or a YAML file")
     planner: str = parameter("builtin", "builtin, or openai for a server that speaks its protocol")
     openai_url: str = parameter("", "base URL of the openai planner's server, as http://127.0.0.1:8000/v1")
@@ -39,22 +44,33 @@ class PlannerConfig:
     openai_timeout: float = parameter(30.0, "for one answer", unit="s", low=1.0, high=600.0)
     record: bool = parameter(True, "record every goal (needs the recorder node)")
     scene: str = parameter("", "name of the scene, for the records")
-    watched: str = parameter("action_expert,safety_monitor,motion_forwarder,camera_perception,depth_perception", "nodes that must live, by commas")
+    watched: str = parameter(
+        "action_expert,safety_monitor,motion_forwarder,camera_perception,depth_perception", "nodes that must live, by commas"
+    )
     goal_limit: float = parameter(300.0, "for a goal that names no limit", unit="s", low=1.0, high=36000.0)
 
     def options(self) -> dict[str, Any]:
+        """What make_planner is given beside the name: only what the chosen planner takes, and of that only what was set."""
         if self.planner != "openai":
             return {}
-        given = {"base_url": self.openai_url, "model": self.openai_model, "key_variable": self.openai_key_variable, "timeout_s": self.openai_timeout}
+        given = {
+            "base_url": self.openai_url,
+            "model": self.openai_model,
+            "key_variable": self.openai_key_variable,
+            "timeout_s": self.openai_timeout,
+        }
         return {name: value for name, value in given.items() if value != ""}
 
 
 class PlannerNode(VlaNode):
+    """One goal at a time: the goal's thread thinks and waits, callbacks only keep what is new."""
+
     def __init__(self) -> None:
         super().__init__("planner")
         self.config = declare(self, PlannerConfig)
 
     def setup(self) -> None:
+        """Makes the planner and binds its ports: senses, subtasks, recording; serves execute_goal."""
         arm = load_robot(self.config.robot)
         capabilities = Capabilities(arm.config.gripper.width_open_m, graspable_from_above(arm), robot=arm.config.name)
         self._planner = make_planner(self.config.planner, capabilities, self.config.options())
@@ -92,8 +108,12 @@ class PlannerNode(VlaNode):
 
     def _mark(self, event: int, work: Work, result: GoalResult | None = None) -> None:
         episode = load_type(EPISODE.type)(
-            header=header_to_msg(self._senses.now_ns()), event=event, episode_id=work.goal_id, instruction=work.goal.instruction,
-            robot=self.config.robot, scene=self.config.scene,
+            header=header_to_msg(self._senses.now_ns()),
+            event=event,
+            episode_id=work.goal_id,
+            instruction=work.goal.instruction,
+            robot=self.config.robot,
+            scene=self.config.scene,
         )
         if result is not None:
             episode.outcome, episode.reason, episode.text = result.outcome.value, result.reason.value, result.message
@@ -177,6 +197,5 @@ class _Feedback:
 
 
 def main() -> int:
+    """Runs the node until it is told to end; the process's exit code."""
     return run(PlannerNode)
-
-

@@ -19,6 +19,8 @@ START_TIMEOUT_S = 5.0
 
 
 class GoalRecording:
+    """One recording at a time, by a thread that waits for the recorder; ``enabled=False``: nothing is recorded."""
+
     def __init__(self, node: VlaNode, enabled: bool) -> None:
         self._node = node
         self._caller = ActionCaller(node, RECORD_EPISODE) if enabled else None
@@ -43,7 +45,9 @@ class GoalRecording:
         assert self._caller is not None
         try:
             goal = self._caller.type.Goal(instruction=instruction, profile="train")
-            result = self._caller.call(goal, cancel=self._stop.is_set, on_feedback=lambda _: self._begun.set(), time_limit_s=float("inf"), cancel_s=15.0)
+            result = self._caller.call(
+                goal, cancel=self._stop.is_set, on_feedback=lambda _: self._begun.set(), time_limit_s=float("inf"), cancel_s=15.0
+            )
             self._result = result
             if not result.success:
                 self._error = f"Not recorded: {result.message}"
@@ -87,8 +91,12 @@ class GoalRecording:
             "duration_s": result.duration_s,
             "time_in_state_s": {state.value: spent for state, spent in result.time_in_state_s.items()},
             "recording": {
-                "complete": bool(recording.success), "message": recording.message, "messages": recording.messages, "lost": recording.lost,
-                "bytes": recording.bytes, "duration_s": recording.duration,
+                "complete": bool(recording.success),
+                "message": recording.message,
+                "messages": recording.messages,
+                "lost": recording.lost,
+                "bytes": recording.bytes,
+                "duration_s": recording.duration,
             },
             "versions": collect_versions(share_dir()),
         }

@@ -19,9 +19,16 @@ def record_to_msg(record: SubtaskRecord, stamp_ns: int) -> Any:
 
     last = record.attempts[-1] if record.attempts else None
     return SubtaskReport(
-        header=header_to_msg(stamp_ns), subtask_id=record.subtask.id, description=record.subtask.description, status=_STATUSES[record.status],
-        attempts=len(record.attempts), reason=last.outcome.reason if last else "", detail=last.outcome.message if last else "", score=float(record.score),
-        verification=last.verification if last else "", duration=float(record.duration_s),
+        header=header_to_msg(stamp_ns),
+        subtask_id=record.subtask.id,
+        description=record.subtask.description,
+        status=_STATUSES[record.status],
+        attempts=len(record.attempts),
+        reason=last.outcome.reason if last else "",
+        detail=last.outcome.message if last else "",
+        score=float(record.score),
+        verification=last.verification if last else "",
+        duration=float(record.duration_s),
     )
 
 
@@ -30,10 +37,20 @@ def goal_result_to_msg(result: GoalResult, images: Mapping[str, Any], run_folder
     from vla_ros.action import ExecuteGoal
 
     message = ExecuteGoal.Result(
-        outcome=_OUTCOMES[result.outcome], reason=result.reason.value, message=result.message, question=result.question, options=list(result.options),
-        subtasks=[record_to_msg(r, stamp_ns) for r in result.subtasks], verified=result.outcome is Outcome.SUCCEEDED,
-        score=float(result.goal.score) if result.goal else 0.0, verification=result.goal.detail if result.goal else "", replans=result.replans,
-        recoveries=result.recoveries, safety_interventions=result.safety_interventions, duration=float(result.duration_s), run_folder=run_folder,
+        outcome=_OUTCOMES[result.outcome],
+        reason=result.reason.value,
+        message=result.message,
+        question=result.question,
+        options=list(result.options),
+        subtasks=[record_to_msg(r, stamp_ns) for r in result.subtasks],
+        verified=result.outcome is Outcome.SUCCEEDED,
+        score=float(result.goal.score) if result.goal else 0.0,
+        verification=result.goal.detail if result.goal else "",
+        replans=result.replans,
+        recoveries=result.recoveries,
+        safety_interventions=result.safety_interventions,
+        duration=float(result.duration_s),
+        run_folder=run_folder,
     )
     if result.plan is not None:
         message.plan = plan_to_msg(result.plan)

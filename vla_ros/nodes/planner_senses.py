@@ -8,7 +8,6 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from rclpy.serialization import deserialize_message
 
 from vla_ros.core.decisions import SafetyMode, SafetyState
 from vla_ros.core.errors import PerceptionError
@@ -19,13 +18,20 @@ from vla_ros.core.tasks import Predicate
 from vla_ros.planning.ports import Hazard, HazardKind
 from vla_ros.planning.verifier import Evidence, GoalReport, PredicateReport, Verifier
 from vla_ros.robots import Arm
-from vla_ros.ros.conversions.images import colour_from_msg
 from vla_ros.ros.conversions.robot import contact_from_msg, joint_state_from_msg
 from vla_ros.ros.conversions.safety import safety_state_from_msg
 from vla_ros.ros.conversions.scene import health_from_msg, scene_from_msg
 from vla_ros.ros.interfaces import (
-    CAMERA_HEALTH, COLOR_COMPRESSED, CONTACT, HEARTBEAT, JOINT_STATES, OBJECTS, SAFETY_DECISION, SAFETY_STATE, load_type,
+    CAMERA_HEALTH,
+    COLOR_COMPRESSED,
+    CONTACT,
+    HEARTBEAT,
+    JOINT_STATES,
+    OBJECTS,
+    SAFETY_DECISION,
+    SAFETY_STATE,
 )
+from vla_ros.ros.latest import Latest
 from vla_ros.ros.lifecycle import VlaNode
 
 SCENE_AGE_S = 1.0  # an older scene is not planned on
@@ -34,6 +40,8 @@ CAMERA = "front"
 
 
 class PlannerSenses:
+    """``watched`` are the nodes that must beat. Callbacks write single attributes, so that no lock is needed to read them."""
+
     def __init__(self, node: VlaNode, arm: Arm, watched: tuple[str, ...]) -> None:
         self._node, self._arm, self._watched = node, arm, watched
         self._verifier = Verifier()
@@ -41,7 +49,6 @@ class PlannerSenses:
         self._contact: ContactState | None = None
         self._safety: SafetyState | None = None
         self._image: Any = None
-        self._joints_cdr = b""
         self._health: dict[str, CameraHealth] = {}
         self._beats_ns: dict[str, int] = {}
         self.interventions = 0  # decisions that slowed, held or stopped
@@ -53,7 +60,7 @@ class PlannerSenses:
         node.subscribe_to(SAFETY_DECISION, self._on_decision)
         node.subscribe_to(CAMERA_HEALTH, self._on_health)
         node.subscribe_to(HEARTBEAT, self._on_heartbeat)
-        node.subscribe_to(JOINT_STATES, self._on_joints, raw=True)  # 100 Hz, looked at only when something is verified
+        self._newest_joints = Latest(node, JOINT_STATES, joint_state_from_msg)
         node.subscribe_to(COLOR_COMPRESSED.at(camera=CAMERA), self._on_image)
 
     # --- callbacks
@@ -62,9 +69,6 @@ class PlannerSenses:
 
     def _on_contact(self, message: Any) -> None:
         self._contact = contact_from_msg(message)
-
-    def _on_joints(self, cdr: bytes) -> None:
-        self._joints_cdr = cdr
 
     def _on_image(self, message: Any) -> None:
         self._image = message
@@ -90,7 +94,7 @@ class PlannerSenses:
     # --- the ports
     def now_ns(self) -> int:
         """Time of the robot: the newest stamp of joint states."""
-        return self._joints().stamp_ns if self._joints_cdr else 0
+        return self._joints().stamp_ns if self._newest_joints else 0
 
     def look(self) -> Scene:
         """The newest scene. Raises PerceptionError when there is none, or only an old one."""
@@ -113,9 +117,11 @@ class PlannerSenses:
         return self._image
 
     def verify(self, predicate: Predicate) -> PredicateReport:
+        """Whether ``predicate`` holds by what is sensed now. Raises PerceptionError when nothing recent is."""
         return self._verifier.check(predicate, self._evidence())
 
     def verify_goal(self, predicates: Sequence[Predicate]) -> GoalReport:
+        """All predicates of a goal together, on the same evidence. Raises PerceptionError as ``verify`` does."""
         return self._verifier.verify_goal(predicates, self._evidence())
 
     def hazard(self) -> Hazard | None:
@@ -142,8 +148,7 @@ class PlannerSenses:
         return Evidence(joints.stamp_ns, self.look(), self._contact, width_m, float(np.abs(arm - self._arm.config.home_rad).max()))
 
     def _joints(self) -> JointState:
-        if not self._joints_cdr:
+        joints = self._newest_joints.get()
+        if joints is None:
             raise PerceptionError("No joint states have been seen yet.")
-        return joint_state_from_msg(deserialize_message(self._joints_cdr, load_type(JOINT_STATES.type)))
-
-
+        return joints

@@ -7,18 +7,20 @@ from typing import Any
 
 from vla_ros.core.decisions import SafetyReason
 from vla_ros.core.tasks import Subtask
+from vla_ros.nodes.planner_senses import PlannerSenses
 from vla_ros.planning.goal_result import SubtaskOutcome, SubtaskStatus
 from vla_ros.planning.ports import HazardKind
 from vla_ros.ros.calls import ActionCaller, CallError
 from vla_ros.ros.conversions.tasks import subtask_to_msg
 from vla_ros.ros.interfaces import EXECUTE_SUBTASK
 from vla_ros.ros.lifecycle import VlaNode
-from vla_ros.nodes.planner_senses import PlannerSenses
 
 GRACE_S = 10.0  # beyond a subtask's own limit, before the expert counts as hanging
 
 
 class SubtaskCaller:
+    """Calls execute_subtask and blocks; ``on_reasoning`` gets the expert's sentences as they come."""
+
     def __init__(self, node: VlaNode, senses: PlannerSenses) -> None:
         self._caller = ActionCaller(node, EXECUTE_SUBTASK)
         self._senses = senses
@@ -30,7 +32,11 @@ class SubtaskCaller:
         self._senses.last_hold_reason = ""
         try:
             result = self._caller.call(
-                goal, cancel=stop, on_feedback=lambda f: self.on_reasoning(f.reasoning), time_limit_s=subtask.time_limit_s + GRACE_S, lost=self._lost
+                goal,
+                cancel=stop,
+                on_feedback=lambda f: self.on_reasoning(f.reasoning),
+                time_limit_s=subtask.time_limit_s + GRACE_S,
+                lost=self._lost,
             )
         except CallError as error:
             return SubtaskOutcome(SubtaskStatus.FAILED, "no_expert", str(error))

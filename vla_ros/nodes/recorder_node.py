@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ QUEUE_MESSAGES = 4000  # about 5 s of everything; a disk that is slower than tha
 
 @dataclass(frozen=True)
 class RecorderConfig:
+    """Parameters of the node."""
+
     robot: str = parameter("panda", "name in config/robots, or a YAML file")
     root: str = parameter("runs", "folder under which each run gets a folder of its own")
     pictures: bool = parameter(True, "make video.mp4 and timeline.png after each run, in a process of their own")
@@ -51,6 +54,7 @@ class RecorderNode(VlaNode):
         self.config = declare(self, RecorderConfig)
 
     def setup(self) -> None:
+        """Subscribes to everything that a run's bag holds, as raw bytes, and serves record_episode."""
         self._topics = recorded_topics(load_robot_config(self.config.robot))
         self._definitions = MessageDefinitions()
         self._queue: queue.Queue[_Item] = queue.Queue(QUEUE_MESSAGES)
@@ -58,7 +62,7 @@ class RecorderNode(VlaNode):
         self._lost = 0
         self._latched: dict[str, _Item] = {}  # the newest of each topic that late joiners get, so that every bag begins with them
         for topic in self._topics:
-            self.subscribe_to(topic, lambda cdr, topic=topic: self._on_bytes(topic, cdr), raw=True)
+            self.subscribe_to(topic, partial(self._on_bytes, topic), raw=True)
         OneGoalServer(self, RECORD_EPISODE, self._work)
 
     def _on_bytes(self, topic: Topic, cdr: bytes) -> None:
@@ -80,7 +84,10 @@ class RecorderNode(VlaNode):
             folder = self._folder(work.goal)
             result.folder = str(folder.path.resolve())
             self._record(folder, work, result)
-            result.success, result.message = True, f"{result.messages} messages in {folder.bag}" + (f", {result.lost} lost" if result.lost else "")
+            result.success, result.message = (
+                True,
+                f"{result.messages} messages in {folder.bag}" + (f", {result.lost} lost" if result.lost else ""),
+            )
         except DataError as error:
             result.message = str(error)
         finally:
@@ -97,7 +104,9 @@ class RecorderNode(VlaNode):
             Path(goal.folder).mkdir(parents=True, exist_ok=True)
             return RunFolder(Path(goal.folder))
         profile = goal.profile or "train"
-        return create_run_folder(Path(self.config.root), goal.instruction, time.time_ns(), profile=profile, time_limit_s=self.config.time_limit)
+        return create_run_folder(
+            Path(self.config.root), goal.instruction, time.time_ns(), profile=profile, time_limit_s=self.config.time_limit
+        )
 
     def _record(self, folder: RunFolder, work: Work, result: Any) -> None:
         writer = BagWriter(folder.bag, "none", ros_distro=os.environ.get("ROS_DISTRO", ""))
@@ -147,6 +156,5 @@ class RecorderNode(VlaNode):
 
 
 def main() -> int:
+    """Runs the node until it is told to end; the process's exit code."""
     return run(RecorderNode)
-
-

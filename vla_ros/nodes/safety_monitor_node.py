@@ -15,8 +15,20 @@ from vla_ros.ros.conversions.robot import contact_from_msg, joint_state_from_msg
 from vla_ros.ros.conversions.safety import decision_to_msg, safety_state_to_msg
 from vla_ros.ros.conversions.scene import health_from_msg
 from vla_ros.ros.interfaces import (
-    ACTION_CHUNK, CAMERA_HEALTH, CONTACT, ESTOP, ESTOP_TOPIC, EVALUATE_CHUNK, GATED_COMMAND, HEARTBEAT, JOINT_STATES, RESET, SAFETY_DECISION,
-    SAFETY_MARKERS, SAFETY_STATE, SET_SPEED,
+    ACTION_CHUNK,
+    CAMERA_HEALTH,
+    CONTACT,
+    ESTOP,
+    ESTOP_TOPIC,
+    EVALUATE_CHUNK,
+    GATED_COMMAND,
+    HEARTBEAT,
+    JOINT_STATES,
+    RESET,
+    SAFETY_DECISION,
+    SAFETY_MARKERS,
+    SAFETY_STATE,
+    SET_SPEED,
 )
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.markers import safety_markers
@@ -31,17 +43,22 @@ STATE_PERIOD_S = 0.2
 
 @dataclass(frozen=True)
 class SafetyMonitorConfig:
+    """Parameters of the node."""
+
     robot: str = parameter("panda", "name in config/robots, or a YAML file")
     safety: str = parameter("", "name in config/safety, or a YAML file; empty: that of the robot")
     speed: float = parameter(1.0, "override of the pace of all motion at the start (safety/set_speed changes it)", low=0.0, high=1.0)
 
 
 class SafetyMonitorNode(VlaNode):
+    """Hands messages to the gate as values and publishes what it lets through, its decisions and its state."""
+
     def __init__(self) -> None:
         super().__init__("safety_monitor")
         self.config = declare(self, SafetyMonitorConfig)
 
     def setup(self) -> None:
+        """Makes the gate, connects what it watches, and ticks it by the steady clock."""
         self.arm = load_robot(self.config.robot)
         safety = load_safety_config(self.config.safety or self.arm.config.name)
         self.gate = Gate(self.arm, safety)
@@ -116,7 +133,13 @@ class SafetyMonitorNode(VlaNode):
         self._said = state
         self._state.publish(safety_state_to_msg(state))
         if self._markers.get_subscription_count():
-            action = SafetyAction.STOP if state.mode == 4 else SafetyAction.HOLD if state.mode in (0, 3) else SafetyAction(max(0, state.mode - 1))
+            action = (
+                SafetyAction.STOP
+                if state.mode == 4
+                else SafetyAction.HOLD
+                if state.mode in (0, 3)
+                else SafetyAction(max(0, state.mode - 1))
+            )
             self._markers.publish(safety_markers(self._proposed_path(), action, state, self.arm.config.workspace))
 
     def _proposed_path(self) -> Any:
@@ -128,4 +151,5 @@ class SafetyMonitorNode(VlaNode):
 
 
 def main() -> int:
+    """Runs the node until it is told to end; the process's exit code."""
     return run(SafetyMonitorNode)

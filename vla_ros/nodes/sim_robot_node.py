@@ -14,16 +14,26 @@ from vla_ros.ros.conversions.arrays import stamp_to_msg
 from vla_ros.ros.conversions.images import camera_info_to_msg, image_to_msg
 from vla_ros.ros.conversions.robot import joint_state_to_msg, taxels_to_msg, trajectory_from_msg
 from vla_ros.ros.interfaces import (
-    CLOCK, COLOR_IMAGE, COLOR_INFO, DEPTH_IMAGE, FOLLOW_JOINT_TRAJECTORY, JOINT_STATES, JOINT_TRAJECTORY, SIM_FAULT, SIM_RESET, SIM_SCORE,
-    TACTILE_RAW, load_type,
+    CLOCK,
+    COLOR_IMAGE,
+    COLOR_INFO,
+    DEPTH_IMAGE,
+    FOLLOW_JOINT_TRAJECTORY,
+    JOINT_STATES,
+    JOINT_TRAJECTORY,
+    SIM_FAULT,
+    SIM_RESET,
+    SIM_SCORE,
+    TACTILE_RAW,
+    load_type,
 )
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
 from vla_ros.ros.sim_controllers import FollowJointTrajectoryServer, serve_gripper
 from vla_ros.ros.spin import run
 from vla_ros.simulation.camera_faults import CameraFaults
-from vla_ros.simulation.cameras import CameraImage
 from vla_ros.simulation.camera_thread import CameraThread
+from vla_ros.simulation.cameras import CameraImage
 from vla_ros.simulation.joint_trajectory_controller import TrajectoryRequest
 from vla_ros.simulation.measures import EpisodeMeter
 from vla_ros.simulation.pacing import Pacer
@@ -37,6 +47,8 @@ CLEAR = "clear"
 
 @dataclass(frozen=True)
 class SimRobotNodeConfig:
+    """Parameters of the node."""
+
     robot: str = parameter("panda", "name in config/robots, or a YAML file")
     scene: str = parameter("tabletop", "name in config/scenes, or a YAML file")
     seed: int = parameter(0, "of the scene's sampler")
@@ -51,6 +63,7 @@ class SimRobotNode(VlaNode):
         self.config = declare(self, SimRobotNodeConfig)
 
     def setup(self) -> None:
+        """Builds the simulated scene with its sensors, and serves the controllers, sim/reset, sim/fault and sim/score."""
         robot = load_robot_config(self.config.robot)
         self.lock = threading.Lock()
         self.sim = SimRobot(robot, load_scene(self.config.scene), self.config.seed)
@@ -65,10 +78,13 @@ class SimRobotNode(VlaNode):
         self.serve(SIM_RESET, self._reset)
         self.serve(SIM_FAULT, self._fault)
         self.serve(SIM_SCORE, self._score)
-        FollowJointTrajectoryServer(self, FOLLOW_JOINT_TRAJECTORY, self.accept, lambda: self.sim.controller.is_done(self.sim.now_ns), self._hold)
+        FollowJointTrajectoryServer(
+            self, FOLLOW_JOINT_TRAJECTORY, self.accept, lambda: self.sim.controller.is_done(self.sim.now_ns), self._hold
+        )
         serve_gripper(self, robot.gripper, self._command_gripper, lambda: self.sim.gripper)
 
     def on_start(self) -> None:
+        """Starts physics and cameras. Raises SimulationError when nothing can be rendered."""
         self._cameras = CameraThread(self.sim.world, self._publish_image, depth_noise=self.config.depth_noise)
         self._pacer = Pacer(TICK_S, self._guarded(self._tick))
         for camera in self.sim.config.cameras.values():
@@ -77,6 +93,7 @@ class SimRobotNode(VlaNode):
         self._pacer.start()
 
     def on_stop(self) -> None:
+        """Ends both threads; the scene stays as it is."""
         self._pacer.stop()
         self._cameras.stop()
 
@@ -127,7 +144,9 @@ class SimRobotNode(VlaNode):
     # --- services
     def _reset(self, request: Any, response: Any) -> Any:
         if request.scene and request.scene != self.config.scene:
-            response.message = f"The scene is '{self.config.scene}' for as long as the simulator runs; start it with scene:={request.scene}."
+            response.message = (
+                f"The scene is '{self.config.scene}' for as long as the simulator runs; start it with scene:={request.scene}."
+            )
             return response
         with self.lock:
             self.sim.reset(int(request.seed))
@@ -142,7 +161,9 @@ class SimRobotNode(VlaNode):
                 if request.fault == CLEAR:
                     self.sim.faults.clear()
                 else:
-                    self.sim.faults.add(request.fault, request.target, self.sim.now_ns, request.duration or math.inf, request.magnitude or math.nan)
+                    self.sim.faults.add(
+                        request.fault, request.target, self.sim.now_ns, request.duration or math.inf, request.magnitude or math.nan
+                    )
             response.success, response.message = True, f"{request.fault} {request.target}".strip()
         except SimulationError as error:
             response.message = str(error)
@@ -166,4 +187,5 @@ class SimRobotNode(VlaNode):
 
 
 def main() -> int:
+    """Runs the node until it is told to end; the process's exit code."""
     return run(SimRobotNode)

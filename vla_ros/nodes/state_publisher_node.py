@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from vla_ros.core.geometry import Array, inverse
 from vla_ros.core.robot_state import JointState
@@ -13,6 +12,7 @@ from vla_ros.robots.frames import link_tree
 from vla_ros.ros.conversions.frames import transforms_to_msg
 from vla_ros.ros.conversions.robot import joint_state_from_msg
 from vla_ros.ros.interfaces import JOINT_STATES, ROBOT_DESCRIPTION, TF, TF_STATIC
+from vla_ros.ros.latest import Latest
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
 from vla_ros.ros.spin import run
@@ -22,28 +22,34 @@ WORLD_FRAME = "world"
 
 @dataclass(frozen=True)
 class StatePublisherConfig:
+    """Parameters of the node."""
+
     robot: str = parameter("panda", "name in config/robots, or a YAML file")
     rate: float = parameter(25.0, "of /tf", unit="Hz", low=1.0, high=100.0)
 
 
 class StatePublisherNode(VlaNode):
+    """Fixed frames once, when activated; moving frames from the newest joint states."""
+
     def __init__(self) -> None:
         super().__init__("state_publisher")
         self.config = declare(self, StatePublisherConfig)
 
     def setup(self) -> None:
+        """Reads the tree of links, and publishes its moving part at the configured rate."""
         self.arm = load_robot(self.config.robot)
         edges = link_tree(self.arm.config)
         self._moving = [(e.parent, e.child) for e in edges if not e.is_fixed]
-        self._latest: Any = None
+        self._joints = Latest(self, JOINT_STATES, joint_state_from_msg)
+        self._published_ns = -1
         self._tf = self.publish_on(TF)
         self._description = self.publish_on(ROBOT_DESCRIPTION)
         self._tf_static = self.publish_on(TF_STATIC)
         self._fixed = [(e.parent, e.child) for e in edges if e.is_fixed]
-        self.subscribe_to(JOINT_STATES, self._keep)
         self.every(1.0 / self.config.rate, self._publish)
 
     def on_start(self) -> None:
+        """Publishes the URDF and the fixed frames: links, cameras, and the base in the world."""
         from std_msgs.msg import String
 
         self._description.publish(String(data=resolved_urdf(self.arm.config)))
@@ -58,13 +64,11 @@ class StatePublisherNode(VlaNode):
         world = [] if WORLD_FRAME in known else [(WORLD_FRAME, config.base_frame, inverse(poses[config.base_frame]))]
         return fixed + world + cameras
 
-    def _keep(self, message: Any) -> None:
-        self._latest = message
-
     def _publish(self) -> None:
-        if self._latest is None:
+        state = self._joints.get()
+        if state is None or state.stamp_ns == self._published_ns:
             return
-        state, self._latest = joint_state_from_msg(self._latest), None
+        self._published_ns = state.stamp_ns
         poses = self._poses(state)
         moving = [(parent, child, inverse(poses[parent]) @ poses[child]) for parent, child in self._moving]
         self._tf.publish(transforms_to_msg(moving, state.stamp_ns))
@@ -76,4 +80,5 @@ class StatePublisherNode(VlaNode):
 
 
 def main() -> int:
+    """Runs the node until it is told to end; the process's exit code."""
     return run(StatePublisherNode)

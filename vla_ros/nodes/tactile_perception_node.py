@@ -17,16 +17,21 @@ from vla_ros.ros.spin import run
 
 @dataclass(frozen=True)
 class TactilePerceptionConfig:
+    """Parameters of the node."""
+
     robot: str = parameter("panda", "name in config/robots, or a YAML file")
     every: int = parameter(2, "publish contact at every n-th pair of arrays (all are processed)", read_only=True)
 
 
 class TactilePerceptionNode(VlaNode):
+    """Pairs the arrays of both fingers by stamp and publishes what they say together."""
+
     def __init__(self) -> None:
         super().__init__("tactile_perception")
         self.config = declare(self, TactilePerceptionConfig)
 
     def setup(self) -> None:
+        """Connects the taxels of every finger to one processor."""
         self._fingers = tuple(load_robot_config(self.config.robot).tactile)
         self._processor = TactileProcessor()
         self._waiting: dict[str, tuple[Array, Array | None, int]] = {}
@@ -50,4 +55,5 @@ class TactilePerceptionNode(VlaNode):
 
 
 def main() -> int:
+    """Runs the node until it is told to end; the process's exit code."""
     return run(TactilePerceptionNode)

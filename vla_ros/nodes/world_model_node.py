@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rclpy.serialization import deserialize_message
-
 from vla_ros.core.scene import Scene
 from vla_ros.core.tasks import Plan, Subtask
 from vla_ros.robots import load_robot
@@ -14,7 +12,8 @@ from vla_ros.ros.conversions.actions import chunk_from_msg
 from vla_ros.ros.conversions.robot import joint_state_from_msg
 from vla_ros.ros.conversions.scene import scene_from_msg
 from vla_ros.ros.conversions.tasks import plan_from_msg
-from vla_ros.ros.interfaces import EVALUATE_CHUNK, JOINT_STATES, OBJECTS, PLAN, load_type
+from vla_ros.ros.interfaces import EVALUATE_CHUNK, JOINT_STATES, OBJECTS, PLAN
+from vla_ros.ros.latest import Latest
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
 from vla_ros.ros.spin import run
@@ -24,23 +23,27 @@ from vla_ros.world_model.verdict import ChunkVerdict, Verdict
 
 @dataclass(frozen=True)
 class WorldModelNodeConfig:
+    """Parameters of the node."""
+
     robot: str = parameter("panda", "name in config/robots, or a YAML file")
     deadline: float = parameter(0.2, "longest time for an answer, unless the caller names a shorter one", unit="s", low=0.01, high=5.0)
 
 
 class WorldModelNode(VlaNode):
+    """Keeps the newest scene, plan and joints; each call builds a twin from them and rolls the chunk out in it."""
+
     def __init__(self) -> None:
         super().__init__("world_model")
         self.config = declare(self, WorldModelNodeConfig)
 
     def setup(self) -> None:
+        """Makes the twin's model, connects what it is built from, and serves evaluate_chunk."""
         self._model = WorldModel(load_robot(self.config.robot))
         self._scene: Scene | None = None
         self._plan: Plan | None = None
-        self._joints_cdr: bytes = b""
         self.subscribe_to(OBJECTS, self._on_objects)
         self.subscribe_to(PLAN, self._on_plan)
-        self.subscribe_to(JOINT_STATES, self._on_joints, raw=True)  # 100 Hz, looked at only when a chunk comes
+        self._joints = Latest(self, JOINT_STATES, joint_state_from_msg)
         self.serve(EVALUATE_CHUNK, self._evaluate)
 
     def _on_objects(self, message: Any) -> None:
@@ -48,9 +51,6 @@ class WorldModelNode(VlaNode):
 
     def _on_plan(self, message: Any) -> None:
         self._plan = plan_from_msg(message)
-
-    def _on_joints(self, cdr: bytes) -> None:
-        self._joints_cdr = cdr
 
     def _evaluate(self, request: Any, response: Any) -> Any:
         verdict = self._verdict(request)
@@ -61,10 +61,10 @@ class WorldModelNode(VlaNode):
         return response
 
     def _verdict(self, request: Any) -> ChunkVerdict:
-        if self._scene is None or not self._joints_cdr:
+        joints = self._joints.get()
+        if self._scene is None or joints is None:
             missing = "objects" if self._scene is None else "joint states"
             return ChunkVerdict(Verdict.UNKNOWN, f"The twin cannot be built: no {missing} have been seen yet.")
-        joints = joint_state_from_msg(deserialize_message(self._joints_cdr, load_type(JOINT_STATES.type)))
         held = next((o.id for o in self._scene.objects if o.held), None)
         deadline_s = min(request.deadline or self.config.deadline, self.config.deadline)
         try:
@@ -79,4 +79,5 @@ class WorldModelNode(VlaNode):
 
 
 def main() -> int:
+    """Runs the node until it is told to end; the process's exit code."""
     return run(WorldModelNode)

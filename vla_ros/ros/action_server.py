@@ -1,6 +1,7 @@
 """An action server that does one goal at a time, in a thread of its own.
 
-rclpy runs execute callbacks outside every callback group, and one that blocks stops the whole executor; here the callback only awaits the worker.
+rclpy runs execute callbacks outside every callback group, and one that blocks stops the whole executor; here the callback only awaits
+the worker.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ RESULT_TIMEOUT_S = 900  # how long a result can be asked for; Jazzy and Kilted d
 
 
 class Ending(Enum):
+    """How a goal ended; the values are rclpy's names for the transitions of a goal handle."""
+
     SUCCEEDED = "succeed"
     ABORTED = "abort"
     CANCELED = "canceled"
@@ -41,7 +44,7 @@ Worker = Callable[[Work], tuple[Ending, Any]]
 
 
 class OneGoalServer:
-    """``worker(work) -> (ending, result)`` runs in a thread; ``refuse(goal) -> result or None`` answers at once for goals that cannot be started.
+    """``worker(work) -> (ending, result)`` runs in a thread; what it raises aborts the goal and is logged.
 
     A second goal while one runs is rejected, or, where ``busy`` is given, answered by the result that ``busy(goal)`` makes.
     """
@@ -56,16 +59,23 @@ class OneGoalServer:
         self._goal_id = b""
         self._thread: threading.Thread | None = None
         self._server = ActionServer(
-            node, self._type, action.name, execute_callback=self._execute, goal_callback=self._on_goal, cancel_callback=self._on_cancel,
+            node,
+            self._type,
+            action.name,
+            execute_callback=self._execute,
+            goal_callback=self._on_goal,
+            cancel_callback=self._on_cancel,
             result_timeout=RESULT_TIMEOUT_S,
         )
         node.keep(self, OneGoalServer.destroy)
 
     @property
     def is_busy(self) -> bool:
+        """Whether a goal runs now."""
         return self._slot.locked()
 
     def destroy(self) -> None:
+        """Cancels the goal that runs, waits at most 2 s for its worker, and ends the server."""
         self._cancel.set()
         if self._thread is not None:
             self._thread.join(timeout=2.0)

@@ -42,6 +42,7 @@ class ActionCaller:
         node.keep(self._client, ActionClient.destroy)
 
     def is_ready(self) -> bool:
+        """Whether somebody serves the action."""
         return bool(self._client.server_is_ready())
 
     def call(

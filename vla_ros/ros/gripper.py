@@ -8,7 +8,7 @@ from typing import Any
 from rclpy.action import ActionClient
 
 from vla_ros.core.errors import ConfigError, unknown_choice
-from vla_ros.robots.config import GripperConfig
+from vla_ros.robots.values import GripperConfig
 from vla_ros.ros.conversions.arrays import packed
 from vla_ros.ros.interfaces import load_type
 from vla_ros.ros.lifecycle import VlaNode

@@ -21,6 +21,8 @@ def load_type(type_name: str) -> Any:
 
 @dataclass(frozen=True)
 class Topic:
+    """A topic of the graph. ``type`` is written as in sensor_msgs/msg/Image; ``publishers`` and ``subscribers`` name nodes."""
+
     name: str  # may hold {camera} or {finger}
     type: str
     qos: Qos
@@ -36,6 +38,8 @@ class Topic:
 
 @dataclass(frozen=True)
 class Service:
+    """A service of the graph and the node that serves it."""
+
     name: str
     type: str
     server: str
@@ -44,6 +48,8 @@ class Service:
 
 @dataclass(frozen=True)
 class Action:
+    """An action of the graph and the node that serves it."""
+
     name: str
     type: str
     server: str
@@ -53,78 +59,187 @@ class Action:
 # --- robot: a driver or the simulator
 CLOCK = Topic("/clock", "rosgraph_msgs/msg/Clock", Qos.CLOCK, "100 Hz", "sim_robot", "safety_monitor, recorder", "simulated time")
 JOINT_STATES = Topic(
-    "joint_states", "sensor_msgs/msg/JointState", Qos.STATE, "100 Hz", "sim_robot or driver",
-    "safety_monitor, action_expert, depth_perception, state_publisher, motion_forwarder", "measured joints, by name",
+    "joint_states",
+    "sensor_msgs/msg/JointState",
+    Qos.STATE,
+    "100 Hz",
+    "sim_robot or driver",
+    "safety_monitor, action_expert, depth_perception, state_publisher, motion_forwarder",
+    "measured joints, by name",
 )
 COLOR_IMAGE = Topic(
-    "camera/{camera}/color/image_raw", "sensor_msgs/msg/Image", Qos.SENSOR, "30 Hz", "sim_robot or driver", "camera_perception, depth_perception", "rgb8"
+    "camera/{camera}/color/image_raw",
+    "sensor_msgs/msg/Image",
+    Qos.SENSOR,
+    "30 Hz",
+    "sim_robot or driver",
+    "camera_perception, depth_perception",
+    "rgb8",
 )
 COLOR_INFO = Topic(
-    "camera/{camera}/color/camera_info", "sensor_msgs/msg/CameraInfo", Qos.LATCHED, "on start", "sim_robot or driver", "depth_perception", "intrinsics"
+    "camera/{camera}/color/camera_info",
+    "sensor_msgs/msg/CameraInfo",
+    Qos.LATCHED,
+    "on start",
+    "sim_robot or driver",
+    "depth_perception",
+    "intrinsics",
 )
 DEPTH_IMAGE = Topic(
-    "camera/{camera}/depth/image_rect_raw", "sensor_msgs/msg/Image", Qos.SENSOR, "30 Hz", "sim_robot or driver", "depth_perception",
+    "camera/{camera}/depth/image_rect_raw",
+    "sensor_msgs/msg/Image",
+    Qos.SENSOR,
+    "30 Hz",
+    "sim_robot or driver",
+    "depth_perception",
     "16UC1, mm, registered to the colour image; 0: no return",
 )
-TACTILE_RAW = Topic("tactile/{finger}/raw", "vla_ros/msg/TactileArray", Qos.SENSOR, "100 Hz", "sim_robot or driver", "tactile_perception", "taxels")
+TACTILE_RAW = Topic(
+    "tactile/{finger}/raw", "vla_ros/msg/TactileArray", Qos.SENSOR, "100 Hz", "sim_robot or driver", "tactile_perception", "taxels"
+)
 JOINT_TRAJECTORY = Topic(
-    "arm_controller/joint_trajectory", "trajectory_msgs/msg/JointTrajectory", Qos.COMMAND, "100 Hz", "motion_forwarder", "sim_robot or controller",
+    "arm_controller/joint_trajectory",
+    "trajectory_msgs/msg/JointTrajectory",
+    Qos.COMMAND,
+    "100 Hz",
+    "motion_forwarder",
+    "sim_robot or controller",
     "short trajectories that end at rest",
 )
 
 # --- perception
-POLICY_IMAGE = Topic("perception/image", "sensor_msgs/msg/Image", Qos.SENSOR, "10 Hz", "camera_perception", "planner, recorder", "policy-ready front image")
+POLICY_IMAGE = Topic(
+    "perception/image", "sensor_msgs/msg/Image", Qos.SENSOR, "10 Hz", "camera_perception", "planner, recorder", "policy-ready front image"
+)
 COLOR_COMPRESSED = Topic(
-    "camera/{camera}/color/image_raw/compressed", "sensor_msgs/msg/CompressedImage", Qos.SENSOR, "10 Hz", "camera_perception", "planner, recorder",
+    "camera/{camera}/color/image_raw/compressed",
+    "sensor_msgs/msg/CompressedImage",
+    Qos.SENSOR,
+    "10 Hz",
+    "camera_perception",
+    "planner, recorder",
     "JPEG of the raw image, under image_transport's name for it",
 )
 CAMERA_HEALTH = Topic(
-    "perception/camera_health", "vla_ros/msg/CameraHealth", Qos.EVENT, "on change and 2 Hz", "camera_perception", "planner, safety_monitor",
+    "perception/camera_health",
+    "vla_ros/msg/CameraHealth",
+    Qos.EVENT,
+    "on change and 2 Hz",
+    "camera_perception",
+    "planner, safety_monitor",
     "whether images may be acted upon",
 )
 OBJECTS = Topic(
-    "perception/objects", "vla_ros/msg/SceneObjects", Qos.STATE, "10 Hz", "depth_perception", "planner, action_expert, world_model", "what is where"
+    "perception/objects",
+    "vla_ros/msg/SceneObjects",
+    Qos.STATE,
+    "10 Hz",
+    "depth_perception",
+    "planner, action_expert, world_model",
+    "what is where",
 )
-DETECTIONS = Topic("perception/detections", "vision_msgs/msg/Detection3DArray", Qos.STATE, "10 Hz", "depth_perception", "RViz", "the objects, for other tools")
+DETECTIONS = Topic(
+    "perception/detections",
+    "vision_msgs/msg/Detection3DArray",
+    Qos.STATE,
+    "10 Hz",
+    "depth_perception",
+    "RViz",
+    "the objects, for other tools",
+)
 POINTS = Topic(
-    "perception/points", "sensor_msgs/msg/PointCloud2", Qos.SENSOR, "10 Hz when subscribed", "depth_perception", "RViz", "robot and held object removed"
+    "perception/points",
+    "sensor_msgs/msg/PointCloud2",
+    Qos.SENSOR,
+    "10 Hz when subscribed",
+    "depth_perception",
+    "RViz",
+    "robot and held object removed",
 )
 OBSTACLES = Topic(
-    "perception/obstacles", "sensor_msgs/msg/PointCloud2", Qos.STATE, "10 Hz", "depth_perception", "safety_monitor", "voxels above the table, coarse"
+    "perception/obstacles",
+    "sensor_msgs/msg/PointCloud2",
+    Qos.STATE,
+    "10 Hz",
+    "depth_perception",
+    "safety_monitor",
+    "voxels above the table, coarse",
 )
 CONTACT = Topic(
-    "perception/contact", "vla_ros/msg/ContactState", Qos.STATE, "50 Hz", "tactile_perception", "action_expert, planner, safety_monitor", "force, slip"
+    "perception/contact",
+    "vla_ros/msg/ContactState",
+    Qos.STATE,
+    "50 Hz",
+    "tactile_perception",
+    "action_expert, planner, safety_monitor",
+    "force, slip",
 )
 OBJECT_MARKERS = Topic(
-    "perception/markers", "visualization_msgs/msg/MarkerArray", Qos.STATE, "10 Hz when subscribed", "depth_perception", "RViz", "objects with names"
+    "perception/markers",
+    "visualization_msgs/msg/MarkerArray",
+    Qos.STATE,
+    "10 Hz when subscribed",
+    "depth_perception",
+    "RViz",
+    "objects with names",
 )
 
 # --- thinking and acting
 PLAN = Topic("plan", "vla_ros/msg/Plan", Qos.LATCHED, "on change", "planner", "recorder, people", "the plan in force")
-REASONING = Topic("reasoning", "vla_ros/msg/ReasoningTrace", Qos.EVENT, "on change", "planner, action_expert", "planner, recorder", "why, before acting")
-SUBTASK_REPORT = Topic("subtask_report", "vla_ros/msg/SubtaskReport", Qos.EVENT, "on change", "planner", "recorder", "how each attempt went")
-EPISODE = Topic("episode", "vla_ros/msg/Episode", Qos.LATCHED_EVENTS, "on change", "planner", "recorder", "begin, end and marks of episodes")
+REASONING = Topic(
+    "reasoning", "vla_ros/msg/ReasoningTrace", Qos.EVENT, "on change", "planner, action_expert", "planner, recorder", "why, before acting"
+)
+SUBTASK_REPORT = Topic(
+    "subtask_report", "vla_ros/msg/SubtaskReport", Qos.EVENT, "on change", "planner", "recorder", "how each attempt went"
+)
+EPISODE = Topic(
+    "episode", "vla_ros/msg/Episode", Qos.LATCHED_EVENTS, "on change", "planner", "recorder", "begin, end and marks of episodes"
+)
 ACTION_CHUNK = Topic(
-    "action_chunk", "vla_ros/msg/ActionChunk", Qos.EVENT, "10 Hz while acting", "action_expert, motion_forwarder, safety_monitor",
-    "safety_monitor", "what an expert proposes",
+    "action_chunk",
+    "vla_ros/msg/ActionChunk",
+    Qos.EVENT,
+    "10 Hz while acting",
+    "action_expert, motion_forwarder, safety_monitor",
+    "safety_monitor",
+    "what an expert proposes",
 )
 HEARTBEAT = Topic("heartbeat", "vla_ros/msg/Heartbeat", Qos.EVENT, "5 Hz for each node", "all", "safety_monitor, planner", "a node lives")
 
 # --- the gate
 GATED_COMMAND = Topic(
-    "gated_command", "vla_ros/msg/GatedCommand", Qos.COMMAND, "100 Hz", "safety_monitor", "motion_forwarder, action_expert", "what was let through"
+    "gated_command",
+    "vla_ros/msg/GatedCommand",
+    Qos.COMMAND,
+    "100 Hz",
+    "safety_monitor",
+    "motion_forwarder, action_expert",
+    "what was let through",
 )
-SAFETY_DECISION = Topic("safety/decision", "vla_ros/msg/SafetyDecision", Qos.EVENT, "on change", "safety_monitor", "planner, recorder", "each decision and why")
-SAFETY_STATE = Topic("safety/state", "vla_ros/msg/SafetyState", Qos.LATCHED, "5 Hz and on change", "safety_monitor", "planner, people", "mode and reason")
-ESTOP_TOPIC = Topic("safety/estop", "std_msgs/msg/Empty", Qos.EVENT, "never", "any node", "safety_monitor", "the first message latches the stop")
+SAFETY_DECISION = Topic(
+    "safety/decision", "vla_ros/msg/SafetyDecision", Qos.EVENT, "on change", "safety_monitor", "planner, recorder", "each decision and why"
+)
+SAFETY_STATE = Topic(
+    "safety/state", "vla_ros/msg/SafetyState", Qos.LATCHED, "5 Hz and on change", "safety_monitor", "planner, people", "mode and reason"
+)
+ESTOP_TOPIC = Topic(
+    "safety/estop", "std_msgs/msg/Empty", Qos.EVENT, "never", "any node", "safety_monitor", "the first message latches the stop"
+)
 SAFETY_MARKERS = Topic(
-    "safety/markers", "visualization_msgs/msg/MarkerArray", Qos.STATE, "5 Hz when subscribed", "safety_monitor", "RViz",
+    "safety/markers",
+    "visualization_msgs/msg/MarkerArray",
+    Qos.STATE,
+    "5 Hz when subscribed",
+    "safety_monitor",
+    "RViz",
     "proposed path coloured by the decision, workspace, text",
 )
 
 # --- standard
 TF = Topic("/tf", "tf2_msgs/msg/TFMessage", Qos.TF, "30 Hz", "state_publisher", "RViz", "moving frames")
-TF_STATIC = Topic("/tf_static", "tf2_msgs/msg/TFMessage", Qos.TF_STATIC, "on start", "state_publisher", "depth_perception, RViz", "fixed frames")
+TF_STATIC = Topic(
+    "/tf_static", "tf2_msgs/msg/TFMessage", Qos.TF_STATIC, "on start", "state_publisher", "depth_perception, RViz", "fixed frames"
+)
 ROBOT_DESCRIPTION = Topic("robot_description", "std_msgs/msg/String", Qos.LATCHED, "on start", "state_publisher", "RViz", "URDF")
 DIAGNOSTICS = Topic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", Qos.EVENT, "1 Hz", "all", "people", "health of each node")
 
@@ -142,10 +257,16 @@ EXECUTE_SUBTASK = Action("execute_subtask", "vla_ros/action/ExecuteSubtask", "ac
 MOVE_TO = Action("move_to", "vla_ros/action/MoveTo", "motion_forwarder", "a planned free-space motion, through the gate")
 RECORD_EPISODE = Action("record_episode", "vla_ros/action/RecordEpisode", "recorder", "a bag of everything")
 FOLLOW_JOINT_TRAJECTORY = Action(
-    "arm_controller/follow_joint_trajectory", "control_msgs/action/FollowJointTrajectory", "sim_robot or controller", "of the stock controller; not used by the stack"
+    "arm_controller/follow_joint_trajectory",
+    "control_msgs/action/FollowJointTrajectory",
+    "sim_robot or controller",
+    "of the stock controller; not used by the stack",
 )
 GATED_FOLLOW_JOINT_TRAJECTORY = Action(
-    "gated_arm_controller/follow_joint_trajectory", "control_msgs/action/FollowJointTrajectory", "safety_monitor", "the door for MoveIt and other clients"
+    "gated_arm_controller/follow_joint_trajectory",
+    "control_msgs/action/FollowJointTrajectory",
+    "safety_monitor",
+    "the door for MoveIt and other clients",
 )
 
 TOPICS: tuple[Topic, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Topic))

@@ -39,6 +39,7 @@ class VlaNode(LifecycleNode):
 
     # --- to be filled
     def setup(self) -> None:
+        """Makes publishers, subscriptions, timers and the rest. A VlaRosError that it raises is logged as why the node cannot start."""
         raise TypeError(f"{type(self).__name__} must define setup()")
 
     def teardown(self) -> None:
@@ -52,20 +53,24 @@ class VlaNode(LifecycleNode):
 
     # --- making entities
     def publish_on(self, topic: Topic) -> Publisher:
+        """A publisher with the topic's type and QoS; it lives until cleanup."""
         publisher = self.create_publisher(load_type(topic.type), topic.name, profile(topic.qos))
         self._made.append((self.destroy_publisher, publisher))
         return publisher
 
     def subscribe_to(self, topic: Topic, callback: Callable[[Any], None], *, raw: bool = False) -> Subscription[Any]:
+        """Calls back with each message (``raw``: with its bytes, not deserialized) while active."""
         subscription = self.create_subscription(load_type(topic.type), topic.name, self._guarded(callback), profile(topic.qos), raw=raw)
         self._made.append((self.destroy_subscription, subscription))
         return subscription
 
     def serve(self, service: Service, callback: Callable[[Any, Any], Any], group: CallbackGroup | None = None) -> None:
+        """Serves in any state; ``callback(request, response)`` fills and returns the response."""
         made = self.create_service(load_type(service.type), service.name, callback, callback_group=group)
         self._made.append((self.destroy_service, made))
 
     def client_of(self, service: Service) -> Any:
+        """An rclpy client of another node's service."""
         client = self.create_client(load_type(service.type), service.name)
         self._made.append((self.destroy_client, client))
         return client
@@ -84,18 +89,18 @@ class VlaNode(LifecycleNode):
 
     # --- time
     def now_ns(self) -> int:
+        """ROS time: the simulator's where use_sim_time is set."""
         return int(self.get_clock().now().nanoseconds)
 
     def steady_ns(self) -> int:
+        """A clock that never jumps, for ages and deadlines."""
         return int(self.steady_clock.now().nanoseconds)
 
     # --- starting and stopping
     def start(self) -> bool:
         """Configures and activates. False when that failed; ``startup_error`` says why."""
-        for transition in (self.trigger_configure, self.trigger_activate):
-            if transition() != TransitionCallbackReturn.SUCCESS:
-                return False
-        return True
+        transitions = (self.trigger_configure, self.trigger_activate)
+        return all(transition() == TransitionCallbackReturn.SUCCESS for transition in transitions)
 
     def stop(self) -> None:
         """Deactivates and cleans up, from whatever state."""
@@ -104,6 +109,7 @@ class VlaNode(LifecycleNode):
         self._free()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Makes everything; frees what was made when a part of it fails."""
         if self._succeeds(self._configure):
             return TransitionCallbackReturn.SUCCESS
         self._free()
@@ -115,6 +121,7 @@ class VlaNode(LifecycleNode):
         self.setup()
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Lets publishers and callbacks work, then calls ``on_start``."""
         result = super().on_activate(state)
         self.is_active = True
         if self._succeeds(self.on_start):
@@ -136,11 +143,13 @@ class VlaNode(LifecycleNode):
         return not self.startup_error
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Calls ``on_stop`` while publishers still work, then silences them."""
         self.on_stop()
         self.is_active = False
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Frees everything that ``setup`` made."""
         self._free()
         return TransitionCallbackReturn.SUCCESS
 

@@ -10,15 +10,26 @@ from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyState
 from vla_ros.core.geometry import Array, Pose
 from vla_ros.core.scene import Scene
-from vla_ros.robots.config import Box
+from vla_ros.robots.values import Box
 from vla_ros.ros.conversions.arrays import header_to_msg, pose_to_msg, vector_to_msg
 
 COLOURS = {
-    "red": (0.85, 0.1, 0.1), "green": (0.1, 0.65, 0.2), "blue": (0.1, 0.25, 0.85), "yellow": (0.95, 0.85, 0.1), "orange": (0.95, 0.5, 0.1),
-    "purple": (0.5, 0.2, 0.7), "white": (0.95, 0.95, 0.95), "black": (0.1, 0.1, 0.1), "grey": (0.5, 0.5, 0.5), "brown": (0.45, 0.3, 0.15),
+    "red": (0.85, 0.1, 0.1),
+    "green": (0.1, 0.65, 0.2),
+    "blue": (0.1, 0.25, 0.85),
+    "yellow": (0.95, 0.85, 0.1),
+    "orange": (0.95, 0.5, 0.1),
+    "purple": (0.5, 0.2, 0.7),
+    "white": (0.95, 0.95, 0.95),
+    "black": (0.1, 0.1, 0.1),
+    "grey": (0.5, 0.5, 0.5),
+    "brown": (0.45, 0.3, 0.15),
 }
 DECISION_COLOURS = {
-    SafetyAction.PASS: (0.1, 0.8, 0.2), SafetyAction.SLOW: (0.95, 0.8, 0.1), SafetyAction.HOLD: (0.95, 0.5, 0.1), SafetyAction.STOP: (0.9, 0.1, 0.1),
+    SafetyAction.PASS: (0.1, 0.8, 0.2),
+    SafetyAction.SLOW: (0.95, 0.8, 0.1),
+    SafetyAction.HOLD: (0.95, 0.5, 0.1),
+    SafetyAction.STOP: (0.9, 0.1, 0.1),
 }
 TEXT_HEIGHT_M = 0.03
 
@@ -28,7 +39,14 @@ def _marker(namespace: str, number: int, kind: int, stamp_ns: int, frame: str, r
     from visualization_msgs.msg import Marker
 
     r, g, b = rgb
-    marker = Marker(header=header_to_msg(stamp_ns, frame), ns=namespace, id=number, type=kind, action=Marker.ADD, color=ColorRGBA(r=r, g=g, b=b, a=alpha))
+    marker = Marker(
+        header=header_to_msg(stamp_ns, frame),
+        ns=namespace,
+        id=number,
+        type=kind,
+        action=Marker.ADD,
+        color=ColorRGBA(r=r, g=g, b=b, a=alpha),
+    )
     marker.pose.orientation.w = 1.0
     return marker
 
@@ -41,7 +59,9 @@ def object_markers(scene: Scene) -> Any:
     markers = [clear]
     for number, o in enumerate(scene.objects):
         kind = Marker.CUBE if o.shape in ("cube", "box", "unknown") else Marker.CYLINDER
-        body = _marker("objects", number, kind, scene.stamp_ns, scene.frame_id, COLOURS.get(o.colour, (0.5, 0.5, 0.5)), 0.3 if o.occluded else 0.8)
+        body = _marker(
+            "objects", number, kind, scene.stamp_ns, scene.frame_id, COLOURS.get(o.colour, (0.5, 0.5, 0.5)), 0.3 if o.occluded else 0.8
+        )
         body.pose, body.scale = pose_to_msg(o.pose), vector_to_msg(o.size_m)
         above = Pose(o.pose.position_m + np.array([0.0, 0.0, o.size_m[2] / 2 + TEXT_HEIGHT_M]))
         name = _marker("names", number, Marker.TEXT_VIEW_FACING, scene.stamp_ns, scene.frame_id, (1.0, 1.0, 1.0))

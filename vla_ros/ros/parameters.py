@@ -15,7 +15,9 @@ Config = TypeVar("Config")
 _PRIVATE_PREFIXES = ("qos_overrides.", "start_type_description_service")
 
 
-def parameter(default: Any, doc: str, *, unit: str = "", low: float | None = None, high: float | None = None, read_only: bool = True) -> Any:
+def parameter(
+    default: Any, doc: str, *, unit: str = "", low: float | None = None, high: float | None = None, read_only: bool = True
+) -> Any:
     """A dataclass field that becomes a ROS parameter."""
     return dataclasses.field(default=default, metadata={"doc": doc, "unit": unit, "low": low, "high": high, "read_only": read_only})
 
@@ -37,7 +39,9 @@ def _descriptor(field: dataclasses.Field[Any]) -> Any:
 
     descriptor = ParameterDescriptor(description=_description(field), read_only=field.metadata["read_only"])
     if field.metadata["low"] is not None and isinstance(field.default, float):
-        descriptor.floating_point_range = [FloatingPointRange(from_value=float(field.metadata["low"]), to_value=float(field.metadata["high"]))]
+        descriptor.floating_point_range = [
+            FloatingPointRange(from_value=float(field.metadata["low"]), to_value=float(field.metadata["high"]))
+        ]
     return descriptor
 
 

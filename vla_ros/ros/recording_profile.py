@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from vla_ros.robots.config import RobotConfig
+from vla_ros.robots.values import RobotConfig
 from vla_ros.ros import interfaces
 from vla_ros.ros.interfaces import Topic
 
 # Raw images come as JPEG; what can be derived from the rest (markers, detections) and what is for watching only is left out.
 _LEFT_OUT = {
-    interfaces.CLOCK, interfaces.COLOR_IMAGE, interfaces.DEPTH_IMAGE, interfaces.POLICY_IMAGE, interfaces.DETECTIONS, interfaces.POINTS,
-    interfaces.OBJECT_MARKERS, interfaces.SAFETY_MARKERS, interfaces.HEARTBEAT, interfaces.OBSTACLES,
+    interfaces.CLOCK,
+    interfaces.COLOR_IMAGE,
+    interfaces.DEPTH_IMAGE,
+    interfaces.POLICY_IMAGE,
+    interfaces.DETECTIONS,
+    interfaces.POINTS,
+    interfaces.OBJECT_MARKERS,
+    interfaces.SAFETY_MARKERS,
+    interfaces.HEARTBEAT,
+    interfaces.OBSTACLES,
 }
 
 

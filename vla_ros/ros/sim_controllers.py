@@ -9,7 +9,7 @@ from rclpy.action import ActionServer, CancelResponse
 from rclpy.task import Future
 
 from vla_ros.core.errors import ConfigError, MotionError, unknown_choice
-from vla_ros.robots.config import GripperConfig
+from vla_ros.robots.values import GripperConfig
 from vla_ros.ros.interfaces import JOINT_TRAJECTORY, Action, load_type
 from vla_ros.ros.lifecycle import VlaNode
 
@@ -59,20 +59,29 @@ class FollowJointTrajectoryServer:
 
 
 class GripperState(Protocol):
+    """What the gripper servers read of the simulated fingers: opening [m], force [N], and how the last command stands."""
+
     width_m: float
     force_n: float
 
     @property
-    def reached(self) -> bool: ...
+    def reached(self) -> bool:
+        """Whether the commanded width was reached."""
+
     @property
-    def stalled(self) -> bool: ...
+    def stalled(self) -> bool:
+        """Whether the fingers have stopped short of it, as on an object."""
 
 
 def serve_gripper(node: VlaNode, config: GripperConfig, command: Callable[[float, float], None], state: Callable[[], GripperState]) -> None:
     """The interface that the robot's gripper binding names. Raises ConfigError listing those that the simulator offers."""
     kinds: dict[str, Callable[[], Any]] = {
-        "control_msgs/action/GripperCommand": lambda: _GripperServer(node, config, command, state, _from_gripper_command, _to_gripper_result),
-        "control_msgs/action/ParallelGripperCommand": lambda: _GripperServer(node, config, command, state, _from_parallel, _to_parallel_result),
+        "control_msgs/action/GripperCommand": lambda: _GripperServer(
+            node, config, command, state, _from_gripper_command, _to_gripper_result
+        ),
+        "control_msgs/action/ParallelGripperCommand": lambda: _GripperServer(
+            node, config, command, state, _from_parallel, _to_parallel_result
+        ),
         JOINT_TRAJECTORY.type: lambda: _gripper_topic(node, config, command),
     }
     if config.binding.type not in kinds:

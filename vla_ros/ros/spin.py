@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Callable
+from types import FrameType
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.signals import SignalHandlerOptions
 
 from vla_ros.core.errors import VlaRosError
+from vla_ros.ros.lean_executor import LeanExecutor
 from vla_ros.ros.lifecycle import VlaNode
 
 EXIT_CANNOT_START = 3
@@ -24,9 +25,14 @@ def run(make_node: Callable[[], VlaNode], arguments: list[str] | None = None) ->
     """
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     stop = threading.Event()
-    executor = SingleThreadedExecutor()
+    executor = LeanExecutor()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        executor.wake()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: (stop.set(), executor.wake()))
+        signal.signal(number, end)
     code = EXIT_CANNOT_START
     node = None
     try:
@@ -46,12 +52,9 @@ def run(make_node: Callable[[], VlaNode], arguments: list[str] | None = None) ->
     return code
 
 
-def _spin(executor: SingleThreadedExecutor, stop: threading.Event) -> None:
-    parent = os.getppid()
+def _spin(executor: LeanExecutor, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             executor.spin_once(timeout_sec=0.5)
         except ExternalShutdownException:
-            return
-        if os.getppid() != parent:  # whoever launched this node is gone: do not outlive it
             return

@@ -41,7 +41,11 @@ def run(options: argparse.Namespace) -> int:
     options.runs.mkdir(parents=True, exist_ok=True)
     check_free_space(options.runs, needed_bytes("train", options.time_limit))
     arguments = {
-        "robot": options.robot, "scene": options.scene, "seed": str(options.seed), "speed": str(options.speed), "runs": str(options.runs.resolve()),
+        "robot": options.robot,
+        "scene": options.scene,
+        "seed": str(options.seed),
+        "speed": str(options.speed),
+        "runs": str(options.runs.resolve()),
     }
     log = Path("log") / f"demo_{time.strftime('%Y%m%dT%H%M%S')}.log"
     started_s = time.monotonic()

@@ -12,16 +12,19 @@ from vla_ros.core.stamps import NS_PER_S
 
 
 def ns_from_stamp(stamp: Any) -> int:
+    """A builtin_interfaces/Time in nanoseconds."""
     return int(stamp.sec) * NS_PER_S + int(stamp.nanosec)
 
 
 def stamp_to_msg(stamp_ns: int) -> Any:
+    """builtin_interfaces/Time."""
     from builtin_interfaces.msg import Time
 
     return Time(sec=stamp_ns // NS_PER_S, nanosec=stamp_ns % NS_PER_S)
 
 
 def header_to_msg(stamp_ns: int, frame_id: str = "") -> Any:
+    """std_msgs/Header."""
     from std_msgs.msg import Header
 
     return Header(stamp=stamp_to_msg(stamp_ns), frame_id=frame_id)
@@ -45,23 +48,29 @@ def floats(values: Any, shape: tuple[int, ...] | None = None) -> Array:
 
 
 def pose_from_msg(message: Any) -> Pose:
+    """A geometry_msgs/Pose in m, quaternion xyzw, in the frame that the message's owner names."""
     p, q = message.position, message.orientation
     return Pose(np.array([p.x, p.y, p.z]), np.array([q.x, q.y, q.z, q.w]))
 
 
 def pose_to_msg(pose: Pose) -> Any:
+    """geometry_msgs/Pose."""
     from geometry_msgs.msg import Point, Quaternion
     from geometry_msgs.msg import Pose as PoseMsg
 
     (x, y, z), (qx, qy, qz, qw) = pose.position_m, pose.quat_xyzw
-    return PoseMsg(position=Point(x=float(x), y=float(y), z=float(z)), orientation=Quaternion(x=float(qx), y=float(qy), z=float(qz), w=float(qw)))
+    return PoseMsg(
+        position=Point(x=float(x), y=float(y), z=float(z)), orientation=Quaternion(x=float(qx), y=float(qy), z=float(qz), w=float(qw))
+    )
 
 
 def vector_to_msg(vector: Array) -> Any:
+    """geometry_msgs/Vector3 of [3]."""
     from geometry_msgs.msg import Vector3
 
     return Vector3(x=float(vector[0]), y=float(vector[1]), z=float(vector[2]))
 
 
 def vector_from_msg(message: Any) -> Array:
+    """[3] of a Vector3 or a Point."""
     return np.array([message.x, message.y, message.z])

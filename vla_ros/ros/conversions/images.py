@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vla_ros.core.errors import PerceptionError
-from vla_ros.robots.config import CameraConfig
+from vla_ros.robots.values import CameraConfig
 from vla_ros.ros.conversions.arrays import header_to_msg
 
 _ENCODINGS = {"rgb8": (np.uint8, 3), "bgr8": (np.uint8, 3), "16UC1": (np.uint16, 1), "mono16": (np.uint16, 1), "32FC1": (np.float32, 1)}
@@ -57,7 +57,7 @@ def image_to_msg(image: NDArray[Any], encoding: str, stamp_ns: int, frame_id: st
     from sensor_msgs.msg import Image
 
     data = array("B")
-    data.frombytes(memoryview(np.ascontiguousarray(image)).cast("B"))
+    data.frombytes(np.ascontiguousarray(image).data.cast("B"))
     height, width = image.shape[:2]
     message = Image(header=header_to_msg(stamp_ns, frame_id), height=height, width=width, encoding=encoding, step=len(data) // height)
     message.data = data
@@ -77,8 +77,14 @@ def camera_info_to_msg(camera: CameraConfig, stamp_ns: int) -> Any:
 
     k = [camera.fx, 0.0, camera.cx, 0.0, camera.fy, camera.cy, 0.0, 0.0, 1.0]
     return CameraInfo(
-        header=header_to_msg(stamp_ns, camera.frame), height=camera.height_px, width=camera.width_px, distortion_model="plumb_bob", d=[0.0] * 5,
-        k=k, r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0], p=[k[0], 0.0, k[2], 0.0, 0.0, k[4], k[5], 0.0, 0.0, 0.0, 1.0, 0.0],
+        header=header_to_msg(stamp_ns, camera.frame),
+        height=camera.height_px,
+        width=camera.width_px,
+        distortion_model="plumb_bob",
+        d=[0.0] * 5,
+        k=k,
+        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        p=[k[0], 0.0, k[2], 0.0, 0.0, k[4], k[5], 0.0, 0.0, 0.0, 1.0, 0.0],
     )
 
 
@@ -95,8 +101,14 @@ def points_to_msg(points_m: NDArray[Any], stamp_ns: int, frame_id: str, colours:
     fields = [PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, name in enumerate(names)]
     data = array("B", rows.tobytes())
     return PointCloud2(
-        header=header_to_msg(stamp_ns, frame_id), height=1, width=len(rows), fields=fields, point_step=4 * len(names),
-        row_step=len(data), is_dense=True, data=data,
+        header=header_to_msg(stamp_ns, frame_id),
+        height=1,
+        width=len(rows),
+        fields=fields,
+        point_step=4 * len(names),
+        row_step=len(data),
+        is_dense=True,
+        data=data,
     )
 
 

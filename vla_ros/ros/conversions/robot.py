@@ -28,10 +28,14 @@ def _optional(values: Any, n: int) -> Array:
 
 
 def joint_state_to_msg(state: JointState) -> Any:
+    """sensor_msgs/JointState."""
     from sensor_msgs.msg import JointState as JointStateMsg
 
     return JointStateMsg(
-        header=header_to_msg(state.stamp_ns), name=list(state.names), position=packed(state.positions), velocity=packed(state.velocities),
+        header=header_to_msg(state.stamp_ns),
+        name=list(state.names),
+        position=packed(state.positions),
+        velocity=packed(state.velocities),
         effort=packed(state.efforts),
     )
 
@@ -47,13 +51,18 @@ def trajectory_to_msg(trajectory: ShortTrajectory) -> Any:
         ns = ns_from_s(float(time_s))
         after = Duration(sec=ns // NS_PER_S, nanosec=ns % NS_PER_S)
         points.append(
-            JointTrajectoryPoint(positions=packed(position), velocities=packed(velocity), accelerations=packed(acceleration), time_from_start=after)
+            JointTrajectoryPoint(
+                positions=packed(position), velocities=packed(velocity), accelerations=packed(acceleration), time_from_start=after
+            )
         )
     return JointTrajectory(header=header_to_msg(trajectory.start_ns), joint_names=list(trajectory.names), points=points)
 
 
 def trajectory_from_msg(message: Any) -> tuple[int, tuple[str, ...], Array, Array, Array | None, Array | None]:
-    """(start_ns (0: now), names, times_s [n], positions [n, dof], velocities or None, accelerations or None). Raises ValueError for ragged points."""
+    """(start_ns (0: now), names, times_s [n], positions [n, dof], velocities or None, accelerations or None).
+
+    Raises ValueError for ragged points, and where positions are missing.
+    """
     names = tuple(message.joint_names)
     times = np.array([p.time_from_start.sec + p.time_from_start.nanosec / NS_PER_S for p in message.points])
     positions, velocities, accelerations = (
@@ -79,7 +88,9 @@ def taxels_to_msg(finger: str, frame_id: str, normal_n: Array, stamp_ns: int, sh
     from vla_ros.msg import TactileArray
 
     rows, cols = normal_n.shape
-    message = TactileArray(header=header_to_msg(stamp_ns, frame_id), finger=finger, rows=rows, cols=cols, normal_force=packed(normal_n, "f"))
+    message = TactileArray(
+        header=header_to_msg(stamp_ns, frame_id), finger=finger, rows=rows, cols=cols, normal_force=packed(normal_n, "f")
+    )
     if shear_n is not None:
         message.shear_x, message.shear_y = packed(shear_n[..., 0], "f"), packed(shear_n[..., 1], "f")
     return message
@@ -93,26 +104,33 @@ def taxels_from_msg(message: Any) -> tuple[str, Array, Array | None, int]:
         raise ValueError(f"tactile {message.finger}: {normal.size} taxels where {shape[0]} x {shape[1]} are announced")
     shear = None
     if len(message.shear_x) == normal.size == len(message.shear_y):
-        shear = np.stack([np.array(message.shear_x, dtype=float).reshape(shape), np.array(message.shear_y, dtype=float).reshape(shape)], axis=-1)
+        shear = np.stack(
+            [np.array(message.shear_x, dtype=float).reshape(shape), np.array(message.shear_y, dtype=float).reshape(shape)], axis=-1
+        )
     return message.finger, normal.reshape(shape), shear, ns_from_stamp(message.header.stamp)
 
 
 def contact_to_msg(contact: ContactState) -> Any:
+    """vla_ros/ContactState; one element for each finger in every array."""
     from vla_ros.msg import ContactState as ContactStateMsg
 
     f = contact.fingers
     return ContactStateMsg(
-        header=header_to_msg(contact.stamp_ns), fingers=[x.finger for x in f], force=packed([x.force_n for x in f]), area=packed([x.area_m2 for x in f]),
-        centre_x=packed([x.centre_m[0] for x in f]), centre_y=packed([x.centre_m[1] for x in f]), slip=[x.slip for x in f],
+        header=header_to_msg(contact.stamp_ns),
+        fingers=[x.finger for x in f],
+        force=packed([x.force_n for x in f]),
+        area=packed([x.area_m2 for x in f]),
+        centre_x=packed([x.centre_m[0] for x in f]),
+        centre_y=packed([x.centre_m[1] for x in f]),
+        slip=[x.slip for x in f],
         in_contact=[x.in_contact for x in f],
     )
 
 
 def contact_from_msg(message: Any) -> ContactState:
+    """Raises ValueError when the parallel arrays differ in length."""
     rows = zip(
         message.fingers, message.force, message.area, message.centre_x, message.centre_y, message.slip, message.in_contact, strict=True
     )
     fingers = tuple(FingerContact(n, float(f), float(a), (float(x), float(y)), bool(s), bool(c)) for n, f, a, x, y, s, c in rows)
     return ContactState(ns_from_stamp(message.header.stamp), fingers)
-
-

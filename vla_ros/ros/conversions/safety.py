@@ -10,37 +10,71 @@ from vla_ros.ros.conversions.arrays import header_to_msg, ns_from_stamp
 
 
 def decision_to_msg(d: SafetyDecision) -> Any:
+    """vla_ros/SafetyDecision; margins that are not known stay NaN."""
     from vla_ros.msg import SafetyDecision as SafetyDecisionMsg
 
     return SafetyDecisionMsg(
-        header=header_to_msg(d.stamp_ns), id=d.id, action=int(d.action), reason=d.reason.value, detail=d.detail, chunk_seq=d.chunk_seq, trace_id=d.trace_id,
-        speed_scale=float(d.speed_scale), limiting_joint=d.limiting_joint, margin_position=float(d.margin_position_rad),
-        margin_velocity=float(d.margin_velocity), margin_workspace=float(d.margin_workspace_m), latency=float(d.latency_s),
+        header=header_to_msg(d.stamp_ns),
+        id=d.id,
+        action=int(d.action),
+        reason=d.reason.value,
+        detail=d.detail,
+        chunk_seq=d.chunk_seq,
+        trace_id=d.trace_id,
+        speed_scale=float(d.speed_scale),
+        limiting_joint=d.limiting_joint,
+        margin_position=float(d.margin_position_rad),
+        margin_velocity=float(d.margin_velocity),
+        margin_workspace=float(d.margin_workspace_m),
+        latency=float(d.latency_s),
     )
 
 
 def decision_from_msg(m: Any) -> SafetyDecision:
+    """Raises ValueError for an unknown action or reason."""
     return SafetyDecision(
-        id=int(m.id), stamp_ns=ns_from_stamp(m.header.stamp), action=SafetyAction(m.action), reason=SafetyReason(m.reason), detail=m.detail,
-        chunk_seq=int(m.chunk_seq), trace_id=m.trace_id, speed_scale=float(m.speed_scale), limiting_joint=m.limiting_joint,
-        margin_position_rad=float(m.margin_position), margin_velocity=float(m.margin_velocity), margin_workspace_m=float(m.margin_workspace),
+        id=int(m.id),
+        stamp_ns=ns_from_stamp(m.header.stamp),
+        action=SafetyAction(m.action),
+        reason=SafetyReason(m.reason),
+        detail=m.detail,
+        chunk_seq=int(m.chunk_seq),
+        trace_id=m.trace_id,
+        speed_scale=float(m.speed_scale),
+        limiting_joint=m.limiting_joint,
+        margin_position_rad=float(m.margin_position),
+        margin_velocity=float(m.margin_velocity),
+        margin_workspace_m=float(m.margin_workspace),
         latency_s=float(m.latency),
     )
 
 
 def safety_state_to_msg(s: SafetyState) -> Any:
+    """vla_ros/SafetyState; the ages of inputs go as two parallel arrays."""
     from vla_ros.msg import SafetyState as SafetyStateMsg
 
     return SafetyStateMsg(
-        header=header_to_msg(s.stamp_ns), mode=int(s.mode), reason=s.reason.value, detail=s.detail, speed_override=float(s.speed_override),
-        input_names=list(s.input_ages_s), input_ages=[float(a) for a in s.input_ages_s.values()], self_test_passed=bool(s.self_test_passed),
+        header=header_to_msg(s.stamp_ns),
+        mode=int(s.mode),
+        reason=s.reason.value,
+        detail=s.detail,
+        speed_override=float(s.speed_override),
+        input_names=list(s.input_ages_s),
+        input_ages=[float(a) for a in s.input_ages_s.values()],
+        self_test_passed=bool(s.self_test_passed),
         self_test_detail=s.self_test_detail,
     )
 
 
 def safety_state_from_msg(m: Any) -> SafetyState:
+    """Raises ValueError for an unknown mode or reason, and when names and ages of inputs differ in number."""
     return SafetyState(
-        stamp_ns=ns_from_stamp(m.header.stamp), mode=SafetyMode(m.mode), reason=SafetyReason(m.reason), detail=m.detail,
-        speed_override=float(m.speed_override), input_ages_s=dict(zip(m.input_names, (float(a) for a in m.input_ages), strict=True)),
-        self_test_passed=bool(m.self_test_passed), self_test_detail=m.self_test_detail,
+        stamp_ns=ns_from_stamp(m.header.stamp),
+        mode=SafetyMode(m.mode),
+        reason=SafetyReason(m.reason),
+        detail=m.detail,
+        speed_override=float(m.speed_override),
+        input_ages_s=dict(zip(m.input_names, (float(a) for a in m.input_ages), strict=True)),
+        self_test_passed=bool(m.self_test_passed),
+        self_test_detail=m.self_test_detail,
     )

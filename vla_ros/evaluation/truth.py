@@ -1,0 +1,55 @@
+"""What a sentence means for the scorer: predicates by the names of things, read without looking at any scene.
+
+The stack grounds the same sentence in what it sees; the scorer must not share its mistakes, so only names that are exact are taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from itertools import pairwise
+
+from vla_ros.core.errors import ConfigError
+from vla_ros.core.tasks import Predicate, Relation
+from vla_ros.planning.grammar import Clear, Home, NounPhrase, Pick, Put, Tower, parse
+
+
+def truth_of(instruction: str, names: Collection[str]) -> tuple[Predicate, ...]:
+    """Predicates for the scorer; ``names``: of the scene's objects. Raises ConfigError for what cannot be scored by name."""
+    predicates: list[Predicate] = []
+    for command in parse(instruction):
+        if isinstance(command, Put):
+            target = _name(command.target, names)
+            relation = command.relation or (Relation.IN if target.endswith("bowl") else Relation.ON)
+            predicates += [Predicate(relation, thing, target) for phrase in command.things for thing in _names(phrase, names)]
+        elif isinstance(command, Tower):
+            tower = [_name(phrase, names) for phrase in command.things]
+            predicates += [Predicate(Relation.ON, upper, lower) for lower, upper in pairwise(tower)]
+        elif isinstance(command, Pick):
+            predicates.append(Predicate(Relation.HELD, _name(command.thing, names)))
+        elif isinstance(command, Home):
+            predicates.append(Predicate(Relation.AT_HOME))
+        elif isinstance(command, Clear):
+            target = _name(command.target, names)
+            predicates += [Predicate(Relation.IN, name, target) for name in sorted(set(names)) if name.endswith("cube")]
+    return tuple(predicates)
+
+
+def _name(phrase: NounPhrase, names: Collection[str]) -> str:
+    found = _names(phrase, names)
+    if phrase.every or len(found) != 1:
+        raise ConfigError(_cannot(phrase, names))
+    return found[0]
+
+
+def _names(phrase: NounPhrase, names: Collection[str]) -> list[str]:
+    if phrase.text in names:
+        return [phrase.text]
+    kind = phrase.text.removesuffix("s")
+    found = sorted({name for name in names if name == kind or name.endswith(f" {kind}")}) if phrase.every else []
+    if not found:
+        raise ConfigError(_cannot(phrase, names))
+    return found
+
+
+def _cannot(phrase: NounPhrase, names: Collection[str]) -> str:
+    return f"The scorer takes things by their exact names, not '{phrase.text}'; this scene has: {', '.join(sorted(set(names)))}."
