@@ -24,31 +24,69 @@ STAMP_NS = 12_345_678_901
 
 def _object() -> SceneObject:
     return SceneObject(
-        "cube_1", "red cube", "red", "cube", Pose(RNG.normal(size=3), np.array([0.0, 0.0, 0.6, 0.8])), np.array([0.04, 0.05, 0.06]), 0.9, STAMP_NS,
-        RNG.normal(size=(6, 6)), RNG.normal(size=3), True, False,
+        "cube_1",
+        "red cube",
+        "red",
+        "cube",
+        Pose(RNG.normal(size=3), np.array([0.0, 0.0, 0.6, 0.8])),
+        np.array([0.04, 0.05, 0.06]),
+        0.9,
+        STAMP_NS,
+        RNG.normal(size=(6, 6)),
+        RNG.normal(size=3),
+        True,
+        False,
     )
 
 
 def _chunk() -> ActionChunk:
     return ActionChunk(
-        7, "scripted", "2", "trace", STAMP_NS, ActionSpace.JOINT_DELTA, ("a", "b"), 0.05, RNG.normal(size=(5, 2)), RNG.uniform(size=5), 12.0, 6, 1.5,
-        "base", {"scene": STAMP_NS - 5, "joints": STAMP_NS}, 0.25,
+        7,
+        "scripted",
+        "2",
+        "trace",
+        STAMP_NS,
+        ActionSpace.JOINT_DELTA,
+        ("a", "b"),
+        0.05,
+        RNG.normal(size=(5, 2)),
+        RNG.uniform(size=5),
+        12.0,
+        6,
+        1.5,
+        "base",
+        {"scene": STAMP_NS - 5, "joints": STAMP_NS},
+        0.25,
     )
 
 
 def _gated() -> GatedCommand:
     shape = (4, 2)
-    t = ShortTrajectory(STAMP_NS, ("a", "b"), np.array([0.0, 0.1, 0.2, 0.3]), RNG.normal(size=shape), RNG.normal(size=shape), RNG.normal(size=shape))
+    t = ShortTrajectory(
+        STAMP_NS, ("a", "b"), np.array([0.0, 0.1, 0.2, 0.3]), RNG.normal(size=shape), RNG.normal(size=shape), RNG.normal(size=shape)
+    )
     return GatedCommand(3, STAMP_NS, SafetyAction.SLOW, t, 0.5, 7, 2.25, "trace", 9, 0.04, 11.0)
 
 
 SUBTASK = Subtask(
-    "1", Skill.PLACE, "put it", Predicate(Relation.IN, "cube_1", "bowl_1"), "cube_1", Relation.IN, "bowl_1", "panda", "scripted", ("0",), 30.0
+    "1",
+    Skill.PLACE,
+    "put it",
+    Predicate(Relation.IN, "cube_1", "bowl_1"),
+    "cube_1",
+    Relation.IN,
+    "bowl_1",
+    "panda",
+    "scripted",
+    ("0",),
+    30.0,
 )
 PLAN = Plan("put", (SUBTASK,), (Predicate(Relation.IN, "cube_1", "bowl_1"),), "builtin", "because", 2, {}, STAMP_NS)
 DECISION = SafetyDecision(4, STAMP_NS, SafetyAction.HOLD, SafetyReason.CHUNK_JUMP, "why", 7, "trace", 0.5, "joint", 0.1, 0.2, 0.3, 0.001)
 STATE = SafetyState(STAMP_NS, SafetyMode.HOLDING, SafetyReason.HEARTBEAT, "why", 0.5, {"joint_states": 0.1}, True, "fine")
-CONTACT = ContactState(STAMP_NS, (FingerContact("left", 1.0, 2.0, (0.1, 0.2), True, False), FingerContact("right", 3.0, 4.0, (0.3, 0.4), False, True)))
+CONTACT = ContactState(
+    STAMP_NS, (FingerContact("left", 1.0, 2.0, (0.1, 0.2), True, False), FingerContact("right", 3.0, 4.0, (0.3, 0.4), False, True))
+)
 HEALTH = CameraHealth(STAMP_NS, "front", CameraFault.BLURRED, False, "why", 0.1, 29.0)
 JOINTS = JointState(STAMP_NS, ("a", "b"), np.array([1.0, 2.0]), np.array([3.0, 4.0]), np.array([5.0, 6.0]))
 SCENE = Scene(STAMP_NS, "panda_link0", (_object(), _object()), 0.01)
@@ -91,7 +129,12 @@ def test_every_pair_has_a_sample() -> None:
     for module in (actions, safety, scene, tasks):
         for name in vars(module):
             pair = name.removesuffix("_to_msg") + "_from_msg"
-            if name.endswith("_to_msg") and not name.startswith("_") and hasattr(module, pair) and getattr(module, name).__module__ == module.__name__:
+            if (
+                name.endswith("_to_msg")
+                and not name.startswith("_")
+                and hasattr(module, pair)
+                and getattr(module, name).__module__ == module.__name__
+            ):
                 assert getattr(module, name) in tested, f"{module.__name__}.{name} has no round trip"
     assert conversions.__doc__
 
@@ -101,7 +144,11 @@ def test_trajectory_round_trip() -> None:
     start, names, times, p, v, a = robot.trajectory_from_msg(robot.trajectory_to_msg(t))
     assert (start, names) == (t.start_ns, t.names)
     assert np.allclose(times, t.times_s, atol=1e-9)
-    assert np.array_equal(p, t.positions) and v is not None and np.array_equal(v, t.velocities) and a is not None and np.array_equal(a, t.accelerations)
+    assert np.array_equal(p, t.positions)
+    assert v is not None
+    assert np.array_equal(v, t.velocities)
+    assert a is not None
+    assert np.array_equal(a, t.accelerations)
 
 
 @pytest.mark.parametrize(("dtype", "encoding", "shape"), [(np.uint8, "rgb8", (4, 6, 3)), (np.uint16, "16UC1", (4, 6))])

@@ -33,7 +33,10 @@ class Forwarding:
         self._last_seq = command.seq
 
     def is_news(self, command: GatedCommand) -> bool:
-        """False for a command to rest where the arm was told to rest already: a controller needs it once, and refuses it when it is late."""
+        """False for a command to rest where the arm was told to rest already.
+
+        A controller needs it once, and refuses it when it is late.
+        """
         t = command.trajectory
         rest = t.positions[-1]
         known = self._rest is not None and np.array_equal(rest, self._rest) and not np.any(t.velocities)

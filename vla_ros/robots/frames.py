@@ -10,6 +10,8 @@ from vla_ros.robots.values import RobotConfig
 
 @dataclass(frozen=True)
 class LinkEdge:
+    """One joint of the URDF, as the two links that it connects."""
+
     parent: str
     child: str
     is_fixed: bool

@@ -16,7 +16,7 @@ START_TIMEOUT_S = 20.0
 
 
 class CameraThread:
-    """``offer`` the state at each tick: when a picture is due it is copied, and ``publish`` gets the images of all cameras of that instant."""
+    """``offer`` the state at each tick: when a picture is due it is copied, and ``publish`` gets all cameras' images of that instant."""
 
     def __init__(self, world: World, publish: Callable[[CameraImage], None], *, depth_noise: bool = False) -> None:
         self._world = world
@@ -43,6 +43,7 @@ class CameraThread:
             raise self._error
 
     def stop(self) -> None:
+        """Ends the thread after the pictures being rendered, waiting at most 2 s."""
         with self._condition:
             self._stopping = True
             self._condition.notify()

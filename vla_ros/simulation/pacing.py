@@ -25,14 +25,17 @@ class Pacer:
 
     @property
     def real_time_factor(self) -> float:
+        """Simulated by real time since the measure began; 1.0: in step."""
         elapsed = time.monotonic() - self._since_s
         return self._ticks * self._period_s / elapsed if elapsed > 0 else 1.0
 
     def start(self) -> None:
+        """Starts the thread; it cannot be started a second time."""
         self.restart_measure()
         self._thread.start()
 
     def stop(self) -> None:
+        """Ends the thread after the tick that runs, waiting at most 2 s."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=2.0)
