@@ -20,7 +20,7 @@ from vla_ros.robots import Arm
 from vla_ros.safety.chunk_checks import ChunkDoor, Context, Refusal
 from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.inputs import Fault, Inputs, Measured
-from vla_ros.safety.journal import Journal, Status
+from vla_ros.safety.journal import Journal, Status, following_status
 from vla_ros.safety.motion_guard import Following, MotionGuard
 from vla_ros.safety.self_test import SelfTest, run_self_test
 from vla_ros.safety.tracker import Progress
@@ -102,7 +102,7 @@ class Gate:
         self._chain.append(chunk.seq)
         self._following = Following(verdict, Progress(verdict.row, verdict.path.entry_pace(verdict.row, velocity)))
         self._hold = None
-        return self._journal.note(self._following_status(self._following), now_ns)
+        return self._journal.note(following_status(self._following, self._speed), now_ns)
 
     def estop(self, source: str) -> None:
         """Brakes from the next tick on and stays still until ``reset``."""
@@ -331,22 +331,7 @@ class Gate:
             return Status(SafetyAction.HOLD, SafetyReason.STARTING, "Starting.", 0.0)
         if self._following is None:
             return Status(SafetyAction.PASS, SafetyReason.NO_CHUNK, "Ready; no chunk is being followed.")
-        return self._following_status(self._following)
-
-    def _following_status(self, following: Following) -> Status:
-        accepted = following.accepted
-        chunk, cap = accepted.chunk, accepted.path.slowest_cap
-        common = (min(self._speed, cap), chunk.seq, chunk.trace_id, accepted)
-        if following.finished:
-            detail = f"Chunk {chunk.seq} came to its last row; the arm rests there."
-            return Status(SafetyAction.PASS, SafetyReason.CHUNK_EXHAUSTED, detail, *common)
-        if self._speed < 1.0 and self._speed <= cap:
-            detail = f"Chunk {chunk.seq} is played at {self._speed:.0%} of its speed."
-            return Status(SafetyAction.SLOW, SafetyReason.SPEED_OVERRIDE, detail, *common)
-        if cap < 0.98:
-            detail = f"Chunk {chunk.seq} is slowed to {cap:.0%} where it would pass the operational limits ({accepted.tightest_joint})."
-            return Status(SafetyAction.SLOW, SafetyReason.VELOCITY_LIMIT, detail, *common)
-        return Status(SafetyAction.PASS, SafetyReason.OK, f"Chunk {chunk.seq} of '{chunk.expert}' is followed.", *common)
+        return following_status(self._following, self._speed)
 
     def _mode(self, status: Status) -> SafetyMode:
         if status.action == SafetyAction.STOP:

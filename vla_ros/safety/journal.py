@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyDecision, SafetyReason
 from vla_ros.safety.chunk_checks import Accepted
+from vla_ros.safety.motion_guard import Following
 
 KEPT = 1000  # decisions, if nobody reads them
 
@@ -24,6 +25,23 @@ class Status:
     trace_id: str = ""
     margins: Accepted | None = None
     joint: str = ""
+
+
+def following_status(following: Following, speed: float) -> Status:
+    """What is in force while a chunk is followed at the override ``speed``."""
+    accepted = following.accepted
+    chunk, cap = accepted.chunk, accepted.path.slowest_cap
+    common = (min(speed, cap), chunk.seq, chunk.trace_id, accepted)
+    if following.finished:
+        detail = f"Chunk {chunk.seq} came to its last row; the arm rests there."
+        return Status(SafetyAction.PASS, SafetyReason.CHUNK_EXHAUSTED, detail, *common)
+    if speed < 1.0 and speed <= cap:
+        detail = f"Chunk {chunk.seq} is played at {speed:.0%} of its speed."
+        return Status(SafetyAction.SLOW, SafetyReason.SPEED_OVERRIDE, detail, *common)
+    if cap < 0.98:
+        detail = f"Chunk {chunk.seq} is slowed to {cap:.0%} where it would pass the operational limits ({accepted.tightest_joint})."
+        return Status(SafetyAction.SLOW, SafetyReason.VELOCITY_LIMIT, detail, *common)
+    return Status(SafetyAction.PASS, SafetyReason.OK, f"Chunk {chunk.seq} of '{chunk.expert}' is followed.", *common)
 
 
 class Journal:
