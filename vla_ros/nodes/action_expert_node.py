@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from vla_ros.core.decisions import SafetyState
@@ -33,6 +32,7 @@ from vla_ros.ros.interfaces import (
     SAFETY_STATE,
     load_type,
 )
+from vla_ros.ros.latest import Latest
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
 from vla_ros.ros.spin import run
@@ -68,8 +68,8 @@ class ActionExpertNode(VlaNode):
         self.subscribe_to(OBJECTS, self._on_objects)
         self.subscribe_to(CONTACT, self._on_contact)
         self.subscribe_to(SAFETY_STATE, self._on_safety)
-        for topic in (JOINT_STATES, GATED_COMMAND):  # 100 Hz each, looked at only at the expert's rate
-            self.subscribe_to(topic, partial(self._newest.__setitem__, topic.name), raw=True)
+        self._joints = Latest(self, JOINT_STATES, joint_state_from_msg)
+        self._consumed = Latest(self, GATED_COMMAND, _consumed_from_msg)
         self.serve(LIST_EXPERTS, self._list)
         OneGoalServer(self, EXECUTE_SUBTASK, self._work)
 
@@ -175,7 +175,8 @@ class ActionExpertNode(VlaNode):
         assert self._scene is not None
         assert self._contact is not None
         assert self._safety is not None
-        joints = joint_state_from_msg(deserialize_message(self._newest[JOINT_STATES.name], load_type(JOINT_STATES.type)))
+        joints = self._joints.get()
+        assert joints is not None
         holds = holds_expert(self._safety)
         return Observation(
             stamp_ns=min(joints.stamp_ns, self._scene.stamp_ns),

@@ -1,9 +1,9 @@
 """A single-threaded executor that costs little for each message.
 
-rclpy's own one builds its wait set anew for every wake-up, asks every entity of the node in Python whether it may run, and wakes up a second
-time after each callback; a node that moves a few hundred messages a second spends most of its core on that. Here the list of entities is
-kept until the node's entities change, and plain callbacks of subscriptions and timers are called directly. Everything else (services,
-actions, tasks) runs as rclpy runs it; events of QoS (incompatible peers and the like) are looked at once a second.
+rclpy's own one builds its wait set anew for every wake-up, asks every entity of the node in Python whether it may run, and wakes up a
+second time after each callback; a node that moves a few hundred messages a second spends most of its core on that. Here the list of
+entities is kept until the node's entities change, and plain callbacks of subscriptions and timers are called directly. Everything else
+(services, actions, tasks) runs as rclpy runs it; events of QoS (incompatible peers and the like) are looked at once a second.
 """
 
 from __future__ import annotations
@@ -73,7 +73,10 @@ class LeanExecutor(SingleThreadedExecutor):
         return super().shutdown(timeout_sec)
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
-        """Serves everything that is ready, or waits for ``timeout_sec`` at most. Raises ExternalShutdownException when ROS has been shut down."""
+        """Serves everything that is ready, or waits for ``timeout_sec`` at most.
+
+        Raises ExternalShutdownException when ROS has been shut down.
+        """
         now_s = time.monotonic()
         if self._tasks or now_s - self._full_round_s > FULL_ROUND_S:
             self._full_round_s = now_s
@@ -94,7 +97,8 @@ class LeanExecutor(SingleThreadedExecutor):
             n = waitable.get_num_entities()
             more = (n.num_subscriptions, n.num_guard_conditions, n.num_timers, n.num_clients, n.num_services, n.num_events)
             counts = [a + b for a, b in zip(counts, more, strict=True)]
-        self._wait_set = _rclpy.WaitSet(*counts, self._context.handle)
+        subscriptions, guards, timers, clients, services, events = counts
+        self._wait_set = _rclpy.WaitSet(subscriptions, guards, timers, clients, services, events, self._context.handle)
         return entities
 
     def _forget(self) -> None:
