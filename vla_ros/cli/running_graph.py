@@ -32,6 +32,7 @@ NODES = (
 READY_MODE = 1
 STOP_TIMEOUT_S = 20.0
 TAIL_LINES = 15
+CANNOT_START = "]: cannot start: "  # as every node of this package says it
 
 
 class RunningGraph:
@@ -81,6 +82,9 @@ class RunningGraph:
         if self._process is not None and self._process.poll() is not None:
             lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]
             raise VlaRosError("The graph has ended by itself:\n" + "\n".join(f"    {line}" for line in lines))
+        refusals = [line for line in self._log.read_text(encoding="utf-8", errors="replace").splitlines() if CANNOT_START in line]
+        if refusals:
+            raise VlaRosError("A node could not start:\n" + "\n".join(f"    {line}" for line in refusals[:TAIL_LINES]))
 
     def wait_until_ready(self, graph: Graph, timeout_s: float = 60.0) -> float:
         """Until every node beats, the monitor is ready and objects are seen; seconds that it took.

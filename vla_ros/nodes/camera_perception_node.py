@@ -6,16 +6,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import cv2
+import numpy as np
+from rclpy.serialization import deserialize_message
+
 from vla_ros.core.scene import CameraHealth
 from vla_ros.core.stamps import NS_PER_S
 from vla_ros.data.images import jpeg_encode
 from vla_ros.perception.camera import CameraMonitor, CameraMonitorConfig, policy_image
-from vla_ros.robots import load_robot_config
-from vla_ros.ros.conversions.arrays import ns_from_stamp
+from vla_ros.perception.motion_in_view import robot_moves_in_view
+from vla_ros.robots import load_robot
+from vla_ros.ros.conversions.arrays import ns_from_cdr
 from vla_ros.ros.conversions.images import colour_from_msg, compressed_to_msg, image_to_msg
 from vla_ros.ros.conversions.robot import joint_state_from_msg
 from vla_ros.ros.conversions.scene import health_to_msg
-from vla_ros.ros.interfaces import CAMERA_HEALTH, COLOR_COMPRESSED, COLOR_IMAGE, JOINT_STATES, POLICY_IMAGE
+from vla_ros.ros.interfaces import CAMERA_HEALTH, COLOR_COMPRESSED, COLOR_IMAGE, JOINT_STATES, POLICY_IMAGE, load_type
 from vla_ros.ros.latest import Latest
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
@@ -23,6 +28,7 @@ from vla_ros.ros.spin import run
 
 REPORT_PERIOD_S = 0.5
 MOVING_RADPS = 0.05
+WORLD_FRAME = "world"
 JPEG_QUALITY = 95
 
 
@@ -40,9 +46,11 @@ class CameraPerceptionConfig:
 class _Watch:
     """One camera: its monitor and what was last said of it."""
 
-    def __init__(self, name: str, rate_hz: float) -> None:
+    def __init__(self, name: str, rate_hz: float, is_fixed: bool) -> None:
         self.name = name
-        self.monitor = CameraMonitor(CameraMonitorConfig(camera=name, rate_hz=rate_hz))
+        self.is_fixed = is_fixed
+        # On the hand the fingers, and what they hold, stand still in the picture as dirt does.
+        self.monitor = CameraMonitor(CameraMonitorConfig(camera=name, rate_hz=rate_hz, watch_dirt=is_fixed))
         self.said: CameraHealth | None = None
         self.judged_ns = 0
         self.made_ns = 0
@@ -57,14 +65,20 @@ class CameraPerceptionNode(VlaNode):
 
     def setup(self) -> None:
         """One monitor for each camera of the robot; its images, the joint states and the outputs."""
-        robot = load_robot_config(self.config.robot)
+        cv2.setNumThreads(1)  # the other processes need the other core
+        self._arm = load_robot(self.config.robot)
+        robot = self._arm.config
+        fixed = {robot.base_frame, WORLD_FRAME}
+        self._image_type = load_type(COLOR_IMAGE.type)
         self._joints = Latest(self, JOINT_STATES, joint_state_from_msg)
         self._image = self.publish_on(POLICY_IMAGE)
         self._compressed = {name: self.publish_on(COLOR_COMPRESSED.at(camera=name)) for name in robot.cameras}
         self._health = self.publish_on(CAMERA_HEALTH)
-        self._watches = [_Watch(camera.name, min(camera.rate_hz, self.config.check_rate)) for camera in robot.cameras.values()]
+        self._watches = [
+            _Watch(camera.name, min(camera.rate_hz, self.config.check_rate), camera.parent in fixed) for camera in robot.cameras.values()
+        ]
         for watch in self._watches:
-            self.subscribe_to(COLOR_IMAGE.at(camera=watch.name), partial(self._on_image, watch))
+            self.subscribe_to(COLOR_IMAGE.at(camera=watch.name), partial(self._on_image, watch), raw=True)
         self.every(REPORT_PERIOD_S, self._report)
 
     def _robot_now_ns(self) -> int:
@@ -72,20 +86,27 @@ class CameraPerceptionNode(VlaNode):
         joints = self._joints.get()
         return joints.stamp_ns if joints is not None else 0
 
-    def _is_moving(self) -> bool:
+    def _is_moving(self, watch: _Watch) -> bool:
+        """Whether something of the robot moves in the camera's view."""
         joints = self._joints.get()
-        return joints is not None and bool(joints.velocities.size) and float(abs(joints.velocities).max()) > MOVING_RADPS
+        if joints is None:
+            return False
+        camera = self._arm.config.cameras[watch.name]
+        if watch.is_fixed:
+            return robot_moves_in_view(self._arm, camera, joints)
+        return float(np.abs(np.nan_to_num(joints.velocities)).max(initial=0.0)) > MOVING_RADPS
 
-    def _on_image(self, watch: _Watch, message: Any) -> None:
-        stamp_ns = ns_from_stamp(message.header.stamp)
+    def _on_image(self, watch: _Watch, cdr: bytes) -> None:
+        stamp_ns = ns_from_cdr(cdr)
         if stamp_ns < watch.judged_ns - NS_PER_S:  # the simulator was restarted
             watch.judged_ns = watch.made_ns = 0
         is_due = stamp_ns - watch.made_ns >= 0.9 / self.config.rate * NS_PER_S
         if not is_due and stamp_ns - watch.judged_ns < 0.9 / self.config.check_rate * NS_PER_S:
             return
+        message = deserialize_message(cdr, self._image_type)
         image = colour_from_msg(message)
         watch.judged_ns = stamp_ns
-        self._say(watch, watch.monitor.update(image, stamp_ns, max(self._robot_now_ns(), stamp_ns), robot_moving=self._is_moving()))
+        self._say(watch, watch.monitor.update(image, stamp_ns, max(self._robot_now_ns(), stamp_ns), robot_moving=self._is_moving(watch)))
         if is_due:
             watch.made_ns = stamp_ns
             self._pass_on(watch.name, image, stamp_ns, message.header.frame_id)

@@ -5,17 +5,32 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
+
+import cv2
+from rclpy.serialization import deserialize_message
 
 from vla_ros.core.robot_state import ContactState, JointState
 from vla_ros.core.stamps import NS_PER_MS, NS_PER_S
 from vla_ros.perception.pipeline import DepthPerception, PerceptionResult
 from vla_ros.robots import load_robot
-from vla_ros.ros.conversions.arrays import ns_from_stamp
+from vla_ros.ros.conversions.arrays import ns_from_cdr
 from vla_ros.ros.conversions.images import colour_from_msg, depth_mm_from_msg, points_to_msg
 from vla_ros.ros.conversions.robot import contact_from_msg, joint_state_from_msg
 from vla_ros.ros.conversions.scene import detections_to_msg, scene_to_msg
-from vla_ros.ros.interfaces import COLOR_IMAGE, CONTACT, DEPTH_IMAGE, DETECTIONS, JOINT_STATES, OBJECT_MARKERS, OBJECTS, OBSTACLES, POINTS
+from vla_ros.ros.interfaces import (
+    COLOR_IMAGE,
+    CONTACT,
+    DEPTH_IMAGE,
+    DETECTIONS,
+    JOINT_STATES,
+    OBJECT_MARKERS,
+    OBJECTS,
+    OBSTACLES,
+    POINTS,
+    load_type,
+)
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.markers import object_markers
 from vla_ros.ros.parameters import declare, parameter
@@ -44,6 +59,7 @@ class DepthPerceptionNode(VlaNode):
 
     def setup(self) -> None:
         """Connects images, joints and contact, and starts the thread that looks at pairs. Raises ConfigError for an unknown robot."""
+        cv2.setNumThreads(1)  # the other processes need the other core
         self.arm = load_robot(self.config.robot)
         camera = self.arm.config.cameras[self.config.camera]
         self._camera = camera
@@ -51,10 +67,9 @@ class DepthPerceptionNode(VlaNode):
         self._pipeline: DepthPerception | None = None
         self._joints: deque[JointState] = deque(maxlen=JOINT_HISTORY)
         self._contact: ContactState | None = None
-        self._colour: Any = None
-        self._depth: Any = None
+        self._newest: dict[str, bytes] = {}  # serialized: most images are never looked at
         self._last_ns = 0
-        self._pair: tuple[Any, Any] | None = None
+        self._pair: tuple[bytes, bytes] | None = None
         self._work = threading.Condition()
         self._stopping = False
         self._objects, self._detections, self._markers = (
@@ -65,8 +80,9 @@ class DepthPerceptionNode(VlaNode):
         self._points, self._obstacles = self.publish_on(POINTS), self.publish_on(OBSTACLES)
         self.subscribe_to(JOINT_STATES, lambda m: self._joints.append(joint_state_from_msg(m)))
         self.subscribe_to(CONTACT, self._on_contact)
-        self.subscribe_to(COLOR_IMAGE.at(camera=camera.name), self._on_colour)
-        self.subscribe_to(DEPTH_IMAGE.at(camera=camera.name), self._on_depth)
+        self._image_type = load_type(COLOR_IMAGE.type)
+        self.subscribe_to(COLOR_IMAGE.at(camera=camera.name), partial(self._on_image, "colour"), raw=True)
+        self.subscribe_to(DEPTH_IMAGE.at(camera=camera.name), partial(self._on_image, "depth"), raw=True)
         self._thread = threading.Thread(target=self._loop, name="depth", daemon=True)
         self._thread.start()
 
@@ -81,26 +97,19 @@ class DepthPerceptionNode(VlaNode):
     def _on_contact(self, message: Any) -> None:
         self._contact = contact_from_msg(message)
 
-    def _on_colour(self, message: Any) -> None:
-        self._colour = message
-        self._offer()
-
-    def _on_depth(self, message: Any) -> None:
-        self._depth = message
-        self._offer()
-
-    def _offer(self) -> None:
+    def _on_image(self, kind: str, cdr: bytes) -> None:
         """Hands a pair of one stamp to the thread, at most at the configured rate."""
-        if self._colour is None or self._depth is None or self._colour.header.stamp != self._depth.header.stamp:
+        self._newest[kind] = cdr
+        stamp_ns = ns_from_cdr(cdr)
+        if len(self._newest) < 2 or any(ns_from_cdr(other) != stamp_ns for other in self._newest.values()):
             return
-        stamp_ns = ns_from_stamp(self._colour.header.stamp)
         if stamp_ns < self._last_ns:  # the simulator was restarted
             self._last_ns = 0
         if stamp_ns - self._last_ns < (1.0 / self.config.rate - 0.005) * NS_PER_S:
             return
         self._last_ns = stamp_ns
         with self._work:
-            self._pair = (self._colour, self._depth)
+            self._pair = (self._newest["colour"], self._newest["depth"])
             self._work.notify()
 
     def _loop(self) -> None:
@@ -114,8 +123,8 @@ class DepthPerceptionNode(VlaNode):
             if pair is not None:
                 update(*pair)
 
-    def _update(self, colour: Any, depth: Any) -> None:
-        stamp_ns = ns_from_stamp(colour.header.stamp)
+    def _update(self, colour_cdr: bytes, depth_cdr: bytes) -> None:
+        stamp_ns = ns_from_cdr(colour_cdr)
         joints = self._joints_at(stamp_ns)
         if joints is None:
             return
@@ -124,6 +133,7 @@ class DepthPerceptionNode(VlaNode):
             self._pipeline = DepthPerception(
                 self.arm, replace(self._camera, parent=self.arm.config.base_frame, T_parent_camera=T_base_camera)
             )
+        colour, depth = (deserialize_message(cdr, self._image_type) for cdr in (colour_cdr, depth_cdr))
         result = self._pipeline.update(colour_from_msg(colour), depth_mm_from_msg(depth), stamp_ns, joints, self._contact)
         self._publish(result, stamp_ns)
 

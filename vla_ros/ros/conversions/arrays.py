@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from array import array
 from typing import Any
 
@@ -14,6 +15,15 @@ from vla_ros.core.stamps import NS_PER_S
 def ns_from_stamp(stamp: Any) -> int:
     """A builtin_interfaces/Time in nanoseconds."""
     return int(stamp.sec) * NS_PER_S + int(stamp.nanosec)
+
+
+def ns_from_cdr(cdr: bytes) -> int:
+    """Stamp of a serialized message that begins with a header, without deserializing it.
+
+    CDR: 4 bytes of encapsulation, then sec and nanosec.
+    """
+    sec, nanosec = struct.unpack_from("<iI" if cdr[1] & 1 else ">iI", cdr, 4)
+    return int(sec) * NS_PER_S + int(nanosec)
 
 
 def stamp_to_msg(stamp_ns: int) -> Any:
