@@ -127,12 +127,15 @@ absent_interfaces() { # the interface packages of underlay/ that no prefix provi
 }
 
 run_colcon() {
+  # Told the number of jobs, colcon leaves out its own limit on the machine's load, at which make would wait for pip beside it.
+  local -x MAKEFLAGS
+  MAKEFLAGS=-j$(nproc)
   local arguments=(--log-base log build --symlink-install --event-handlers console_direct- --paths . "$@"
     --cmake-args "-DPython3_EXECUTABLE=$VLA_ROS_ROOT/.venv/bin/python" --no-warn-unused-cli)
   if [[ $MODE != wheels ]]; then
     PATH="$VLA_ROS_ROOT/.venv/bin:$PATH" VIRTUAL_ENV="$VLA_ROS_ROOT/.venv" colcon "${arguments[@]}"
   else
-    env -i HOME="${HOME:-/tmp}" LANG=C.UTF-8 PATH="$VLA_ROS_ROOT/.venv/bin:/usr/local/bin:/usr/bin:/bin" AMENT_PREFIX_PATH="$VLA_ROS_ROOT/.venv" \
+    env -i HOME="${HOME:-/tmp}" LANG=C.UTF-8 MAKEFLAGS="$MAKEFLAGS" PATH="$VLA_ROS_ROOT/.venv/bin:/usr/local/bin:/usr/bin:/bin" AMENT_PREFIX_PATH="$VLA_ROS_ROOT/.venv" \
       CMAKE_PREFIX_PATH="$VLA_ROS_ROOT/.venv" .venv/bin/colcon "${arguments[@]}" -DVLA_ROS_CPP_INTERFACES=OFF
   fi
 }
