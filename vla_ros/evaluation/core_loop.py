@@ -97,7 +97,7 @@ class CoreLoop:
         self._safety = load_safety_config(robot)
         self._sim = SimRobot(self._arm.config, load_scene(scene))
         self._meter = EpisodeMeter(self._sim)
-        self._renderer = CameraRenderer(self._sim.world, depth_noise=True)
+        self._renderer = CameraRenderer(self._sim.world, sensor_noise=True)
         self._perception = DepthPerception(self._arm, self._arm.config.cameras[CAMERA])
         self._watch = watch
 

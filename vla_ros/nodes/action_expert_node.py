@@ -6,10 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from vla_ros.core.decisions import SafetyState
 from vla_ros.core.errors import ConfigError, VlaRosError, unknown_choice
-from vla_ros.core.robot_state import ContactState
-from vla_ros.core.scene import Scene
 from vla_ros.experts.policy import Consumed, Expert, ExpertStatus, ExpertStep, Observation, holds_expert
 from vla_ros.experts.registry import build_expert, load_expert_config
 from vla_ros.robots import load_robot
@@ -20,6 +17,7 @@ from vla_ros.ros.conversions.robot import contact_from_msg, joint_state_from_msg
 from vla_ros.ros.conversions.safety import safety_state_from_msg
 from vla_ros.ros.conversions.scene import scene_from_msg
 from vla_ros.ros.conversions.tasks import reasoning_to_msg, subtask_from_msg
+from vla_ros.ros.inbox import Latest
 from vla_ros.ros.interfaces import (
     ACTION_CHUNK,
     CONTACT,
@@ -32,7 +30,6 @@ from vla_ros.ros.interfaces import (
     SAFETY_STATE,
     load_type,
 )
-from vla_ros.ros.latest import Latest
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
 from vla_ros.ros.spin import run
@@ -51,7 +48,7 @@ class ActionExpertConfig:
 
 
 class ActionExpertNode(VlaNode):
-    """Callbacks only keep the newest input; the goal's thread owns the expert."""
+    """The goal's thread owns the expert and looks at the inputs at the expert's rate."""
 
     def __init__(self) -> None:
         super().__init__("action_expert")
@@ -61,26 +58,14 @@ class ActionExpertNode(VlaNode):
         """Loads the robot and the expert; connects inputs, chunks and the action execute_subtask."""
         self.arm = load_robot(self.config.robot)
         self._experts: dict[str, Expert] = {self.config.expert: build_expert(self.config.expert, self.arm)}
-        self._scene: Scene | None = None
-        self._contact: ContactState | None = None
-        self._safety: SafetyState | None = None
+        self._scene = Latest(self, OBJECTS, scene_from_msg)
+        self._contact = Latest(self, CONTACT, contact_from_msg)
+        self._safety = Latest(self, SAFETY_STATE, safety_state_from_msg)
         self._chunks, self._reasoning = self.publish_on(ACTION_CHUNK), self.publish_on(REASONING)
-        self.subscribe_to(OBJECTS, self._on_objects)
-        self.subscribe_to(CONTACT, self._on_contact)
-        self.subscribe_to(SAFETY_STATE, self._on_safety)
         self._joints = Latest(self, JOINT_STATES, joint_state_from_msg)
         self._consumed = Latest(self, GATED_COMMAND, _consumed_from_msg)
         self.serve(LIST_EXPERTS, self._list)
         OneGoalServer(self, EXECUTE_SUBTASK, self._work)
-
-    def _on_objects(self, message: Any) -> None:
-        self._scene = scene_from_msg(message)
-
-    def _on_contact(self, message: Any) -> None:
-        self._contact = contact_from_msg(message)
-
-    def _on_safety(self, message: Any) -> None:
-        self._safety = safety_state_from_msg(message)
 
     def _list(self, _: Any, response: Any) -> Any:
         configs = [load_expert_config(name) for name in self._experts]
@@ -155,38 +140,30 @@ class ActionExpertNode(VlaNode):
 
     def _wait_for_observation(self) -> Observation:
         """Raises ConfigError naming the inputs that do not come."""
+        inputs = (self._joints, self._scene, self._contact, self._safety)
         give_up_s = time.monotonic() + INPUT_TIMEOUT_S
-        while missing := self._missing():
+        while missing := [i.topic.name for i in inputs if i.get() is None]:
             if time.monotonic() > give_up_s:
                 raise ConfigError(f"The expert cannot act: nothing has come on {', '.join(missing)} for {INPUT_TIMEOUT_S:g} s.")
             time.sleep(0.02)
         return self._observation()
 
-    def _missing(self) -> list[str]:
-        have = {
-            OBJECTS.name: self._scene,
-            CONTACT.name: self._contact,
-            JOINT_STATES.name: self._joints.get(),
-            SAFETY_STATE.name: self._safety,
-        }
-        return [name for name, value in have.items() if value is None]
-
     def _observation(self) -> Observation:
-        assert self._scene is not None
-        assert self._contact is not None
-        assert self._safety is not None
-        joints = self._joints.get()
+        joints, scene, contact, safety = self._joints.get(), self._scene.get(), self._contact.get(), self._safety.get()
         assert joints is not None
-        holds = holds_expert(self._safety)
+        assert scene is not None
+        assert contact is not None
+        assert safety is not None
+        holds = holds_expert(safety)
         return Observation(
-            stamp_ns=min(joints.stamp_ns, self._scene.stamp_ns),
+            stamp_ns=min(joints.stamp_ns, scene.stamp_ns),
             joints=joints,
-            scene=self._scene,
-            contact=self._contact,
+            scene=scene,
+            contact=contact,
             gripper_width_m=float(joints.select(self.arm.config.finger_joints).positions.sum()),
             consumed=self._consumed.get(),
             safety_hold=holds,
-            safety_reason=self._safety.detail if holds else "",
+            safety_reason=safety.detail if holds else "",
         )
 
 

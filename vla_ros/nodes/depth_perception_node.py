@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any
 
 import cv2
 from rclpy.serialization import deserialize_message
 
-from vla_ros.core.robot_state import ContactState, JointState
-from vla_ros.core.stamps import NS_PER_MS, NS_PER_S
+from vla_ros.core.robot_state import JointState
+from vla_ros.core.stamps import NS_PER_MS
 from vla_ros.perception.pipeline import DepthPerception, PerceptionResult
 from vla_ros.robots import load_robot
 from vla_ros.ros.conversions.arrays import ns_from_cdr
 from vla_ros.ros.conversions.images import colour_from_msg, depth_mm_from_msg, points_to_msg
 from vla_ros.ros.conversions.robot import contact_from_msg, joint_state_from_msg
 from vla_ros.ros.conversions.scene import detections_to_msg, scene_to_msg
+from vla_ros.ros.inbox import Inbox, Latest
 from vla_ros.ros.interfaces import (
     COLOR_IMAGE,
     CONTACT,
@@ -37,6 +37,7 @@ from vla_ros.ros.parameters import declare, parameter
 from vla_ros.ros.spin import run
 from vla_ros.ros.tf import StaticFrames
 
+IMAGES_KEPT = 3  # until they are looked at: colour and depth of one stamp do not come together
 JOINT_HISTORY = 60  # joint states kept, so that the arm can be removed as it stood when the image was taken
 FARTHEST_JOINTS_NS = 30 * NS_PER_MS
 
@@ -51,7 +52,7 @@ class DepthPerceptionNodeConfig:
 
 
 class DepthPerceptionNode(VlaNode):
-    """Images are paired by stamp in the callbacks; the newest pair is worked on in a thread of its own."""
+    """A thread of its own looks at the newest pair of images of one stamp."""
 
     def __init__(self) -> None:
         super().__init__("depth_perception")
@@ -66,65 +67,42 @@ class DepthPerceptionNode(VlaNode):
         self._frames = StaticFrames(self)
         self._pipeline: DepthPerception | None = None
         self._joints: deque[JointState] = deque(maxlen=JOINT_HISTORY)
-        self._contact: ContactState | None = None
-        self._newest: dict[str, bytes] = {}  # serialized: most images are never looked at
-        self._last_ns = 0
-        self._pair: tuple[bytes, bytes] | None = None
-        self._work = threading.Condition()
-        self._stopping = False
+        self._new_joints = Inbox(self, JOINT_STATES, depth=JOINT_HISTORY)
+        self._joints_type = load_type(JOINT_STATES.type)
+        self._contact = Latest(self, CONTACT, contact_from_msg)
+        self._image_type = load_type(COLOR_IMAGE.type)
+        self._colour = Inbox(self, COLOR_IMAGE.at(camera=camera.name), depth=IMAGES_KEPT)
+        self._depth = Inbox(self, DEPTH_IMAGE.at(camera=camera.name), depth=IMAGES_KEPT)
         self._objects, self._detections, self._markers = (
             self.publish_on(OBJECTS),
             self.publish_on(DETECTIONS),
             self.publish_on(OBJECT_MARKERS),
         )
         self._points, self._obstacles = self.publish_on(POINTS), self.publish_on(OBSTACLES)
-        self.subscribe_to(JOINT_STATES, lambda m: self._joints.append(joint_state_from_msg(m)))
-        self.subscribe_to(CONTACT, self._on_contact)
-        self._image_type = load_type(COLOR_IMAGE.type)
-        self.subscribe_to(COLOR_IMAGE.at(camera=camera.name), partial(self._on_image, "colour"), raw=True)
-        self.subscribe_to(DEPTH_IMAGE.at(camera=camera.name), partial(self._on_image, "depth"), raw=True)
+        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="depth", daemon=True)
         self._thread.start()
 
     def teardown(self) -> None:
         """Ends the thread."""
         if hasattr(self, "_thread"):
-            with self._work:
-                self._stopping = True
-                self._work.notify()
+            self._stop.set()
             self._thread.join(timeout=2.0)
 
-    def _on_contact(self, message: Any) -> None:
-        self._contact = contact_from_msg(message)
-
-    def _on_image(self, kind: str, cdr: bytes) -> None:
-        """Hands a pair of one stamp to the thread, at most at the configured rate."""
-        self._newest[kind] = cdr
-        stamp_ns = ns_from_cdr(cdr)
-        if len(self._newest) < 2 or any(ns_from_cdr(other) != stamp_ns for other in self._newest.values()):
-            return
-        if stamp_ns < self._last_ns:  # the simulator was restarted
-            self._last_ns = 0
-        if stamp_ns - self._last_ns < (1.0 / self.config.rate - 0.005) * NS_PER_S:
-            return
-        self._last_ns = stamp_ns
-        with self._work:
-            self._pair = (self._newest["colour"], self._newest["depth"])
-            self._work.notify()
-
     def _loop(self) -> None:
+        """Looks at the newest pair of images at the configured rate."""
         update = self._guarded(self._update)
-        while True:
-            with self._work:
-                self._work.wait_for(lambda: self._pair is not None or self._stopping)
-                if self._stopping:
-                    return
-                pair, self._pair = self._pair, None
-            if pair is not None:
-                update(*pair)
+        due_s = time.monotonic()
+        while not self._stop.wait(max(0.0, due_s - time.monotonic())):
+            due_s = max(due_s + 1.0 / self.config.rate, time.monotonic())
+            update()
 
-    def _update(self, colour_cdr: bytes, depth_cdr: bytes) -> None:
-        stamp_ns = ns_from_cdr(colour_cdr)
+    def _update(self) -> None:
+        self._joints.extend(joint_state_from_msg(deserialize_message(letter.cdr, self._joints_type)) for letter in self._new_joints.take())
+        pair = self._newest_pair()
+        if pair is None:
+            return
+        stamp_ns = ns_from_cdr(pair[0])
         joints = self._joints_at(stamp_ns)
         if joints is None:
             return
@@ -133,13 +111,20 @@ class DepthPerceptionNode(VlaNode):
             self._pipeline = DepthPerception(
                 self.arm, replace(self._camera, parent=self.arm.config.base_frame, T_parent_camera=T_base_camera)
             )
-        colour, depth = (deserialize_message(cdr, self._image_type) for cdr in (colour_cdr, depth_cdr))
-        result = self._pipeline.update(colour_from_msg(colour), depth_mm_from_msg(depth), stamp_ns, joints, self._contact)
+        colour, depth = (deserialize_message(cdr, self._image_type) for cdr in pair)
+        result = self._pipeline.update(colour_from_msg(colour), depth_mm_from_msg(depth), stamp_ns, joints, self._contact.get())
         self._publish(result, stamp_ns)
+
+    def _newest_pair(self) -> tuple[bytes, bytes] | None:
+        """Serialized colour and depth of one stamp, the newest that are both there."""
+        colour = {ns_from_cdr(letter.cdr): letter.cdr for letter in self._colour.take()}
+        depth = {ns_from_cdr(letter.cdr): letter.cdr for letter in self._depth.take()}
+        stamps = colour.keys() & depth.keys()
+        return (colour[max(stamps)], depth[max(stamps)]) if stamps else None
 
     def _joints_at(self, stamp_ns: int) -> JointState | None:
         """The joints measured nearest to the image; None when there are none near enough."""
-        nearest = min(list(self._joints), key=lambda j: abs(j.stamp_ns - stamp_ns), default=None)
+        nearest = min(self._joints, key=lambda j: abs(j.stamp_ns - stamp_ns), default=None)
         return nearest if nearest is not None and abs(nearest.stamp_ns - stamp_ns) <= FARTHEST_JOINTS_NS else None
 
     def _publish(self, result: PerceptionResult, stamp_ns: int) -> None:

@@ -13,7 +13,6 @@ from vla_ros.core.actions import GatedCommand, SafetyAction
 from vla_ros.core.errors import MotionError
 from vla_ros.core.geometry import Array
 from vla_ros.core.robot_state import JointState
-from vla_ros.core.scene import Scene
 from vla_ros.motion.backend import MotionRequest, create_backend
 from vla_ros.motion.chunks import TrajectoryChunks
 from vla_ros.motion.timing import TimedTrajectory
@@ -24,8 +23,8 @@ from vla_ros.ros.conversions.actions import chunk_to_msg
 from vla_ros.ros.conversions.arrays import pose_from_msg
 from vla_ros.ros.conversions.robot import joint_state_from_msg
 from vla_ros.ros.conversions.scene import scene_from_msg
+from vla_ros.ros.inbox import Latest
 from vla_ros.ros.interfaces import ACTION_CHUNK, JOINT_STATES, MOVE_TO, OBJECTS, load_type
-from vla_ros.ros.latest import Latest
 from vla_ros.ros.lifecycle import VlaNode
 
 SOURCE = "move_to"
@@ -43,20 +42,16 @@ class MoveToServer:
         self._backend = create_backend(backend, arm)
         self._chunks = node.publish_on(ACTION_CHUNK)
         self._types = load_type(MOVE_TO.type)
-        self._scene: Scene | None = None
         self._command: GatedCommand | None = None
         self._seq = 0
         self._lock = threading.Lock()
-        self._newest_joints = Latest(node, JOINT_STATES, joint_state_from_msg)
-        node.subscribe_to(OBJECTS, self._on_objects)
+        self._joints = Latest(node, JOINT_STATES, joint_state_from_msg)
+        self._scene = Latest(node, OBJECTS, scene_from_msg)
         OneGoalServer(node, MOVE_TO, self._work)
 
     def on_command(self, command: GatedCommand) -> None:
         """The newest gated command, for progress."""
         self._command = command
-
-    def _on_objects(self, message: Any) -> None:
-        self._scene = scene_from_msg(message)
 
     # --- in the goal's thread
     def _work(self, work: Work) -> tuple[Ending, Any]:
@@ -75,7 +70,7 @@ class MoveToServer:
         return ending, result
 
     def _plan(self, goal: Any) -> tuple[TimedTrajectory, float]:
-        start = self._joints().select(self._arm.config.arm_joints).positions
+        start = self._measured().select(self._arm.config.arm_joints).positions
         width_m = float(goal.gripper_width)
         if goal.kind == self._types.Goal.GRIPPER and math.isnan(width_m):
             raise MotionError("A gripper motion needs gripper_width [m].")
@@ -84,8 +79,8 @@ class MoveToServer:
         request = MotionRequest(start, target, obstacles, time_limit_s=goal.time_limit or MotionRequest.time_limit_s)
         return self._backend.plan(request), width_m
 
-    def _joints(self) -> JointState:
-        joints = self._newest_joints.get()
+    def _measured(self) -> JointState:
+        joints = self._joints.get()
         if joints is None:
             raise MotionError("No joint states have been seen yet; nothing can be planned.")
         return joints
@@ -106,7 +101,8 @@ class MoveToServer:
 
     def _obstacles(self) -> tuple[Obstacle, ...]:
         """What perception sees, as boxes; what is held moves with the hand and is left out."""
-        objects = self._scene.objects if self._scene else ()
+        scene = self._scene.get()
+        objects = scene.objects if scene else ()
         return tuple(Obstacle(o.name, "box", tuple(o.size_m + 2 * CLEARANCE_M), o.pose.matrix()) for o in objects if not o.held)
 
     def _follow(self, trajectory: TimedTrajectory, width_m: float, work: Work) -> str:
@@ -121,7 +117,7 @@ class MoveToServer:
             gripper_width_m=width_m,
             gripper_force_n=force_n,
         )
-        self._chunks.publish(chunk_to_msg(chunks.first(self._joints().stamp_ns)))
+        self._chunks.publish(chunk_to_msg(chunks.first(self._measured().stamp_ns)))
         moved_s, best = time.monotonic(), (0, -1.0)
         while not work.cancel.wait(POLL_S):
             self._seq = chunks.seq
@@ -131,7 +127,7 @@ class MoveToServer:
                     return self._wait_for_gripper(width_m, work)
                 if (command.chunk_seq, command.chunk_row) > best:
                     moved_s, best = time.monotonic(), (command.chunk_seq, command.chunk_row)
-                following = chunks.next(self._joints().stamp_ns, command.chunk_seq, command.chunk_row)
+                following = chunks.next(self._measured().stamp_ns, command.chunk_seq, command.chunk_row)
                 if following is not None:
                     self._chunks.publish(chunk_to_msg(following))
             if time.monotonic() - moved_s > STALL_S:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from vla_ros.core.tasks import Plan, ReasoningTrace
+from vla_ros.core.tasks import Plan, ReasoningTrace, Subtask
 from vla_ros.nodes.planner_recording import GoalRecording
 from vla_ros.nodes.planner_results import goal_result_to_msg, record_to_msg
 from vla_ros.nodes.planner_senses import PlannerSenses
@@ -26,7 +26,7 @@ from vla_ros.robots.reach import graspable_from_above
 from vla_ros.ros.action_server import Ending, OneGoalServer, Work
 from vla_ros.ros.conversions.arrays import header_to_msg
 from vla_ros.ros.conversions.tasks import plan_to_msg, reasoning_to_msg
-from vla_ros.ros.interfaces import EPISODE, EXECUTE_GOAL, PLAN, REASONING, SUBTASK_REPORT, load_type
+from vla_ros.ros.interfaces import EPISODE, EXECUTE_GOAL, HOLD, PLAN, REASONING, SUBTASK_REPORT, load_type
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
 from vla_ros.ros.spin import run
@@ -79,6 +79,7 @@ class PlannerNode(VlaNode):
         self._recording = GoalRecording(self, self.config.record)
         self._plans, self._reasoning = self.publish_on(PLAN), self.publish_on(REASONING)
         self._reports, self._episodes = self.publish_on(SUBTASK_REPORT), self.publish_on(EPISODE)
+        self._holds = self.client_of(HOLD)
         self._instruction = ""
         OneGoalServer(self, EXECUTE_GOAL, self._work, busy=self._busy)
 
@@ -99,8 +100,6 @@ class PlannerNode(VlaNode):
         self._mark(0, work)
         result, images = self._carry_out(work)
         stamp_ns = self._senses.now_ns()
-        for record in result.subtasks:
-            self._reports.publish(record_to_msg(record, stamp_ns))
         self._mark(1, work, result)
         folder = self._recording.finish(result)
         ending = {Outcome.SUCCEEDED: Ending.SUCCEEDED, Outcome.CANCELED: Ending.CANCELED}.get(result.outcome, Ending.ABORTED)
@@ -122,7 +121,7 @@ class PlannerNode(VlaNode):
     def _carry_out(self, work: Work) -> tuple[GoalResult, dict[str, Any]]:
         cancel = _LinkedCancel(work.cancel)
         images: dict[str, Any] = {}
-        feedback = _Feedback(work, self._senses, self._publish_plan)
+        feedback = _Feedback(work, self._senses, self._publish_plan, self._publish_start)
         self._subtasks.on_reasoning = feedback.reason
         ports = Ports(
             look=self._senses.look,
@@ -132,12 +131,13 @@ class PlannerNode(VlaNode):
             verify=self._senses.verify,
             verify_goal=self._senses.verify_goal,
             hazard=self._senses.hazard,
-            hold=lambda: None,  # run_subtask has returned by then: the expert has brought the arm to rest, or the monitor has
+            hold=self._hold,
             now_ns=self.steady_ns,
             wait_s=time.sleep,
             report=feedback.progress,
             snapshot=lambda name: self._snapshot(name, images),
             interventions=lambda: self._senses.interventions,
+            record=lambda record: self._reports.publish(record_to_msg(record, self._senses.now_ns())),
         )
         policy = Policy(goal_limit_s=work.goal.time_limit or self.config.goal_limit)
         return run_goal(work.goal.instruction, ports, cancel, policy), images
@@ -148,6 +148,18 @@ class PlannerNode(VlaNode):
             return ""
         images[name] = image
         return name
+
+    def _hold(self) -> None:
+        """Asks the monitor to brake; it does not wait for the answer, since nothing would be done about it but to ask again."""
+        if self._holds.service_is_ready():
+            self._holds.call_async(load_type(HOLD.type).Request())
+
+    def _publish_start(self, subtask: Subtask) -> None:
+        message = load_type(SUBTASK_REPORT.type)(
+            header=header_to_msg(self._senses.now_ns()), subtask_id=subtask.id, description=subtask.description
+        )
+        message.status = message.RUNNING
+        self._reports.publish(message)
 
     def _publish_plan(self, plan: Plan) -> None:
         self._plans.publish(plan_to_msg(plan))
@@ -168,8 +180,9 @@ class _LinkedCancel(CancelToken):
 class _Feedback:
     """Turns progress, reasoning and safety into the action's feedback."""
 
-    def __init__(self, work: Work, senses: PlannerSenses, on_plan: Callable[[Plan], None]) -> None:
-        self._work, self._senses, self._on_plan = work, senses, on_plan
+    def __init__(self, work: Work, senses: PlannerSenses, on_plan: Callable[[Plan], None], on_subtask: Callable[[Subtask], None]) -> None:
+        self._work, self._senses, self._on_plan, self._on_subtask = work, senses, on_plan, on_subtask
+        self._subtask: Subtask | None = None
         self._message = load_type(EXECUTE_GOAL.type).Feedback()
         self._plan: Plan | None = None
         self._started_s = time.monotonic()
@@ -180,6 +193,9 @@ class _Feedback:
             self._plan = progress.plan
             self._on_plan(progress.plan)
             self._message.reasoning = progress.plan.explanation
+        if progress.subtask is not None and progress.subtask is not self._subtask:
+            self._on_subtask(progress.subtask)
+        self._subtask = progress.subtask
         m = self._message
         m.state, m.subtask_id, m.subtask = progress.state.value, progress.subtask.id if progress.subtask else "", progress.message
         m.step, m.steps = progress.step, len(progress.plan.subtasks) if progress.plan else 0

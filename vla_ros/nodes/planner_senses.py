@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from vla_ros.core.decisions import SafetyMode, SafetyState
 from vla_ros.core.errors import PerceptionError
-from vla_ros.core.robot_state import ContactState, JointState
+from vla_ros.core.robot_state import JointState
 from vla_ros.core.scene import CameraHealth, Scene
-from vla_ros.core.stamps import s_from_ns
+from vla_ros.core.stamps import ns_from_s, s_from_ns
 from vla_ros.core.tasks import Predicate
 from vla_ros.planning.ports import Hazard, HazardKind
 from vla_ros.planning.verifier import Evidence, GoalReport, PredicateReport, Verifier
@@ -21,6 +21,7 @@ from vla_ros.robots import Arm
 from vla_ros.ros.conversions.robot import contact_from_msg, joint_state_from_msg
 from vla_ros.ros.conversions.safety import safety_state_from_msg
 from vla_ros.ros.conversions.scene import health_from_msg, scene_from_msg
+from vla_ros.ros.inbox import Latest
 from vla_ros.ros.interfaces import (
     CAMERA_HEALTH,
     COLOR_COMPRESSED,
@@ -31,10 +32,10 @@ from vla_ros.ros.interfaces import (
     SAFETY_DECISION,
     SAFETY_STATE,
 )
-from vla_ros.ros.latest import Latest
 from vla_ros.ros.lifecycle import VlaNode
 
 SCENE_AGE_S = 1.0  # an older scene is not planned on
+DISCOVERY_S = 15.0  # until a node that starts together with this one must have been heard
 SILENCE_S = 2.0  # a node that has not beaten for so long is dead
 CAMERA = "front"
 
@@ -45,34 +46,23 @@ class PlannerSenses:
     def __init__(self, node: VlaNode, arm: Arm, watched: tuple[str, ...]) -> None:
         self._node, self._arm, self._watched = node, arm, watched
         self._verifier = Verifier()
-        self._scene: Scene | None = None
-        self._contact: ContactState | None = None
+        self._scene = Latest(node, OBJECTS, scene_from_msg)
+        self._contact = Latest(node, CONTACT, contact_from_msg)
         self._safety: SafetyState | None = None
-        self._image: Any = None
         self._health: dict[str, CameraHealth] = {}
-        self._beats_ns: dict[str, int] = {}
+        start_ns = node.steady_ns() + ns_from_s(DISCOVERY_S)
+        self._beats_ns: dict[str, int] = {name: start_ns for name in watched}
         self.interventions = 0  # decisions that slowed, held or stopped
         self.last_hold_reason = ""
         self.on_safety: Callable[[], None] = lambda: None
-        node.subscribe_to(OBJECTS, self._on_objects)
-        node.subscribe_to(CONTACT, self._on_contact)
         node.subscribe_to(SAFETY_STATE, self._on_safety)
         node.subscribe_to(SAFETY_DECISION, self._on_decision)
         node.subscribe_to(CAMERA_HEALTH, self._on_health)
         node.subscribe_to(HEARTBEAT, self._on_heartbeat)
         self._newest_joints = Latest(node, JOINT_STATES, joint_state_from_msg)
-        node.subscribe_to(COLOR_COMPRESSED.at(camera=CAMERA), self._on_image)
+        self._image: Latest[Any] = Latest(node, COLOR_COMPRESSED.at(camera=CAMERA), lambda message: message)
 
     # --- callbacks
-    def _on_objects(self, message: Any) -> None:
-        self._scene = scene_from_msg(message)
-
-    def _on_contact(self, message: Any) -> None:
-        self._contact = contact_from_msg(message)
-
-    def _on_image(self, message: Any) -> None:
-        self._image = message
-
     def _on_health(self, message: Any) -> None:
         self._health[message.camera] = health_from_msg(message)
 
@@ -94,27 +84,30 @@ class PlannerSenses:
     # --- the ports
     def now_ns(self) -> int:
         """Time of the robot: the newest stamp of joint states."""
-        return self._joints().stamp_ns if self._newest_joints else 0
+        joints = self._newest_joints.get()
+        return joints.stamp_ns if joints is not None else 0
 
     def look(self) -> Scene:
         """The newest scene. Raises PerceptionError when there is none, or only an old one."""
-        if self._scene is None:
+        scene = self._scene.get()
+        if scene is None:
             raise PerceptionError("No objects have been reported yet; is depth_perception running?")
-        age_s = s_from_ns(self.now_ns() - self._scene.stamp_ns)
+        age_s = s_from_ns(self.now_ns() - scene.stamp_ns)
         if age_s > SCENE_AGE_S:
             raise PerceptionError(f"The objects were last reported {age_s:.1f} s ago; is depth_perception running?")
-        return self._scene
+        return scene
 
     def image(self) -> NDArray[np.uint8] | None:
         """RGB [h, w, 3] of the front camera, for planners that see."""
-        if self._image is None:
+        image = self._image.get()
+        if image is None:
             return None
-        decoded = cv2.imdecode(np.frombuffer(self._image.data, np.uint8), cv2.IMREAD_COLOR)
+        decoded = cv2.imdecode(np.frombuffer(image.data, np.uint8), cv2.IMREAD_COLOR)
         return None if decoded is None else np.asarray(decoded[:, :, ::-1], dtype=np.uint8)
 
     def compressed_image(self) -> Any:
         """The newest CompressedImage of the front camera, or None."""
-        return self._image
+        return self._image.get()
 
     def verify(self, predicate: Predicate) -> PredicateReport:
         """Whether ``predicate`` holds by what is sensed now. Raises PerceptionError when nothing recent is."""
@@ -127,9 +120,9 @@ class PlannerSenses:
     def hazard(self) -> Hazard | None:
         """What forbids acting now, the gravest first."""
         for name in self._watched:
-            silent_s = s_from_ns(self._node.steady_ns() - self._beats_ns.get(name, 0))
+            silent_s = s_from_ns(self._node.steady_ns() - self._beats_ns[name])
             if silent_s > SILENCE_S:
-                return Hazard(HazardKind.NODE_DIED, f"Node '{name}' has died: no heartbeat for {min(silent_s, 999):.1f} s.")
+                return Hazard(HazardKind.NODE_DIED, f"Node '{name}' has died: no heartbeat for {silent_s:.1f} s.")
         if self._safety is not None and self._safety.mode is SafetyMode.STOPPED_LATCHED:
             return Hazard(HazardKind.SAFETY_STOP, f"The safety monitor has stopped the arm: {self._safety.detail}")
         health = self._health.get(CAMERA)
@@ -145,7 +138,7 @@ class PlannerSenses:
         joints = self._joints()
         arm = joints.select(self._arm.config.arm_joints).positions
         width_m = float(joints.select(self._arm.config.finger_joints).positions.sum())
-        return Evidence(joints.stamp_ns, self.look(), self._contact, width_m, float(np.abs(arm - self._arm.config.home_rad).max()))
+        return Evidence(joints.stamp_ns, self.look(), self._contact.get(), width_m, float(np.abs(arm - self._arm.config.home_rad).max()))
 
     def _joints(self) -> JointState:
         joints = self._newest_joints.get()

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import queue
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from vla_ros.data.message_definitions import MessageDefinitions
 from vla_ros.data.run_folder import RunFolder, create_run_folder
 from vla_ros.robots import load_robot_config
 from vla_ros.ros.action_server import Ending, OneGoalServer, Work
+from vla_ros.ros.inbox import Inbox, Letter, Losses
 from vla_ros.ros.interfaces import RECORD_EPISODE, Topic, load_type
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
@@ -26,7 +25,8 @@ from vla_ros.ros.qos import durability_word, reliability_word
 from vla_ros.ros.recording_profile import recorded_topics
 from vla_ros.ros.spin import run
 
-QUEUE_MESSAGES = 4000  # about 5 s of everything; a disk that is slower than that loses messages, which are counted
+KEPT = 60  # messages of each topic until they are taken: 0.6 s of the busiest; what comes beyond that is lost, and counted
+TAKE_PERIOD_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,8 @@ class RecorderConfig:
     time_limit: float = parameter(300.0, "of a run, for the space that must be free on the disk", unit="s", low=1.0, high=36000.0)
 
 
-@dataclass(frozen=True)
-class _Item:
-    topic: str
-    cdr: bytes
-    received_ns: int
-
-
 class RecorderNode(VlaNode):
-    """Callbacks put bytes into a queue; the goal's thread writes them."""
+    """DDS keeps what comes; the goal's thread takes and writes it."""
 
     def __init__(self) -> None:
         super().__init__("recorder")
@@ -55,26 +48,12 @@ class RecorderNode(VlaNode):
 
     def setup(self) -> None:
         """Subscribes to everything that a run's bag holds, as raw bytes, and serves record_episode."""
-        self._topics = recorded_topics(load_robot_config(self.config.robot))
         self._definitions = MessageDefinitions()
-        self._queue: queue.Queue[_Item] = queue.Queue(QUEUE_MESSAGES)
-        self._recording = False
-        self._lost = 0
-        self._latched: dict[str, _Item] = {}  # the newest of each topic that late joiners get, so that every bag begins with them
-        for topic in self._topics:
-            self.subscribe_to(topic, partial(self._on_bytes, topic), raw=True)
+        self._inboxes = {
+            self.resolve_topic_name(t.name): Inbox(self, t, KEPT) for t in recorded_topics(load_robot_config(self.config.robot))
+        }
+        self._latched: dict[str, Letter] = {}  # the newest of each topic that late joiners get, so that every bag begins with them
         OneGoalServer(self, RECORD_EPISODE, self._work)
-
-    def _on_bytes(self, topic: Topic, cdr: bytes) -> None:
-        item = _Item(self.resolve_topic_name(topic.name), cdr, time.time_ns())
-        if durability_word(topic.qos) == "transient_local":
-            self._latched[topic.name] = item
-        if not self._recording:
-            return
-        try:
-            self._queue.put_nowait(item)
-        except queue.Full:
-            self._lost += 1
 
     # --- in the goal's thread
     def _work(self, work: Work) -> tuple[Ending, Any]:
@@ -91,7 +70,6 @@ class RecorderNode(VlaNode):
         except DataError as error:
             result.message = str(error)
         finally:
-            self._recording = False
             result.duration = time.monotonic() - started_s
         if result.success and self.config.pictures:
             self._make_pictures(folder)
@@ -110,43 +88,48 @@ class RecorderNode(VlaNode):
 
     def _record(self, folder: RunFolder, work: Work, result: Any) -> None:
         writer = BagWriter(folder.bag, "none", ros_distro=os.environ.get("ROS_DISTRO", ""))
+        losses = Losses()
         try:
-            for topic in self._topics:
-                self._announce(writer, topic)
-            self._lost = 0
-            while not self._queue.empty():
-                self._queue.get_nowait()
-            for item in list(self._latched.values()):
-                writer.write(item.topic, item.cdr, time.time_ns(), time.time_ns())
-            self._recording = True
-            self._drain(writer, work)
+            for name, inbox in self._inboxes.items():
+                self._announce(writer, name, inbox.topic)
+            self._take()  # what came before the goal, but for the latched
+            for name, letter in self._latched.items():
+                writer.write(name, letter.cdr, time.time_ns(), time.time_ns())
+            self._write_until_canceled(writer, losses, work)
         finally:
             info = writer.close()
-            result.messages, result.lost, result.bytes = info.message_count, self._lost, writer.size_bytes
+            result.messages, result.lost, result.bytes = info.message_count, losses.count, writer.size_bytes
 
-    def _announce(self, writer: BagWriter, topic: Topic) -> None:
+    def _announce(self, writer: BagWriter, name: str, topic: Topic) -> None:
         definition = self._definitions.get(topic.type)
         qos = QosProfile(reliability_word(topic.qos), durability_word(topic.qos))
-        writer.add_topic(self.resolve_topic_name(topic.name), topic.type, definition.text, definition.type_hash, [qos])
+        writer.add_topic(name, topic.type, definition.text, definition.type_hash, [qos])
 
-    def _drain(self, writer: BagWriter, work: Work) -> None:
-        """Writes until canceled, then what is still queued."""
+    def _take(self) -> list[tuple[str, Letter]]:
+        """Everything that has come, by name of topic, oldest first."""
+        taken = []
+        for name, inbox in self._inboxes.items():
+            letters = inbox.take()
+            taken += [(name, letter) for letter in letters]
+            if letters and durability_word(inbox.topic.qos) == "transient_local":
+                self._latched[name] = letters[-1]
+        return sorted(taken, key=lambda pair: pair[1].received_ns)
+
+    def _write_until_canceled(self, writer: BagWriter, losses: Losses, work: Work) -> None:
         feedback = load_type(RECORD_EPISODE.type).Feedback()
-        started_s = told_s = time.monotonic()
-        work.feedback(feedback)
-        while True:
-            try:
-                item = self._queue.get(timeout=0.1)
-                writer.write(item.topic, item.cdr, item.received_ns, item.received_ns)
-            except queue.Empty:
-                if work.cancel.is_set():
-                    return
-            if work.cancel.is_set():
-                self._recording = False
-            if time.monotonic() - told_s > 1.0:
-                told_s = time.monotonic()
-                feedback.messages, feedback.lost, feedback.bytes = writer.message_count, self._lost, writer.size_bytes
-                feedback.elapsed = told_s - started_s
+        started_s = time.monotonic()
+        told_s = 0.0
+        ending = False
+        while not ending:
+            ending = work.cancel.wait(TAKE_PERIOD_S)  # what has come until then is still written
+            for name, letter in self._take():
+                losses.note(name, letter)
+                writer.write(name, letter.cdr, letter.received_ns, letter.received_ns)
+            now_s = time.monotonic()
+            if now_s - told_s > 1.0:
+                told_s = now_s
+                feedback.messages, feedback.lost, feedback.bytes = writer.message_count, losses.count, writer.size_bytes
+                feedback.elapsed = now_s - started_s
                 work.feedback(feedback)
 
     def _make_pictures(self, folder: RunFolder) -> None:

@@ -11,9 +11,10 @@ from vla_ros.core.actions import ActionChunk, SafetyAction
 from vla_ros.core.decisions import SafetyState
 from vla_ros.robots import load_robot
 from vla_ros.ros.conversions.actions import chunk_from_msg, gated_to_msg
-from vla_ros.ros.conversions.robot import contact_from_msg, joint_state_from_msg
+from vla_ros.ros.conversions.robot import contact_from_msg, joint_state_from_msg, joint_state_to_msg
 from vla_ros.ros.conversions.safety import decision_to_msg, safety_state_to_msg
 from vla_ros.ros.conversions.scene import health_from_msg
+from vla_ros.ros.inbox import Latest
 from vla_ros.ros.interfaces import (
     ACTION_CHUNK,
     CAMERA_HEALTH,
@@ -23,6 +24,7 @@ from vla_ros.ros.interfaces import (
     EVALUATE_CHUNK,
     GATED_COMMAND,
     HEARTBEAT,
+    HOLD,
     JOINT_STATES,
     RESET,
     SAFETY_DECISION,
@@ -69,12 +71,13 @@ class SafetyMonitorNode(VlaNode):
         self._state, self._markers = self.publish_on(SAFETY_STATE), self.publish_on(SAFETY_MARKERS)
         self._world_model = WorldModelClient(self.client_of(EVALUATE_CHUNK), self.gate.on_world_model)
         self.subscribe_to(ESTOP_TOPIC, lambda _: self._estop("a message on safety/estop"))
-        self.subscribe_to(JOINT_STATES, lambda m: self.gate.on_joint_state(joint_state_from_msg(m)))
-        self.subscribe_to(CONTACT, lambda m: self.gate.on_contact(contact_from_msg(m)))
+        self._joints = Latest(self, JOINT_STATES, joint_state_from_msg)
+        self._contact = Latest(self, CONTACT, contact_from_msg)
         self.subscribe_to(CAMERA_HEALTH, lambda m: self.gate.on_camera_health(health_from_msg(m)))
         self.subscribe_to(HEARTBEAT, self._on_heartbeat)
         self.subscribe_to(ACTION_CHUNK, self._on_chunk)
         self.serve(ESTOP, self._on_estop)
+        self.serve(HOLD, self._on_hold)
         self.serve(RESET, self._on_reset)
         self.serve(SET_SPEED, self._on_speed)
         self.every(safety.tick_s, self._tick)
@@ -94,7 +97,9 @@ class SafetyMonitorNode(VlaNode):
         decision = self.gate.on_chunk(chunk, self.now_ns())
         self._chunk = chunk
         if decision.action in (SafetyAction.PASS, SafetyAction.SLOW):
-            self._world_model.ask(message)
+            joints = self._joints.get()
+            if joints is not None:
+                self._world_model.ask(message, joint_state_to_msg(joints))
 
     def _estop(self, source: str) -> None:
         self.gate.estop(source)
@@ -103,6 +108,11 @@ class SafetyMonitorNode(VlaNode):
     def _on_estop(self, _: Any, response: Any) -> Any:
         self._estop("a call of safety/estop")
         response.success, response.message = True, "The arm brakes and stays still until safety/reset is called."
+        return response
+
+    def _on_hold(self, _: Any, response: Any) -> Any:
+        self.gate.hold("a call of safety/hold")
+        response.success, response.message = True, "The arm brakes; a fresh chunk resumes."
         return response
 
     def _on_reset(self, _: Any, response: Any) -> Any:
@@ -119,12 +129,23 @@ class SafetyMonitorNode(VlaNode):
 
     # --- what goes out
     def _tick(self) -> None:
+        self._look()
         command = self.gate.tick(self.now_ns(), self.steady_ns())
         if command is not None:
             self._gated.publish(gated_to_msg(command))
         for decision in self.gate.drain_decisions():
             self._decision.publish(decision_to_msg(decision))
             self._report()
+
+    def _look(self) -> None:
+        """Hands the newest measurements to the gate; a message that cannot be read counts as none, which soon holds the arm."""
+        try:
+            if (joints := self._joints.get()) is not None:
+                self.gate.on_joint_state(joints)
+        except ValueError as error:
+            self.get_logger().warning(str(error), throttle_duration_sec=1.0)
+        if (contact := self._contact.get_new()) is not None:
+            self.gate.on_contact(contact)
 
     def _report(self) -> None:
         state = self.gate.state()

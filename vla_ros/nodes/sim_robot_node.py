@@ -52,7 +52,7 @@ class SimRobotNodeConfig:
     robot: str = parameter("panda", "name in config/robots, or a YAML file")
     scene: str = parameter("tabletop", "name in config/scenes, or a YAML file")
     seed: int = parameter(0, "of the scene's sampler")
-    depth_noise: bool = parameter(True, "depth images carry the noise of a real camera")
+    sensor_noise: bool = parameter(True, "images carry the noise of real cameras")
 
 
 class SimRobotNode(VlaNode):
@@ -85,7 +85,7 @@ class SimRobotNode(VlaNode):
 
     def on_start(self) -> None:
         """Starts physics and cameras. Raises SimulationError when nothing can be rendered."""
-        self._cameras = CameraThread(self.sim.world, self._publish_image, depth_noise=self.config.depth_noise)
+        self._cameras = CameraThread(self.sim.world, self._publish_image, sensor_noise=self.config.sensor_noise)
         self._pacer = Pacer(TICK_S, self._guarded(self._tick))
         for camera in self.sim.config.cameras.values():
             self._info[camera.name].publish(camera_info_to_msg(camera, self.sim.now_ns))

@@ -11,8 +11,8 @@ from vla_ros.robots.description import resolved_urdf
 from vla_ros.robots.frames import link_tree
 from vla_ros.ros.conversions.frames import transforms_to_msg
 from vla_ros.ros.conversions.robot import joint_state_from_msg
+from vla_ros.ros.inbox import Latest
 from vla_ros.ros.interfaces import JOINT_STATES, ROBOT_DESCRIPTION, TF, TF_STATIC
-from vla_ros.ros.latest import Latest
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
 from vla_ros.ros.spin import run
@@ -41,7 +41,6 @@ class StatePublisherNode(VlaNode):
         edges = link_tree(self.arm.config)
         self._moving = [(e.parent, e.child) for e in edges if not e.is_fixed]
         self._joints = Latest(self, JOINT_STATES, joint_state_from_msg)
-        self._published_ns = -1
         self._tf = self.publish_on(TF)
         self._description = self.publish_on(ROBOT_DESCRIPTION)
         self._tf_static = self.publish_on(TF_STATIC)
@@ -65,10 +64,9 @@ class StatePublisherNode(VlaNode):
         return fixed + world + cameras
 
     def _publish(self) -> None:
-        state = self._joints.get()
-        if state is None or state.stamp_ns == self._published_ns:
+        state = self._joints.get_new()
+        if state is None:
             return
-        self._published_ns = state.stamp_ns
         poses = self._poses(state)
         moving = [(parent, child, inverse(poses[parent]) @ poses[child]) for parent, child in self._moving]
         self._tf.publish(transforms_to_msg(moving, state.stamp_ns))

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+
+from rclpy.serialization import deserialize_message
 
 from vla_ros.core.geometry import Array
 from vla_ros.perception.tactile import TactileProcessor
 from vla_ros.robots import load_robot_config
 from vla_ros.ros.conversions.robot import contact_to_msg, taxels_from_msg
-from vla_ros.ros.interfaces import CONTACT, TACTILE_RAW
+from vla_ros.ros.inbox import Inbox
+from vla_ros.ros.interfaces import CONTACT, TACTILE_RAW, load_type
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
 from vla_ros.ros.spin import run
+
+ARRAYS_KEPT = 20  # per finger, until they are looked at
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class TactilePerceptionConfig:
     """Parameters of the node."""
 
     robot: str = parameter("panda", "name in config/robots, or a YAML file")
-    every: int = parameter(2, "publish contact at every n-th pair of arrays (all are processed)", read_only=True)
+    rate: float = parameter(50.0, "of contact; every array is processed, whatever their rate", unit="Hz", low=5.0, high=200.0)
 
 
 class TactilePerceptionNode(VlaNode):
@@ -32,25 +36,27 @@ class TactilePerceptionNode(VlaNode):
 
     def setup(self) -> None:
         """Connects the taxels of every finger to one processor."""
-        self._fingers = tuple(load_robot_config(self.config.robot).tactile)
+        fingers = load_robot_config(self.config.robot).tactile
         self._processor = TactileProcessor()
-        self._waiting: dict[str, tuple[Array, Array | None, int]] = {}
-        self._count = 0
+        self._pads = [Inbox(self, TACTILE_RAW.at(finger=finger), depth=ARRAYS_KEPT) for finger in fingers]
+        self._waiting: dict[int, list[tuple[Array, Array | None]]] = {}  # stamp -> what each finger felt then, in the order of the pads
+        self._type = load_type(TACTILE_RAW.type)
         self._contact = self.publish_on(CONTACT)
-        for finger in self._fingers:
-            self.subscribe_to(TACTILE_RAW.at(finger=finger), self._on_taxels)
+        self.every(1.0 / self.config.rate, self._look)
 
-    def _on_taxels(self, message: Any) -> None:
-        finger, normal, shear, stamp_ns = taxels_from_msg(message)
-        self._waiting[finger] = (normal, shear, stamp_ns)
-        if len({stamp for _, _, stamp in self._waiting.values()}) == 1 and len(self._waiting) == len(self._fingers):
-            self._update(stamp_ns)
-
-    def _update(self, stamp_ns: int) -> None:
-        (left, left_shear, _), (right, right_shear, _) = (self._waiting[f] for f in self._fingers)
-        contact = self._processor.update(left, right, stamp_ns, left_shear_n=left_shear, right_shear_n=right_shear)
-        self._count += 1
-        if self._count % self.config.every == 0:
+    def _look(self) -> None:
+        """Processes all arrays that have come, and publishes the newest state of contact."""
+        for pad in self._pads:
+            for letter in pad.take():
+                _, normal, shear, stamp_ns = taxels_from_msg(deserialize_message(letter.cdr, self._type))
+                self._waiting.setdefault(stamp_ns, []).append((normal, shear))
+        complete = sorted(stamp_ns for stamp_ns, felt in self._waiting.items() if len(felt) == len(self._pads))
+        contact = None
+        for stamp_ns in complete:
+            (left, left_shear), (right, right_shear) = self._waiting.pop(stamp_ns)
+            contact = self._processor.update(left, right, stamp_ns, left_shear_n=left_shear, right_shear_n=right_shear)
+        if contact is not None:
+            self._waiting = {stamp_ns: felt for stamp_ns, felt in self._waiting.items() if stamp_ns > complete[-1]}
             self._contact.publish(contact_to_msg(contact))
 
 

@@ -12,8 +12,7 @@ from vla_ros.ros.conversions.actions import chunk_from_msg
 from vla_ros.ros.conversions.robot import joint_state_from_msg
 from vla_ros.ros.conversions.scene import scene_from_msg
 from vla_ros.ros.conversions.tasks import plan_from_msg
-from vla_ros.ros.interfaces import EVALUATE_CHUNK, JOINT_STATES, OBJECTS, PLAN
-from vla_ros.ros.latest import Latest
+from vla_ros.ros.interfaces import EVALUATE_CHUNK, OBJECTS, PLAN
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
 from vla_ros.ros.spin import run
@@ -43,7 +42,6 @@ class WorldModelNode(VlaNode):
         self._plan: Plan | None = None
         self.subscribe_to(OBJECTS, self._on_objects)
         self.subscribe_to(PLAN, self._on_plan)
-        self._joints = Latest(self, JOINT_STATES, joint_state_from_msg)
         self.serve(EVALUATE_CHUNK, self._evaluate)
 
     def _on_objects(self, message: Any) -> None:
@@ -61,14 +59,12 @@ class WorldModelNode(VlaNode):
         return response
 
     def _verdict(self, request: Any) -> ChunkVerdict:
-        joints = self._joints.get()
-        if self._scene is None or joints is None:
-            missing = "objects" if self._scene is None else "joint states"
-            return ChunkVerdict(Verdict.UNKNOWN, f"The twin cannot be built: no {missing} have been seen yet.")
+        if self._scene is None:
+            return ChunkVerdict(Verdict.UNKNOWN, "The twin cannot be built: no objects have been seen yet.")
         held = next((o.id for o in self._scene.objects if o.held), None)
         deadline_s = min(request.deadline or self.config.deadline, self.config.deadline)
         try:
-            chunk = chunk_from_msg(request.chunk)
+            chunk, joints = chunk_from_msg(request.chunk), joint_state_from_msg(request.joints)
             return self._model.evaluate(chunk, self._scene, joints, held, self._subtask(chunk.subtask_id), deadline_s)
         except (ValueError, KeyError) as error:
             return ChunkVerdict(Verdict.UNKNOWN, f"The chunk cannot be foreseen: {error}.")

@@ -167,6 +167,7 @@ class _Run:
                 raise
             finally:
                 self._records.append(SubtaskRecord(subtask, plan.revision, status, tuple(self._attempts), self._since_s(start_ns)))
+                self._ports.record(self._records[-1])
             if failure is not None:
                 return failure
         self._subtask, self._attempt = None, 0

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from vla_ros.core.scene import Scene
 from vla_ros.core.tasks import Plan, Predicate, Subtask
-from vla_ros.planning.goal_result import Progress, SubtaskOutcome
+from vla_ros.planning.goal_result import Progress, SubtaskOutcome, SubtaskRecord
 from vla_ros.planning.verifier import GoalReport, PredicateReport
 
 OTHER_APPROACH = "other_approach"
@@ -68,6 +68,7 @@ class Ports:
     report: Callable[[Progress], None]
     snapshot: Callable[[str], str]  # "before" or "after" -> a reference to the image kept, "" when there is none
     interventions: Callable[[], int]  # how often the monitor has slowed, held or stopped so far
+    record: Callable[[SubtaskRecord], None] = lambda record: None  # told of each subtask as it ends
 
 
 @dataclass(frozen=True)

@@ -244,6 +244,7 @@ ROBOT_DESCRIPTION = Topic("robot_description", "std_msgs/msg/String", Qos.LATCHE
 DIAGNOSTICS = Topic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", Qos.EVENT, "1 Hz", "all", "people", "health of each node")
 
 ESTOP = Service("safety/estop", "std_srvs/srv/Trigger", "safety_monitor", "stops and latches")
+HOLD = Service("safety/hold", "std_srvs/srv/Trigger", "safety_monitor", "stops without latching: a fresh chunk resumes")
 RESET = Service("safety/reset", "std_srvs/srv/Trigger", "safety_monitor", "ends a latched stop after a healthy self-test")
 SET_SPEED = Service("safety/set_speed", "vla_ros/srv/SetSpeed", "safety_monitor", "speed override")
 EVALUATE_CHUNK = Service("evaluate_chunk", "vla_ros/srv/EvaluateChunk", "world_model", "rolls a chunk out in the twin")

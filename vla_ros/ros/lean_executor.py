@@ -28,7 +28,7 @@ class _Entities:
     def __init__(self, executor: LeanExecutor) -> None:
         self._held = ExitStack()
         nodes = executor.get_nodes()
-        self.subscriptions = self._hold([s for node in nodes for s in node.subscriptions])
+        self.subscriptions = self._hold([s for node in nodes for s in node.subscriptions if s not in _polled(node)])
         self.timers = self._hold([t for node in nodes for t in node.timers])
         self.clients = self._hold([c for node in nodes for c in node.clients])
         self.services = self._hold([s for node in nodes for s in node.services])
@@ -58,6 +58,12 @@ class _Entities:
         self._held.close()
 
 
+def _polled(node: Any) -> set[Any]:
+    """Subscriptions whose owner takes the messages itself."""
+    polled: set[Any] = getattr(node, "polled", set())
+    return polled
+
+
 class LeanExecutor(SingleThreadedExecutor):
     """For nodes whose callbacks are spun by one thread."""
 
@@ -71,6 +77,10 @@ class LeanExecutor(SingleThreadedExecutor):
         """As in rclpy."""
         self._forget()
         return super().shutdown(timeout_sec)
+
+    def can_execute(self, entity: Any) -> bool:
+        """As in rclpy, but for what is polled."""
+        return super().can_execute(entity) and not any(entity in _polled(node) for node in self.get_nodes())
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
         """Serves everything that is ready, or waits for ``timeout_sec`` at most.

@@ -15,7 +15,7 @@ from rclpy.subscription import Subscription
 
 from vla_ros.core.errors import VlaRosError
 from vla_ros.ros.interfaces import HEARTBEAT, Service, Topic, load_type
-from vla_ros.ros.qos import profile
+from vla_ros.ros.qos import profile, subscription_profile
 
 HEARTBEAT_PERIOD_S = 0.2
 REPEAT_WARNING_S = 5.0
@@ -34,6 +34,7 @@ class VlaNode(LifecycleNode):
         self.autostart = bool(self.declare_parameter("autostart", True).value)
         self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._beats = 0
+        self.polled: set[Subscription[Any]] = set()  # not waited for by LeanExecutor
         self._made: list[tuple[Callable[[Any], bool], Any]] = []
         self._heartbeat: Publisher | None = None
 
@@ -60,7 +61,17 @@ class VlaNode(LifecycleNode):
 
     def subscribe_to(self, topic: Topic, callback: Callable[[Any], None], *, raw: bool = False) -> Subscription[Any]:
         """Calls back with each message (``raw``: with its bytes, not deserialized) while active."""
-        subscription = self.create_subscription(load_type(topic.type), topic.name, self._guarded(callback), profile(topic.qos), raw=raw)
+        subscription = self.create_subscription(
+            load_type(topic.type), topic.name, self._guarded(callback), subscription_profile(topic.qos), raw=raw
+        )
+        self._made.append((self.destroy_subscription, subscription))
+        return subscription
+
+    def subscribe_polled(self, topic: Topic, callback: Callable[[bytes], None], depth: int) -> Subscription[Any]:
+        """A subscription whose owner takes the messages itself (see Inbox); ``callback`` serves executors that do not know of that."""
+        qos = subscription_profile(topic.qos, depth)
+        subscription = self.create_subscription(load_type(topic.type), topic.name, callback, qos, raw=True)
+        self.polled.add(subscription)
         self._made.append((self.destroy_subscription, subscription))
         return subscription
 
@@ -158,6 +169,7 @@ class VlaNode(LifecycleNode):
         for destroy, entity in reversed(self._made):
             destroy(entity)
         self._made.clear()
+        self.polled.clear()
         self._heartbeat = None
 
     def _beat(self) -> None:

@@ -40,6 +40,22 @@ def profile(qos: Qos) -> QoSProfile:
     )
 
 
+def subscription_profile(qos: Qos, depth: int | None = None) -> QoSProfile:
+    """The profile with which a topic of this class is listened to; ``depth`` overrides how many messages are kept.
+
+    A state is published reliably, because other tools ask for that, but heard best effort: its next message is as good, and acknowledging
+    each one to each of many listeners is what costs most.
+    """
+    from rclpy.qos import ReliabilityPolicy
+
+    result = profile(qos)
+    if qos is Qos.STATE:
+        result.reliability = ReliabilityPolicy.BEST_EFFORT
+    if depth is not None:
+        result.depth = depth
+    return result
+
+
 def reliability_word(qos: Qos) -> str:
     """As rosbag2's metadata spells it."""
     return "reliable" if qos in _RELIABLE else "best_effort"

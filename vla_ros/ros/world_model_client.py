@@ -20,16 +20,18 @@ class WorldModelClient:
         self._asked: Any = None
         self._next: Any = None
 
-    def ask(self, chunk_message: Any) -> None:
-        """Has the chunk evaluated, now or as soon as the question before it is answered (a newer chunk takes its place)."""
+    def ask(self, chunk_message: Any, joints_message: Any) -> None:
+        """Has the chunk evaluated from these joints, now or as soon as the question before it is answered (a newer chunk takes its place)."""
         if self._asked is not None and self._client.service_is_ready():
-            self._next = chunk_message
+            self._next = (chunk_message, joints_message)
             return
         if not self._client.service_is_ready():
             self._asked = self._next = None
             return
         self._asked = chunk_message
-        self._client.call_async(self._service.Request(chunk=chunk_message, deadline=DEADLINE_S)).add_done_callback(self._answered)
+        self._client.call_async(self._service.Request(chunk=chunk_message, joints=joints_message, deadline=DEADLINE_S)).add_done_callback(
+            self._answered
+        )
 
     def _answered(self, future: Any) -> None:
         chunk, self._asked = self._asked, None
@@ -38,4 +40,4 @@ class WorldModelClient:
             self._on_verdict(chunk.seq, response.verdict == self._service.Response.APPROVE, response.detail)
         if self._next is not None:
             newest, self._next = self._next, None
-            self.ask(newest)
+            self.ask(*newest)

@@ -18,10 +18,10 @@ START_TIMEOUT_S = 20.0
 class CameraThread:
     """``offer`` the state at each tick: when a picture is due it is copied, and ``publish`` gets all cameras' images of that instant."""
 
-    def __init__(self, world: World, publish: Callable[[CameraImage], None], *, depth_noise: bool = False) -> None:
+    def __init__(self, world: World, publish: Callable[[CameraImage], None], *, sensor_noise: bool = False) -> None:
         self._world = world
         self._publish = publish
-        self._noise = depth_noise
+        self._noise = sensor_noise
         rates = {c.rate_hz for c in world.robot.cameras.values()}
         self._period_ns = ns_from_s(1.0 / max(rates)) if rates else 0
         self._state = mujoco.MjData(world.model)
@@ -66,7 +66,7 @@ class CameraThread:
 
     def _run(self) -> None:
         try:
-            renderer = CameraRenderer(self._world, depth_noise=self._noise)
+            renderer = CameraRenderer(self._world, sensor_noise=self._noise)
         except SimulationError as error:
             self._error = error
             return

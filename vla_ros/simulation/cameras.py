@@ -49,10 +49,11 @@ class _Buffers:
 class CameraRenderer:
     """Renders the cameras of a World. Raises SimulationError naming the Debian packages when there is no OpenGL."""
 
-    def __init__(self, world: World, depth_noise: bool = False, seed: int = 0) -> None:
+    def __init__(self, world: World, sensor_noise: bool = False, seed: int = 0) -> None:
         self._world = world
         self._cameras = world.robot.cameras
-        self._noise = _DepthNoise(self._cameras, seed) if depth_noise else None
+        self._noise = _DepthNoise(self._cameras, seed) if sensor_noise else None
+        self._grain = _ColourNoise(self._cameras, seed) if sensor_noise else None
         visual = world.model.vis.global_
         self._gl = _context(visual.offwidth, visual.offheight)
         try:
@@ -86,6 +87,8 @@ class CameraRenderer:
         buffers = self._buffers[name]
         mujoco.mjr_readPixels(buffers.colour, buffers.depth if config.has_depth else None, viewport, self._context)
         colour = buffers.colour[::-1].copy()  # OpenGL's row 0 is the bottom
+        if self._grain is not None:
+            self._grain.add_to(name, colour)
         return CameraImage(stamp_ns, name, colour, self._depth_mm(name, buffers) if config.has_depth else None)
 
     def _depth_mm(self, name: str, buffers: _Buffers) -> NDArray[np.uint16]:
@@ -120,6 +123,20 @@ def _context(width: int, height: int) -> Any:
     except Exception as error:  # each kind raises its own: ImportError, AttributeError, RuntimeError, ...
         raise SimulationError(f"No OpenGL with MUJOCO_GL={backend} ({error}). Debian packages: {DEBIAN_PACKAGES}.") from error
     return context
+
+
+class _ColourNoise:
+    """The least bit of every pixel is chance, as with any real sensor: two pictures are never the same."""
+
+    def __init__(self, cameras: dict[str, CameraConfig], seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        self._bits = {c.name: rng.integers(0, 2, (2 * c.height_px, c.width_px, 3), np.uint8) for c in cameras.values()}
+        self._rng = rng
+
+    def add_to(self, camera: str, colour: NDArray[np.uint8]) -> None:
+        """Flips least bits of ``colour`` [h, w, 3] in place."""
+        row = int(self._rng.integers(len(colour)))
+        np.bitwise_xor(colour, self._bits[camera][row : row + len(colour)], out=colour)
 
 
 class _DepthNoise:
