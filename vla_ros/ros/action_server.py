@@ -1,8 +1,4 @@
-"""An action server that does one goal at a time, in a thread of its own.
-
-rclpy runs execute callbacks outside every callback group, and one that blocks stops the whole executor; here the callback only awaits
-the worker.
-"""
+"""An action server that does one goal at a time, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -13,21 +9,19 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from rclpy.action import ActionServer, CancelResponse, GoalResponse
-from rclpy.task import Future
-
-from vla_ros.ros.interfaces import Action, load_type
+from vla_ros.ros.deferred_action import ABORTED, CANCELED, SUCCEEDED, DeferredActionServer
+from vla_ros.ros.interfaces import Action
 from vla_ros.ros.lifecycle import VlaNode
 
-RESULT_TIMEOUT_S = 900  # how long a result can be asked for; Jazzy and Kilted differ in their defaults
+JOIN_S = 2.0  # for the worker to end when the node stops
 
 
 class Ending(Enum):
-    """How a goal ended; the values are rclpy's names for the transitions of a goal handle."""
+    """How a goal ended, for the action's status."""
 
-    SUCCEEDED = "succeed"
-    ABORTED = "abort"
-    CANCELED = "canceled"
+    SUCCEEDED = SUCCEEDED
+    ABORTED = ABORTED
+    CANCELED = CANCELED
 
 
 @dataclass(frozen=True)
@@ -44,80 +38,50 @@ Worker = Callable[[Work], tuple[Ending, Any]]
 
 
 class OneGoalServer:
-    """``worker(work) -> (ending, result)`` runs in a thread; what it raises aborts the goal and is logged.
+    """``worker(work) -> (ending, result)`` runs in a thread.
 
     A second goal while one runs is rejected, or, where ``busy`` is given, answered by the result that ``busy(goal)`` makes.
     """
 
     def __init__(self, node: VlaNode, action: Action, worker: Worker, busy: Callable[[Any], Any] | None = None) -> None:
         self._node = node
-        self._type = load_type(action.type)
         self._worker = worker
         self._busy = busy
-        self._slot = threading.Lock()
-        self._cancel = threading.Event()
-        self._goal_id = b""
+        self._work: Work | None = None
         self._thread: threading.Thread | None = None
-        self._server = ActionServer(
-            node,
-            self._type,
-            action.name,
-            execute_callback=self._execute,
-            goal_callback=self._on_goal,
-            cancel_callback=self._on_cancel,
-            result_timeout=RESULT_TIMEOUT_S,
-        )
-        node.keep(self, OneGoalServer.destroy)
+        self._server = DeferredActionServer(node, action, self._begin, accept=self._accepts, on_cancel=self._on_cancel)
+        node.keep(self, OneGoalServer.stop)
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a goal runs now."""
-        return self._slot.locked()
-
-    def destroy(self) -> None:
-        """Cancels the goal that runs, waits at most 2 s for its worker, and ends the server."""
-        self._cancel.set()
+    def stop(self) -> None:
+        """Has the worker end."""
+        if self._work is not None:
+            self._work.cancel.set()
         if self._thread is not None:
-            self._thread.join(timeout=2.0)
-        self._server.destroy()
+            self._thread.join(timeout=JOIN_S)
 
-    def _on_goal(self, goal: Any) -> GoalResponse:
-        if not self._node.is_active or (self._busy is None and self.is_busy):
-            return GoalResponse.REJECT
-        return GoalResponse.ACCEPT
+    def _accepts(self, goal: Any) -> bool:
+        return self._node.is_active and (self._work is None or self._busy is not None)
 
-    def _on_cancel(self, handle: Any) -> CancelResponse:
-        if bytes(handle.goal_id.uuid) == self._goal_id:
-            self._cancel.set()
-        return CancelResponse.ACCEPT
+    def _begin(self, handle: Any) -> None:
+        if self._work is not None:
+            result = self._busy(handle.request) if self._busy else self._server.type.Result()
+            self._server.end(handle, ABORTED, result)
+            return
+        self._work = Work(handle.request, bytes(handle.goal_id.uuid).hex(), threading.Event(), handle.publish_feedback)
+        self._thread = threading.Thread(target=self._run, args=(handle, self._work), name="goal", daemon=True)
+        self._thread.start()
 
-    async def _execute(self, handle: Any) -> Any:
-        if not self._slot.acquire(blocking=False):
-            handle.abort()
-            return self._busy(handle.request) if self._busy else self._type.Result()
+    def _on_cancel(self, handle: Any) -> None:
+        if self._work is not None and bytes(handle.goal_id.uuid).hex() == self._work.goal_id:
+            self._work.cancel.set()
+
+    def _run(self, handle: Any, work: Work) -> None:
         try:
-            self._cancel = threading.Event()
-            self._goal_id = bytes(handle.goal_id.uuid)
-            if handle.is_cancel_requested:  # it came between acceptance and here
-                self._cancel.set()
-            done: Future[tuple[Ending, Any]] = Future(executor=self._node.executor)
-            work = Work(handle.request, self._goal_id.hex(), self._cancel, handle.publish_feedback)
-            self._thread = threading.Thread(target=self._run, args=(work, done), name="goal", daemon=True)
-            self._thread.start()
-            ending, result = await done
-        finally:
-            self._slot.release()
-        if ending is Ending.CANCELED and not handle.is_cancel_requested:
-            ending = Ending.ABORTED  # the node stops: nobody asked to cancel
-        getattr(handle, ending.value)()
-        return result
-
-    def _run(self, work: Work, done: Future[tuple[Ending, Any]]) -> None:
-        try:
-            done.set_result(self._worker(work))
+            ending, result = self._worker(work)
         except Exception as error:
             self._node.get_logger().error(traceback.format_exc())
-            result = self._type.Result()
+            ending, result = Ending.ABORTED, self._server.type.Result()
             if hasattr(result, "message"):
                 result.message = f"{self._node.get_name()} failed: {error}"
-            done.set_result((Ending.ABORTED, result))
+        self._work = None
+        self._server.end(handle, ending.value, result)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from rclpy.action import ActionServer, CancelResponse
-from rclpy.task import Future
-
 from vla_ros.core.errors import ConfigError, MotionError, unknown_choice
 from vla_ros.robots.values import GripperConfig
-from vla_ros.ros.interfaces import JOINT_TRAJECTORY, Action, load_type
+from vla_ros.ros.deferred_action import ABORTED, CANCELED, SUCCEEDED, DeferredActionServer
+from vla_ros.ros.interfaces import JOINT_TRAJECTORY, Action
 from vla_ros.ros.lifecycle import VlaNode
 
 POLL_S = 0.02
@@ -22,40 +20,31 @@ class FollowJointTrajectoryServer:
     def __init__(
         self, node: VlaNode, action: Action, accept: Callable[[Any], None], is_done: Callable[[], bool], hold: Callable[[], None]
     ) -> None:
-        self._type = load_type(action.type)
         self._accept, self._is_done, self._hold = accept, is_done, hold
-        self._node = node
-        self._running: tuple[Any, Future[str]] | None = None
-        server = ActionServer(node, self._type, action.name, self._execute, cancel_callback=lambda _: CancelResponse.ACCEPT)
-        node.keep(server, ActionServer.destroy)
+        self._running: Any = None
+        self._server = DeferredActionServer(node, action, self._begin)
         node.every(POLL_S, self._poll)
 
-    async def _execute(self, handle: Any) -> Any:
-        result = self._type.Result()
+    def _begin(self, handle: Any) -> None:
+        result = self._server.type.Result()
         try:
             self._accept(handle.request.trajectory)
         except (MotionError, ValueError) as error:
-            result.error_code, result.error_string = self._type.Result.INVALID_GOAL, str(error)
-            handle.abort()
-            return result
-        ended: Future[str] = Future(executor=self._node.executor)
-        before, self._running = self._running, (handle, ended)
+            result.error_code, result.error_string = self._server.type.Result.INVALID_GOAL, str(error)
+            self._server.end(handle, ABORTED, result)
+            return
+        before, self._running = self._running, handle
         if before is not None:
-            before[1].set_result("abort")
-        outcome = await ended
-        if outcome == "canceled":
-            self._hold()
-        getattr(handle, outcome)()
-        return result
+            self._server.end(before, ABORTED, result)
 
     def _poll(self) -> None:
-        if self._running is None:
+        handle = self._running
+        if handle is None or not (handle.is_cancel_requested or self._is_done()):
             return
-        handle, ended = self._running
-        outcome = "canceled" if handle.is_cancel_requested else "succeed" if self._is_done() else ""
-        if outcome:
-            self._running = None
-            ended.set_result(outcome)
+        self._running = None
+        if handle.is_cancel_requested:
+            self._hold()
+        self._server.end(handle, CANCELED if handle.is_cancel_requested else SUCCEEDED, self._server.type.Result())
 
 
 class GripperState(Protocol):
@@ -127,33 +116,28 @@ class _GripperServer:
         read: Callable[[Any, GripperConfig], tuple[float, float]],
         fill: Callable[[Any, GripperConfig, GripperState], None],
     ) -> None:
-        self._node, self._config, self._command, self._state, self._read, self._fill = node, config, command, state, read, fill
-        self._type = load_type(config.binding.type)
-        self._running: tuple[Any, Future[str]] | None = None
-        server = ActionServer(node, self._type, config.binding.name, self._execute, cancel_callback=lambda _: CancelResponse.ACCEPT)
-        node.keep(server, ActionServer.destroy)
+        self._config, self._command, self._state, self._read, self._fill = config, command, state, read, fill
+        self._running: Any = None
+        action = Action(config.binding.name, config.binding.type, "sim_robot", "the gripper")
+        self._server = DeferredActionServer(node, action, self._begin)
         node.every(POLL_S, self._poll)
 
-    async def _execute(self, handle: Any) -> Any:
+    def _begin(self, handle: Any) -> None:
         position, force_n = self._read(handle.request, self._config)
         self._command(self._config.binding.width_from_position(position), force_n)
-        ended: Future[str] = Future(executor=self._node.executor)
-        before, self._running = self._running, (handle, ended)
+        before, self._running = self._running, handle
         if before is not None:
-            before[1].set_result("abort")
-        outcome = await ended
-        result, state = self._type.Result(), self._state()
-        result.reached_goal, result.stalled = state.reached, state.stalled
-        self._fill(result, self._config, state)
-        getattr(handle, outcome)()
-        return result
+            self._server.end(before, ABORTED, self._result())
 
     def _poll(self) -> None:
-        if self._running is None:
+        handle, state = self._running, self._state()
+        if handle is None or not (handle.is_cancel_requested or state.reached or state.stalled):
             return
-        handle, ended = self._running
-        state = self._state()
-        outcome = "canceled" if handle.is_cancel_requested else "succeed" if state.reached or state.stalled else ""
-        if outcome:
-            self._running = None
-            ended.set_result(outcome)
+        self._running = None
+        self._server.end(handle, CANCELED if handle.is_cancel_requested else SUCCEEDED, self._result())
+
+    def _result(self) -> Any:
+        result, state = self._server.type.Result(), self._state()
+        result.reached_goal, result.stalled = state.reached, state.stalled
+        self._fill(result, self._config, state)
+        return result
