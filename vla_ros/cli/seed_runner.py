@@ -19,9 +19,10 @@ from vla_ros.data.run_folder import RunFolder
 from vla_ros.evaluation.episodes import EpisodeRow
 from vla_ros.evaluation.measures import Measures, measure
 from vla_ros.robots import Arm
-from vla_ros.ros.interfaces import EXECUTE_GOAL, RESET, SAFETY_STATE, SIM_RESET, SIM_SCORE, load_type
+from vla_ros.ros.interfaces import EXECUTE_GOAL, FORGET, RESET, SAFETY_STATE, SIM_RESET, SIM_SCORE, load_type
 
-SETTLE_S = 2.5  # after a reset: objects come to rest, perception forgets the scene before
+REST_S = 1.0  # after a reset, for the objects to come to rest
+SETTLE_S = 1.5  # for perception to see the scene from several images
 SCORE_DELAY_S = 0.5  # after the result, before the scorer looks
 READY_TIMEOUT_S = 30.0
 MODE_READY, MODE_LATCHED = 1, 4
@@ -80,6 +81,8 @@ class SeedRunner:
         answer = self._graph.call(SIM_RESET, seed=seed, scene="")
         if not answer.success:
             raise VlaRosError(answer.message)
+        self._wait(REST_S)
+        self._graph.call(FORGET)
         self._wait(SETTLE_S)
         give_up_s = time.monotonic() + READY_TIMEOUT_S
         while self._safety is None or self._safety.mode != MODE_READY:

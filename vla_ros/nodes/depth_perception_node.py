@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 from rclpy.serialization import deserialize_message
@@ -24,6 +25,7 @@ from vla_ros.ros.interfaces import (
     CONTACT,
     DEPTH_IMAGE,
     DETECTIONS,
+    FORGET,
     JOINT_STATES,
     OBJECT_MARKERS,
     OBJECTS,
@@ -79,6 +81,8 @@ class DepthPerceptionNode(VlaNode):
             self.publish_on(OBJECT_MARKERS),
         )
         self._points, self._obstacles = self.publish_on(POINTS), self.publish_on(OBSTACLES)
+        self.serve(FORGET, self._on_forget)
+        self._forget = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="depth", daemon=True)
         self._thread.start()
@@ -88,6 +92,11 @@ class DepthPerceptionNode(VlaNode):
         if hasattr(self, "_thread"):
             self._stop.set()
             self._thread.join(timeout=2.0)
+
+    def _on_forget(self, _: Any, response: Any) -> Any:
+        self._forget.set()
+        response.success, response.message = True, "All objects are forgotten; what is seen from now on counts."
+        return response
 
     def _loop(self) -> None:
         """Looks at the newest pair of images at the configured rate."""
@@ -111,6 +120,9 @@ class DepthPerceptionNode(VlaNode):
             self._pipeline = DepthPerception(
                 self.arm, replace(self._camera, parent=self.arm.config.base_frame, T_parent_camera=T_base_camera)
             )
+        if self._forget.is_set():
+            self._forget.clear()
+            self._pipeline.reset()
         colour, depth = (deserialize_message(cdr, self._image_type) for cdr in pair)
         result = self._pipeline.update(colour_from_msg(colour), depth_mm_from_msg(depth), stamp_ns, joints, self._contact.get())
         self._publish(result, stamp_ns)

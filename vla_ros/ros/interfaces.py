@@ -57,14 +57,14 @@ class Action:
 
 
 # --- robot: a driver or the simulator
-CLOCK = Topic("/clock", "rosgraph_msgs/msg/Clock", Qos.CLOCK, "100 Hz", "sim_robot", "safety_monitor, recorder", "simulated time")
+CLOCK = Topic("/clock", "rosgraph_msgs/msg/Clock", Qos.CLOCK, "100 Hz", "sim_robot", "safety_monitor", "simulated time")
 JOINT_STATES = Topic(
     "joint_states",
     "sensor_msgs/msg/JointState",
     Qos.STATE,
     "100 Hz",
     "sim_robot or driver",
-    "safety_monitor, action_expert, depth_perception, state_publisher, motion_forwarder",
+    "safety_monitor, action_expert, planner, camera_perception, depth_perception, motion_forwarder, state_publisher",
     "measured joints, by name",
 )
 COLOR_IMAGE = Topic(
@@ -82,7 +82,7 @@ COLOR_INFO = Topic(
     Qos.LATCHED,
     "on start",
     "sim_robot or driver",
-    "depth_perception",
+    "RViz",
     "intrinsics",
 )
 DEPTH_IMAGE = Topic(
@@ -109,7 +109,7 @@ JOINT_TRAJECTORY = Topic(
 
 # --- perception
 POLICY_IMAGE = Topic(
-    "perception/image", "sensor_msgs/msg/Image", Qos.SENSOR, "10 Hz", "camera_perception", "planner, recorder", "policy-ready front image"
+    "perception/image", "sensor_msgs/msg/Image", Qos.SENSOR, "10 Hz", "camera_perception", "people", "policy-ready front image"
 )
 COLOR_COMPRESSED = Topic(
     "camera/{camera}/color/image_raw/compressed",
@@ -135,7 +135,7 @@ OBJECTS = Topic(
     Qos.STATE,
     "10 Hz",
     "depth_perception",
-    "planner, action_expert, world_model",
+    "planner, action_expert, world_model, motion_forwarder",
     "what is where",
 )
 DETECTIONS = Topic(
@@ -162,7 +162,7 @@ OBSTACLES = Topic(
     Qos.STATE,
     "10 Hz",
     "depth_perception",
-    "safety_monitor",
+    "RViz",
     "voxels above the table, coarse",
 )
 CONTACT = Topic(
@@ -171,7 +171,7 @@ CONTACT = Topic(
     Qos.STATE,
     "50 Hz",
     "tactile_perception",
-    "action_expert, planner, safety_monitor",
+    "action_expert, planner, safety_monitor, depth_perception",
     "force, slip",
 )
 OBJECT_MARKERS = Topic(
@@ -185,9 +185,9 @@ OBJECT_MARKERS = Topic(
 )
 
 # --- thinking and acting
-PLAN = Topic("plan", "vla_ros/msg/Plan", Qos.LATCHED, "on change", "planner", "recorder, people", "the plan in force")
+PLAN = Topic("plan", "vla_ros/msg/Plan", Qos.LATCHED, "on change", "planner", "world_model, recorder, people", "the plan in force")
 REASONING = Topic(
-    "reasoning", "vla_ros/msg/ReasoningTrace", Qos.EVENT, "on change", "planner, action_expert", "planner, recorder", "why, before acting"
+    "reasoning", "vla_ros/msg/ReasoningTrace", Qos.EVENT, "on change", "planner, action_expert", "recorder", "why, before acting"
 )
 SUBTASK_REPORT = Topic(
     "subtask_report", "vla_ros/msg/SubtaskReport", Qos.EVENT, "on change", "planner", "recorder", "how each attempt went"
@@ -200,7 +200,7 @@ ACTION_CHUNK = Topic(
     "vla_ros/msg/ActionChunk",
     Qos.EVENT,
     "10 Hz while acting",
-    "action_expert, motion_forwarder, safety_monitor",
+    "action_expert, motion_forwarder",
     "safety_monitor",
     "what an expert proposes",
 )
@@ -220,7 +220,13 @@ SAFETY_DECISION = Topic(
     "safety/decision", "vla_ros/msg/SafetyDecision", Qos.EVENT, "on change", "safety_monitor", "planner, recorder", "each decision and why"
 )
 SAFETY_STATE = Topic(
-    "safety/state", "vla_ros/msg/SafetyState", Qos.LATCHED, "5 Hz and on change", "safety_monitor", "planner, people", "mode and reason"
+    "safety/state",
+    "vla_ros/msg/SafetyState",
+    Qos.LATCHED,
+    "5 Hz and on change",
+    "safety_monitor",
+    "planner, action_expert, people",
+    "mode and reason",
 )
 ESTOP_TOPIC = Topic(
     "safety/estop", "std_msgs/msg/Empty", Qos.EVENT, "never", "any node", "safety_monitor", "the first message latches the stop"
@@ -236,17 +242,17 @@ SAFETY_MARKERS = Topic(
 )
 
 # --- standard
-TF = Topic("/tf", "tf2_msgs/msg/TFMessage", Qos.TF, "30 Hz", "state_publisher", "RViz", "moving frames")
+TF = Topic("/tf", "tf2_msgs/msg/TFMessage", Qos.TF, "25 Hz", "state_publisher", "RViz", "moving frames")
 TF_STATIC = Topic(
     "/tf_static", "tf2_msgs/msg/TFMessage", Qos.TF_STATIC, "on start", "state_publisher", "depth_perception, RViz", "fixed frames"
 )
 ROBOT_DESCRIPTION = Topic("robot_description", "std_msgs/msg/String", Qos.LATCHED, "on start", "state_publisher", "RViz", "URDF")
-DIAGNOSTICS = Topic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", Qos.EVENT, "1 Hz", "all", "people", "health of each node")
 
 ESTOP = Service("safety/estop", "std_srvs/srv/Trigger", "safety_monitor", "stops and latches")
 HOLD = Service("safety/hold", "std_srvs/srv/Trigger", "safety_monitor", "stops without latching: a fresh chunk resumes")
 RESET = Service("safety/reset", "std_srvs/srv/Trigger", "safety_monitor", "ends a latched stop after a healthy self-test")
 SET_SPEED = Service("safety/set_speed", "vla_ros/srv/SetSpeed", "safety_monitor", "speed override")
+FORGET = Service("perception/forget", "std_srvs/srv/Trigger", "depth_perception", "forgets all objects; the scene is looked at anew")
 EVALUATE_CHUNK = Service("evaluate_chunk", "vla_ros/srv/EvaluateChunk", "world_model", "rolls a chunk out in the twin")
 LIST_EXPERTS = Service("list_experts", "vla_ros/srv/ListExperts", "action_expert", "registered experts and their skills")
 SIM_RESET = Service("sim/reset", "vla_ros/srv/ResetSimulation", "sim_robot", "arm home, scene sampled anew")
@@ -262,12 +268,6 @@ FOLLOW_JOINT_TRAJECTORY = Action(
     "control_msgs/action/FollowJointTrajectory",
     "sim_robot or controller",
     "of the stock controller; not used by the stack",
-)
-GATED_FOLLOW_JOINT_TRAJECTORY = Action(
-    "gated_arm_controller/follow_joint_trajectory",
-    "control_msgs/action/FollowJointTrajectory",
-    "safety_monitor",
-    "the door for MoveIt and other clients",
 )
 
 TOPICS: tuple[Topic, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Topic))
