@@ -130,7 +130,7 @@ def test_painted_colours_stay_apart_under_the_light(robot, renderer):
 
 def test_noise_is_a_few_millimetres_and_different_each_time(robot):
     robot.reset(0)
-    clean, noisy = CameraRenderer(robot.world), CameraRenderer(robot.world, depth_noise=True, seed=1)
+    clean, noisy = CameraRenderer(robot.world), CameraRenderer(robot.world, sensor_noise=True, seed=1)
     truth = clean.render("front", 0).depth_mm.astype(float)
     first, second = (noisy.render("front", 0).depth_mm.astype(float) for _ in range(2))
     error = (first - truth)[300:, :]

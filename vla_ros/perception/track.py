@@ -17,6 +17,8 @@ EXPLAINED_M = 0.008  # beyond the remembered box: noise of depth and memory
 STILL_MPS = 0.01  # slower is noise
 SAME_SIZE_M, NEAR_M = 0.006, 0.012
 SIZE_GAIN = 0.15
+PIECE = 0.75  # of the remembered extents: what is smaller, and lies on the object, is a part that something else leaves visible
+VOTE_MEMORY = 0.99  # per opinion: a shape seen for seconds is not overruled by a few odd views
 VELOCITY_GAIN = 0.4
 DRIFT_M2_PER_S = 2e-6  # growth of a position's variance while nobody touches it: 1.4 mm after one second
 DRIFT_HELD_M2_PER_S = 1e-5
@@ -84,7 +86,7 @@ class Track:
     def vote(self, detection: Detection) -> None:
         """Weighs in one more opinion on the shape; old ones fade, so that a wrong first impression is overcome."""
         for shape in self.votes:
-            self.votes[shape] *= 0.95
+            self.votes[shape] *= VOTE_MEMORY
         self.clear |= detection.complete
         weight = (1.0 if detection.complete else 0.1) * (0.05 if detection.shape == "unknown" else 1.0)
         self.votes[detection.shape] = self.votes.get(detection.shape, 0.0) + weight * detection.confidence
@@ -121,9 +123,10 @@ class Track:
         """Weighs in a measurement; one that lies beyond what noise explains is believed at once: the thing was moved.
 
         A partial view that fits the remembered object says only that it is still there: its own centre and shape are worse than
-        the memory, unless it has the remembered size (then its top was seen whole, and only a foot is hidden).
+        the memory, unless it has the remembered size (then its top was seen whole, and only a foot is hidden). A piece of an object
+        that was seen whole before may pass for a whole one of its own; it lies where the memory says, and is smaller.
         """
-        if not detection.complete and self.explains(detection) and not self._same_solid(detection):
+        if (not detection.complete or self._is_piece(detection)) and self.explains(detection) and not self._same_solid(detection):
             self._seen(stamp_ns)
             return
         measured = detection.pose.position_m
@@ -199,6 +202,9 @@ class Track:
         self.T_base_object[:3, :3] = rotation_about(np.array([0.0, 0.0, 1.0]), yaw + gain * off)
         if detection.complete and detection.shape == self.shape:
             self.size_m = self.size_m + SIZE_GAIN * (size - self.size_m)
+
+    def _is_piece(self, detection: Detection) -> bool:
+        return self.clear and float(np.prod(detection.size_m[:2])) < PIECE**2 * float(np.prod(self.size_m[:2]))
 
     def _same_solid(self, detection: Detection) -> bool:
         off = np.sort(detection.size_m[:2]) - np.sort(self.size_m[:2])
