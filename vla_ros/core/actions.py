@@ -42,6 +42,7 @@ class ActionChunk:
 
     @property
     def horizon(self) -> int:
+        """Number of rows."""
         return int(self.data.shape[0])
 
     @property

@@ -53,6 +53,8 @@ class SafetyReason(StrEnum):
 
 @dataclass(frozen=True)
 class SafetyDecision:
+    """What was done with a command, and why. NaN: that margin was not measured."""
+
     id: int
     stamp_ns: int
     action: SafetyAction
@@ -70,6 +72,8 @@ class SafetyDecision:
 
 @dataclass(frozen=True)
 class SafetyState:
+    """Why the arm moves or does not."""
+
     stamp_ns: int
     mode: SafetyMode
     reason: SafetyReason

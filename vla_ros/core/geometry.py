@@ -103,6 +103,7 @@ class Pose:
 
     @staticmethod
     def from_matrix(T: Array) -> Pose:
+        """Of a rigid [4, 4] transform."""
         return Pose(np.array(T[:3, 3]), quat_from_rotation(T[:3, :3]))
 
     def matrix(self) -> Array:
@@ -111,4 +112,5 @@ class Pose:
 
     @property
     def yaw_rad(self) -> float:
+        """Heading of its x axis in the xy plane."""
         return yaw_of(rotation_from_quat(self.quat_xyzw))

@@ -44,15 +44,19 @@ class FingerContact:
 
 @dataclass(frozen=True)
 class ContactState:
+    """What all finger pads feel at one stamp."""
+
     stamp_ns: int
     fingers: tuple[FingerContact, ...]
 
     @property
     def both_in_contact(self) -> bool:
+        """Whether two fingers press on something."""
         return len(self.fingers) >= 2 and all(f.in_contact for f in self.fingers)
 
     @property
     def slipping(self) -> bool:
+        """Whether the pattern moves on any pad."""
         return any(f.slip for f in self.fingers)
 
     @property

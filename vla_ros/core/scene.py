@@ -43,6 +43,7 @@ class Scene:
     table_height_m: float = 0.0  # in frame_id
 
     def get(self, object_id: str) -> SceneObject | None:
+        """The object of that id, or None."""
         return next((o for o in self.objects if o.id == object_id), None)
 
     def describe(self) -> str:
@@ -68,6 +69,8 @@ class CameraFault(IntEnum):
 
 @dataclass(frozen=True)
 class CameraHealth:
+    """Whether one camera's images may be acted upon."""
+
     stamp_ns: int
     camera: str
     fault: CameraFault

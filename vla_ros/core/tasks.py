@@ -41,6 +41,8 @@ class Predicate:
 
 @dataclass(frozen=True)
 class Subtask:
+    """One step of a plan, done by one expert."""
+
     id: str  # "1", "2", ...
     skill: Skill
     description: str  # for people and for language-conditioned experts: "pick up the red cube"
@@ -56,6 +58,8 @@ class Subtask:
 
 @dataclass(frozen=True)
 class Plan:
+    """What is going to be done for a goal; a higher revision replaces a lower one."""
+
     instruction: str
     subtasks: tuple[Subtask, ...]
     goal: tuple[Predicate, ...]  # all must hold at the end

@@ -51,7 +51,7 @@ class PlannerSenses:
         self._safety: SafetyState | None = None
         self._health: dict[str, CameraHealth] = {}
         start_ns = node.steady_ns() + ns_from_s(DISCOVERY_S)
-        self._beats_ns: dict[str, int] = {name: start_ns for name in watched}
+        self._beats_ns: dict[str, int] = dict.fromkeys(watched, start_ns)
         self.interventions = 0  # decisions that slowed, held or stopped
         self.last_hold_reason = ""
         self.on_safety: Callable[[], None] = lambda: None

@@ -21,7 +21,7 @@ class WorldModelClient:
         self._next: Any = None
 
     def ask(self, chunk_message: Any, joints_message: Any) -> None:
-        """Has the chunk evaluated from these joints, now or as soon as the question before it is answered (a newer chunk takes its place)."""
+        """Has the chunk evaluated from these joints, now or once the question before it is answered (a newer chunk takes its place)."""
         if self._asked is not None and self._client.service_is_ready():
             self._next = (chunk_message, joints_message)
             return

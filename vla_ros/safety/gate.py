@@ -363,4 +363,3 @@ class Gate:
 def _sees(chunk: ActionChunk) -> bool:
     """Whether a chunk rests on what cameras saw: unless it names its inputs and they are joint states alone."""
     return not chunk.input_stamps_ns or not set(chunk.input_stamps_ns) <= {"joint_states"}
-

@@ -112,4 +112,3 @@ class MotionGuard:
             return Fault(SafetyReason.WORKSPACE, detail)
         self._inside_m = inside_m
         return None
-

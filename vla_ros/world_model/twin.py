@@ -157,4 +157,3 @@ def _half(kind: str, size_m: Sequence[float]) -> list[float]:
     if kind == "sphere":
         return [size_m[0], 0.0, 0.0]
     return [size_m[0], size_m[1] / 2, 0.0]
-

@@ -80,9 +80,7 @@ def choose_grasp(arm: Arm, thing: SceneObject, scene: Scene, p: ScriptedParamete
     return best
 
 
-def _attempt(
-    arm: Arm, position: Array, yaw: float, size: float, neighbours: list[SceneObject], p: ScriptedParameters
-) -> Grasp | None:
+def _attempt(arm: Arm, position: Array, yaw: float, size: float, neighbours: list[SceneObject], p: ScriptedParameters) -> Grasp | None:
     """A grasp at this yaw with the widest opening for which there is room; None when it cannot be reached."""
     try:
         q = solve_down(arm, position, yaw)

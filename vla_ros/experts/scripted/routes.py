@@ -53,9 +53,7 @@ def turning(points: Array, safe_height_m: float) -> Array:
     return np.asarray(share**2 * (3 - 2 * share))
 
 
-def route_plan(
-    arm: Arm, q_start: Array, q_end: Array, points: Array, share: Array, limits: MotionLimits, speed_mps: float
-) -> JointPlan:
+def route_plan(arm: Arm, q_start: Array, q_end: Array, points: Array, share: Array, limits: MotionLimits, speed_mps: float) -> JointPlan:
     """A joint plan along ``points`` [n, 3]; the TCP's rotation goes from that of ``q_start`` to that of ``q_end`` by ``share`` [n].
 
     Each inverse kinematics solution is sought near the straight joint-space line, so the posture changes evenly. Raises MotionError.
