@@ -51,8 +51,12 @@ class Scene:
         counts: dict[str, int] = {}
         for o in self.objects:
             counts[o.name] = counts.get(o.name, 0) + 1
-        words = [f"{n} {name}s" if n > 1 else f"{'an' if name[:1] in 'aeiou' else 'a'} {name}" for name, n in counts.items()]
+        words = [f"{n} {_plural(name)}" if n > 1 else f"{'an' if name[:1] in 'aeiou' else 'a'} {name}" for name, n in counts.items()]
         return ", ".join(words) or "nothing"
+
+
+def _plural(name: str) -> str:
+    return name + ("es" if name.endswith(("x", "s", "sh", "ch")) else "s")
 
 
 class CameraFault(IntEnum):

@@ -124,7 +124,7 @@ class PlannerNode(VlaNode):
         feedback = _Feedback(work, self._senses, self._publish_plan, self._publish_start)
         self._subtasks.on_reasoning = feedback.reason
         ports = Ports(
-            look=self._senses.look,
+            look=self._senses.look_for_a_while,
             plan=lambda instruction, scene: self._planner.plan(instruction, scene, self._senses.image(), self._senses.now_ns()),
             replan=lambda plan, report, scene: self._planner.replan(plan, report, scene, self._senses.now_ns()),
             run_subtask=self._subtasks.run,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -34,6 +35,9 @@ from vla_ros.ros.interfaces import (
 )
 from vla_ros.ros.lifecycle import VlaNode
 
+LOOK_SCENES = 6  # in a row that name the same things, before they are planned on
+LOOK_S = 4.0
+LOOK_POLL_S = 0.02
 SCENE_AGE_S = 1.0  # an older scene is not planned on
 DISCOVERY_S = 15.0  # until a node that starts together with this one must have been heard
 SILENCE_S = 2.0  # a node that has not beaten for so long is dead
@@ -97,6 +101,18 @@ class PlannerSenses:
             raise PerceptionError(f"The objects were last reported {age_s:.1f} s ago; is depth_perception running?")
         return scene
 
+    def look_for_a_while(self) -> Scene:
+        """The newest scene, once the same things have been reported several times in a row (or LOOK_S have passed): first views may err."""
+        scene = self.look()
+        names, alike, give_up_s = _names(scene), 1, time.monotonic() + LOOK_S
+        while alike < LOOK_SCENES and time.monotonic() < give_up_s:
+            time.sleep(LOOK_POLL_S)
+            newest = self.look()
+            if newest.stamp_ns != scene.stamp_ns:
+                alike = alike + 1 if _names(newest) == names else 1
+                scene, names = newest, _names(newest)
+        return scene
+
     def image(self) -> NDArray[np.uint8] | None:
         """RGB [h, w, 3] of the front camera, for planners that see."""
         image = self._image.get()
@@ -145,3 +161,7 @@ class PlannerSenses:
         if joints is None:
             raise PerceptionError("No joint states have been seen yet.")
         return joints
+
+
+def _names(scene: Scene) -> frozenset[tuple[str, str]]:
+    return frozenset((o.id, o.name) for o in scene.objects)

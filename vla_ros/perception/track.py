@@ -126,7 +126,8 @@ class Track:
         the memory, unless it has the remembered size (then its top was seen whole, and only a foot is hidden). A piece of an object
         that was seen whole before may pass for a whole one of its own; it lies where the memory says, and is smaller.
         """
-        if (not detection.complete or self._is_piece(detection)) and self.explains(detection) and not self._same_solid(detection):
+        part = self._is_piece(detection) or (not detection.complete and self.explains(detection))
+        if part and not self._same_solid(detection):
             self._seen(stamp_ns)
             return
         measured = detection.pose.position_m
@@ -204,7 +205,9 @@ class Track:
             self.size_m = self.size_m + SIZE_GAIN * (size - self.size_m)
 
     def _is_piece(self, detection: Detection) -> bool:
-        return self.clear and float(np.prod(detection.size_m[:2])) < PIECE**2 * float(np.prod(self.size_m[:2]))
+        """Whether it is much smaller than this object, which was seen whole before, and lies within it."""
+        smaller = float(np.prod(detection.size_m[:2])) < PIECE**2 * float(np.prod(self.size_m[:2]))
+        return self.clear and smaller and self.contains(detection.pose.position_m, EXPLAINED_M)
 
     def _same_solid(self, detection: Detection) -> bool:
         off = np.sort(detection.size_m[:2]) - np.sort(self.size_m[:2])
