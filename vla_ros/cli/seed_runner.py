@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import math
 import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from vla_ros.cli.fresh_scene import FreshScene
 from vla_ros.cli.goal_view import OUTCOMES
-from vla_ros.cli.graph import Graph, NoGraphError
+from vla_ros.cli.graph import Graph
 from vla_ros.cli.running_graph import RunningGraph
-from vla_ros.core.errors import DataError, VlaRosError
+from vla_ros.core.errors import DataError
 from vla_ros.core.tasks import Predicate
 from vla_ros.data.bag_signals import read_run_signals
 from vla_ros.data.run_folder import RunFolder
 from vla_ros.evaluation.episodes import EpisodeRow
 from vla_ros.evaluation.measures import Measures, measure
 from vla_ros.robots import Arm
-from vla_ros.ros.interfaces import EXECUTE_GOAL, FORGET, RESET, SAFETY_STATE, SIM_RESET, SIM_SCORE, load_type
+from vla_ros.ros.interfaces import EXECUTE_GOAL, SIM_SCORE, load_type
 
-REST_S = 1.0  # after a reset, for the objects to come to rest
-SETTLE_S = 1.5  # for perception to see the scene from several images
 SCORE_DELAY_S = 0.5  # after the result, before the scorer looks
-READY_TIMEOUT_S = 30.0
-MODE_READY, MODE_LATCHED = 1, 4
 NOT_MEASURED = Measures(
     duration_s=math.nan,
     path_length_m=math.nan,
@@ -58,44 +54,19 @@ class SeedRunner:
         self._truth, self._instruction, self._time_limit_s = truth, instruction, time_limit_s
         self._keep_bags = keep_bags
         self._kept_success = False
-        self._safety: Any = None
-        graph.listen(SAFETY_STATE, self._on_safety)
-
-    def _on_safety(self, message: Any) -> None:
-        self._safety = message
+        self._scene = FreshScene(graph, running)
 
     def run(self, seed: int) -> EpisodeRow:
         """Raises VlaRosError when the graph is gone or does not become ready."""
-        self._prepare(seed)
+        self._scene.sample(seed)
         goal = load_type(EXECUTE_GOAL.type).Goal(instruction=self._instruction, time_limit=self._time_limit_s)
         result = self._graph.send(EXECUTE_GOAL, goal).wait(self._time_limit_s + 60.0, meanwhile=self._running.check)
-        self._wait(SCORE_DELAY_S)
+        self._scene.wait(SCORE_DELAY_S)
         score = self._score()
         measures = self._measure(result.run_folder)
         row = self._row(seed, result, score, measures)
         self._tidy(row)
         return row
-
-    def _prepare(self, seed: int) -> None:
-        """A new scene, and a monitor that is ready: it has seen the arm leap home and has stopped, as it must."""
-        answer = self._graph.call(SIM_RESET, seed=seed, scene="")
-        if not answer.success:
-            raise VlaRosError(answer.message)
-        self._wait(REST_S)
-        self._graph.call(FORGET)
-        self._wait(SETTLE_S)
-        give_up_s = time.monotonic() + READY_TIMEOUT_S
-        while self._safety is None or self._safety.mode != MODE_READY:
-            if time.monotonic() > give_up_s:
-                raise NoGraphError(
-                    f"The safety monitor is not ready {READY_TIMEOUT_S:g} s after the reset: {self._safety and self._safety.detail}"
-                )
-            if self._safety is not None and self._safety.mode == MODE_LATCHED:
-                self._graph.call(RESET)
-            self._wait(0.5)
-
-    def _wait(self, seconds: float) -> None:
-        self._graph.spin_until(lambda: False, seconds, meanwhile=self._running.check)
 
     def _score(self) -> Any:
         predicates = self._truth

@@ -1,0 +1,53 @@
+"""A new scene in a running graph, seen by perception and accepted by the safety monitor."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from vla_ros.cli.graph import Graph, NoGraphError
+from vla_ros.cli.running_graph import RunningGraph
+from vla_ros.core.errors import VlaRosError
+from vla_ros.ros.interfaces import FORGET, RESET, SAFETY_STATE, SIM_RESET
+
+REST_S = 1.0  # after a reset, for the objects to come to rest
+SETTLE_S = 1.5  # for perception to see the scene from several images
+READY_TIMEOUT_S = 30.0
+MODE_READY, MODE_LATCHED = 1, 4
+
+
+class FreshScene:
+    """Samples scenes one after the other."""
+
+    def __init__(self, graph: Graph, running: RunningGraph) -> None:
+        self._graph, self._running = graph, running
+        self._safety: Any = None
+        graph.listen(SAFETY_STATE, self._on_safety)
+
+    def _on_safety(self, message: Any) -> None:
+        self._safety = message
+
+    def sample(self, seed: int) -> None:
+        """A new scene, and a monitor that is ready: it has seen the arm leap home and has stopped, as it must.
+
+        Raises VlaRosError when the simulator refuses or the monitor does not become ready.
+        """
+        answer = self._graph.call(SIM_RESET, seed=seed, scene="")
+        if not answer.success:
+            raise VlaRosError(answer.message)
+        self.wait(REST_S)
+        self._graph.call(FORGET)
+        self.wait(SETTLE_S)
+        give_up_s = time.monotonic() + READY_TIMEOUT_S
+        while self._safety is None or self._safety.mode != MODE_READY:
+            if time.monotonic() > give_up_s:
+                raise NoGraphError(
+                    f"The safety monitor is not ready {READY_TIMEOUT_S:g} s after the reset: {self._safety and self._safety.detail}"
+                )
+            if self._safety is not None and self._safety.mode == MODE_LATCHED:
+                self._graph.call(RESET)
+            self.wait(0.5)
+
+    def wait(self, seconds: float) -> None:
+        """Serves callbacks meanwhile. Raises VlaRosError when the graph ends."""
+        self._graph.spin_until(lambda: False, seconds, meanwhile=self._running.check)
