@@ -9,6 +9,7 @@ entities is kept until the node's entities change, and plain callbacks of subscr
 from __future__ import annotations
 
 import inspect
+import threading
 import time
 from contextlib import ExitStack
 from typing import Any
@@ -27,6 +28,11 @@ class _Entities:
 
     def __init__(self, executor: LeanExecutor) -> None:
         self._held = ExitStack()
+        self.guard: Any = executor._guard
+        try:
+            self._held.enter_context(self.guard.handle)  # None once the executor has been shut down, perhaps just now
+        except (AttributeError, InvalidHandle) as error:
+            raise ShutdownException from error
         nodes = executor.get_nodes()
         self.subscriptions = self._hold([s for node in nodes for s in node.subscriptions if s not in _polled(node)])
         self.timers = self._hold([t for node in nodes for t in node.timers])
@@ -72,11 +78,16 @@ class LeanExecutor(SingleThreadedExecutor):
         self._entities: _Entities | None = None
         self._wait_set: Any = None
         self._full_round_s = 0.0
+        self._spinning = threading.RLock()
 
     def shutdown(self, timeout_sec: float | None = None) -> bool:
-        """As in rclpy."""
+        """As in rclpy, from any thread. False when a callback still runs after ``timeout_sec``."""
+        super().shutdown(timeout_sec)  # wakes the thread that spins, but does not wait for it
+        if not self._spinning.acquire(timeout=-1 if timeout_sec is None else timeout_sec):
+            return False
         self._forget()
-        return super().shutdown(timeout_sec)
+        self._spinning.release()
+        return True
 
     def can_execute(self, entity: Any) -> bool:
         """As in rclpy, but for what is polled."""
@@ -87,15 +98,22 @@ class LeanExecutor(SingleThreadedExecutor):
 
         Raises ExternalShutdownException when ROS has been shut down.
         """
+        with self._spinning:
+            self._spin_round(timeout_sec)
+
+    def _spin_round(self, timeout_sec: float | None) -> None:
         now_s = time.monotonic()
         if self._tasks or now_s - self._full_round_s > FULL_ROUND_S:
             self._full_round_s = now_s
             self._forget()
             super().spin_once(timeout_sec=0.0)
             return
-        if self._is_shutdown or not self._context.ok():
+        if not self._context.ok():
             raise ExternalShutdownException
-        entities = self._entities or self._gather()
+        try:
+            entities = self._entities or self._gather()
+        except ShutdownException:  # of the executor alone: spin() ends by itself
+            return
         wait_set = self._filled(entities)
         wait_set.wait(-1 if timeout_sec is None else round(timeout_sec * 1e9))
         self._serve(entities, wait_set)
@@ -129,13 +147,11 @@ class LeanExecutor(SingleThreadedExecutor):
             wait_set.add_service(service.handle)
         for waitable in entities.waitables:
             waitable.add_to_wait_set(wait_set)
-        if self._guard is None:
-            raise ShutdownException
-        wait_set.add_guard_condition(self._guard.handle)
+        wait_set.add_guard_condition(entities.guard.handle)
         return wait_set
 
     def _serve(self, entities: _Entities, wait_set: Any) -> None:
-        changed = self._guard is not None and self._guard.handle.pointer in wait_set.get_ready_entities("guard_condition")
+        changed = entities.guard.handle.pointer in wait_set.get_ready_entities("guard_condition")
         timers, subscriptions = wait_set.get_ready_entities("timer"), wait_set.get_ready_entities("subscription")
         slow = [entities.clients[p] for p in wait_set.get_ready_entities("client") if p in entities.clients]
         services = [entities.services[p] for p in wait_set.get_ready_entities("service") if p in entities.services]

@@ -76,8 +76,22 @@ class VlaNode(LifecycleNode):
         return subscription
 
     def serve(self, service: Service, callback: Callable[[Any, Any], Any], group: CallbackGroup | None = None) -> None:
-        """Serves in any state; ``callback(request, response)`` fills and returns the response."""
-        made = self.create_service(load_type(service.type), service.name, callback, callback_group=group)
+        """Serves in any state; ``callback(request, response)`` fills and returns the response.
+
+        One that fails is logged and answered by an empty response, whose ``message`` (where it has one) says why.
+        """
+
+        def answer(request: Any, response: Any) -> Any:
+            try:
+                return callback(request, response)
+            except Exception as error:
+                self.get_logger().error(traceback.format_exc())
+                response = type(response)()
+                if hasattr(response, "message"):
+                    response.message = f"{self.get_name()} failed: {error}"
+                return response
+
+        made = self.create_service(load_type(service.type), service.name, answer, callback_group=group)
         self._made.append((self.destroy_service, made))
 
     def client_of(self, service: Service) -> Any:
