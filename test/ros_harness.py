@@ -5,6 +5,7 @@ Everything waits for events with a time limit; nothing counts on having slept lo
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -70,7 +71,9 @@ class Peer:
         self._thread.join(timeout=2.0)
         self.node.destroy_node()
 
-    def listen(self, topic: Topic, *, depth: int = KEPT, matched: bool = False, on_message: Callable[[Any], None] | None = None) -> list[Heard]:
+    def listen(
+        self, topic: Topic, *, depth: int = KEPT, matched: bool = False, on_message: Callable[[Any], None] | None = None
+    ) -> list[Heard]:
         """The list that every message of the topic is put on; ``matched``: returns when a publisher has been found."""
         heard: list[Heard] = []
 
@@ -154,6 +157,8 @@ class SpunNode:
             self.failure = error
 
     def close(self) -> None:
+        if self._stop.is_set():
+            return
         self._stop.set()
         self.executor.wake()
         self._thread.join(timeout=5.0)
@@ -161,7 +166,7 @@ class SpunNode:
         self.node.stop()
         self.executor.shutdown(timeout_sec=1.0)
         self.node.destroy_node()
-        assert self.failure is None, f"the executor of {self.node.get_name()} was ended by {self.failure!r}"
+        assert self.failure is None, f"the executor was ended by {self.failure!r}"
 
 
 class NodeProcess:
@@ -208,10 +213,8 @@ class NodeProcess:
     def close(self) -> None:
         if self.is_running:
             self._process.send_signal(signal.SIGINT)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                pass
         self.kill()
 
 

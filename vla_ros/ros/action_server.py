@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -50,12 +49,18 @@ class OneGoalServer:
         self._work: Work | None = None
         self._thread: threading.Thread | None = None
         self._server = DeferredActionServer(node, action, self._begin, accept=self._accepts, on_cancel=self._on_cancel)
+        node.end_work_with(self.cancel)
         node.keep(self, OneGoalServer.stop)
+
+    def cancel(self) -> None:
+        """Asks the worker to end."""
+        work = self._work
+        if work is not None:
+            work.cancel.set()
 
     def stop(self) -> None:
         """Has the worker end."""
-        if self._work is not None:
-            self._work.cancel.set()
+        self.cancel()
         if self._thread is not None:
             self._thread.join(timeout=JOIN_S)
 
@@ -72,16 +77,14 @@ class OneGoalServer:
         self._thread.start()
 
     def _on_cancel(self, handle: Any) -> None:
-        if self._work is not None and bytes(handle.goal_id.uuid).hex() == self._work.goal_id:
-            self._work.cancel.set()
+        work = self._work  # its thread may end it meanwhile
+        if work is not None and bytes(handle.goal_id.uuid).hex() == work.goal_id:
+            work.cancel.set()
 
     def _run(self, handle: Any, work: Work) -> None:
         try:
             ending, result = self._worker(work)
         except Exception as error:
-            self._node.get_logger().error(traceback.format_exc())
-            ending, result = Ending.ABORTED, self._server.type.Result()
-            if hasattr(result, "message"):
-                result.message = f"{self._node.get_name()} failed: {error}"
+            ending, result = Ending.ABORTED, self._server.failure(error)
         self._work = None
         self._server.end(handle, ending.value, result)

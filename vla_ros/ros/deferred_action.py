@@ -5,6 +5,7 @@ A coroutine that awaits the end would be resumed at every wake-up of the executo
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -20,7 +21,10 @@ SUCCEEDED, ABORTED, CANCELED = "succeed", "abort", "canceled"  # methods of a go
 
 
 class DeferredActionServer:
-    """``begin(handle)`` is called, in the executor's thread, for each accepted goal; ``end`` finishes it."""
+    """``begin(handle)`` is called, in the executor's thread, for each accepted goal; ``end`` finishes it.
+
+    A goal whose ``begin`` raises is aborted with the reason.
+    """
 
     def __init__(
         self,
@@ -36,6 +40,7 @@ class DeferredActionServer:
         self._begin = begin
         self._accept = accept
         self._on_cancel = on_cancel
+        self._is_destroyed = False
         self._server = ActionServer(
             node,
             self.type,
@@ -52,15 +57,31 @@ class DeferredActionServer:
         """``ending``: SUCCEEDED, ABORTED or CANCELED (which counts as ABORTED where nobody asked to cancel)."""
         executor = self._node.executor
         if executor is not None:
-            executor.create_task(self._server.notify_execute, handle, partial(_finish, ending, result))
+            executor.create_task(self._end, handle, partial(_finish, ending, result))
+
+    def failure(self, error: Exception) -> Any:
+        """Logs an exception that is being handled; the result of a goal that ends with it."""
+        self._node.get_logger().error(traceback.format_exc())
+        result = self.type.Result()
+        if hasattr(result, "message"):
+            result.message = f"{self._node.get_name()} failed: {error}"
+        return result
 
     def destroy(self) -> None:
         """No more goals."""
+        self._is_destroyed = True
         self._server.destroy()
 
     def _start(self, handle: ServerGoalHandle) -> None:
         handle._update_state(GoalEvent.EXECUTE)
-        self._begin(handle)
+        try:
+            self._begin(handle)
+        except Exception as error:
+            self.end(handle, ABORTED, self.failure(error))
+
+    def _end(self, handle: ServerGoalHandle, finish: Callable[[Any], Any]) -> None:
+        if not self._is_destroyed:
+            self._server.notify_execute(handle, finish)
 
     def _cancel(self, handle: ServerGoalHandle) -> CancelResponse:
         self._on_cancel(handle)

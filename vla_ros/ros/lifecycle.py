@@ -36,6 +36,7 @@ class VlaNode(LifecycleNode):
         self._beats = 0
         self.polled: set[Subscription[Any]] = set()  # not waited for by LeanExecutor
         self._made: list[tuple[Callable[[Any], bool], Any]] = []
+        self._work_enders: list[Callable[[], None]] = []
         self._heartbeat: Publisher | None = None
 
     # --- to be filled
@@ -112,6 +113,10 @@ class VlaNode(LifecycleNode):
         self._made.append((destroy, entity))
         return entity
 
+    def end_work_with(self, end: Callable[[], None]) -> None:
+        """Has ``end`` called whenever the node becomes inactive; it must not wait."""
+        self._work_enders.append(end)
+
     # --- time
     def now_ns(self) -> int:
         """ROS time: the simulator's where use_sim_time is set."""
@@ -168,7 +173,9 @@ class VlaNode(LifecycleNode):
         return not self.startup_error
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Calls ``on_stop`` while publishers still work, then silences them."""
+        """Ends running work and calls ``on_stop`` while publishers still work, then silences them."""
+        for end in self._work_enders:
+            end()
         self.on_stop()
         self.is_active = False
         return super().on_deactivate(state)
@@ -183,6 +190,7 @@ class VlaNode(LifecycleNode):
         for destroy, entity in reversed(self._made):
             destroy(entity)
         self._made.clear()
+        self._work_enders.clear()
         self.polled.clear()
         self._heartbeat = None
 
