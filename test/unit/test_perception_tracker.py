@@ -135,6 +135,20 @@ def test_a_partial_view_that_fits_does_not_pull_the_memory() -> None:
     assert not o.occluded
 
 
+def test_a_piece_of_a_bowl_that_passes_for_a_whole_box_changes_nothing() -> None:
+    """What hides a bowl may leave a part of its rim in view that looks complete; for seconds, and long enough to outvote the bowl."""
+    play = Play()
+    before = play.show(seen("blue", 0.5, -0.1, shape="bowl", z=0.025), times=30).objects[0]
+    rim = np.array([[0.565, y, z] for y in np.linspace(-0.125, -0.075, 6) for z in (0.01, 0.03, 0.05)])
+    whole = seen("blue", 0.5, -0.1, shape="bowl")
+    piece = Detection("blue", "box", Pose(np.array([0.56, -0.1, 0.025])), np.array([0.02, 0.06, 0.05]), whole.covariance, 0.9, True, rim)
+    (after,) = play.show(piece, times=300, view=Visibility.HIDDEN).objects
+    assert (after.id, after.name) == (before.id, "blue bowl")
+    np.testing.assert_allclose(after.pose.position_m, before.pose.position_m, atol=1e-6)
+    np.testing.assert_allclose(after.size_m, before.size_m, atol=1e-6)
+    assert not after.occluded
+
+
 def test_what_is_grasped_goes_with_the_gripper_and_stays_where_it_is_let_go() -> None:
     play = Play()
     first = play.show(seen("red", 0.4, 0.1), seen("green", 0.5, -0.1), times=5)
