@@ -17,6 +17,7 @@ from vla_ros.safety.braking import AT_REST, Stop, still
 from vla_ros.safety.tracker import MotionState
 
 KEPT_TICKS = 60  # of the past, to compare measurements with
+REST_S = 0.2  # that a message at rest lasts beyond its last knot
 PAST_AT_REST = 4  # knots that stand for a time at rest that was skipped; a message begins among them
 
 
@@ -115,6 +116,7 @@ class Horizon:
         if len(positions) > 2 and self._still(velocities, accelerations):
             ends = [0, -1]
             positions, velocities, accelerations, times = positions[ends], velocities[ends], accelerations[ends], times[ends]
+            times[-1] += REST_S  # a controller refuses a trajectory that has ended when it arrives, be it at rest from end to end
         return ShortTrajectory(self._origin_ns + first * self._tick_ns, self._names, times, positions, velocities, accelerations)
 
     @staticmethod
