@@ -72,6 +72,13 @@ class RunFolder:
         whole = {"schema": RESULT_SCHEMA, "run": self.path.name, **result, "files": files}
         write_atomically(self.result, (json.dumps(plain(whole), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
+    def add_to_result(self, **facts: Any) -> None:
+        """Replaces result.json, in one step, by itself with ``facts`` added and its list of files renewed.
+
+        Raises DataError when there is none, or as ``write_result`` does.
+        """
+        self.write_result({**self.read_result(), **facts})
+
     def read_result(self) -> dict[str, Any]:
         """The content of result.json. Raises DataError when it is missing or not JSON."""
         try:

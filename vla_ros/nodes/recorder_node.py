@@ -35,7 +35,7 @@ class RecorderConfig:
 
     robot: str = parameter("panda", "name in config/robots, or a YAML file")
     root: str = parameter("runs", "folder under which each run gets a folder of its own")
-    pictures: bool = parameter(True, "make video.mp4 and timeline.png after each run, in a process of their own")
+    pictures: bool = parameter(True, "make video.mp4, timeline.png and measures after each run, in a process of their own")
     time_limit: float = parameter(300.0, "of a run, for the space that must be free on the disk", unit="s", low=1.0, high=36000.0)
 
 
@@ -72,7 +72,7 @@ class RecorderNode(VlaNode):
         finally:
             result.duration = time.monotonic() - started_s
         if result.success and self.config.pictures:
-            self._make_pictures(folder)
+            self._finish(folder)
         if work.cancel.is_set():
             return Ending.CANCELED, result
         return (Ending.SUCCEEDED if result.success else Ending.ABORTED), result
@@ -132,9 +132,9 @@ class RecorderNode(VlaNode):
                 feedback.elapsed = now_s - started_s
                 work.feedback(feedback)
 
-    def _make_pictures(self, folder: RunFolder) -> None:
-        """Video and timeline, at the lowest priority: the next goal must not feel it."""
-        command = [sys.executable, "-m", "vla_ros.data.make_pictures", str(folder.path), "--robot", self.config.robot]
+    def _finish(self, folder: RunFolder) -> None:
+        """Video, timeline and measures, at the lowest priority: the next goal must not feel it."""
+        command = [sys.executable, "-m", "vla_ros.evaluation.finish_run", str(folder.path), "--robot", self.config.robot]
         subprocess.Popen(["nice", "-n", "19", *command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
 
 

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+from vla_ros.core.errors import ConfigError, DataError, PlanningError
+from vla_ros.data.run_folder import RunFolder, check_free_space, needed_bytes
+
 DEFAULT_GOAL = "put the red cube in the blue bowl"
-PICTURES_TIMEOUT_S = 60.0
+FINISH_TIMEOUT_S = 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,20 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it."""
+    check(options)
+
     from vla_ros.cli.graph import Graph
     from vla_ros.cli.run_goal import follow_goal
     from vla_ros.cli.running_graph import RunningGraph
-    from vla_ros.data.run_folder import check_free_space, needed_bytes
-    from vla_ros.robots.config import load_robot_config
-    from vla_ros.simulation.scene_config import load_scene
 
     def say(text: str) -> None:
         print(text, flush=True)
 
-    load_robot_config(options.robot)  # a wrong name is told at once, not by a node's log
-    load_scene(options.scene)
-    options.runs.mkdir(parents=True, exist_ok=True)
-    check_free_space(options.runs, needed_bytes("train", options.time_limit))
     arguments = {
         "robot": options.robot,
         "scene": options.scene,
@@ -55,16 +54,34 @@ def run(options: argparse.Namespace) -> int:
         result = follow_goal(graph, options.instruction, options.time_limit, say)
         say(f"  {time.monotonic() - started_s:.1f} s from launch to result")
         if result.run_folder:
-            show_pictures(Path(result.run_folder), say)
+            finish(RunFolder(Path(result.run_folder)), options.seed, say)
     return 0 if result.verified else 1
 
 
-def show_pictures(folder: Path, say: object) -> None:
-    """Waits for what the recorder's picture process makes."""
-    assert callable(say)
-    wanted = [folder / "timeline.png", folder / "video.mp4"]
-    give_up_s = time.monotonic() + PICTURES_TIMEOUT_S
-    while any(not path.exists() for path in wanted) and time.monotonic() < give_up_s:
+def check(options: argparse.Namespace) -> None:
+    """What is wrong with the options is told at once, not by a node's log. Raises VlaRosError."""
+    from vla_ros.robots.config import load_robot_config
+    from vla_ros.simulation.scene_config import load_scene
+
+    if not options.instruction.strip():
+        raise PlanningError(f'The instruction is empty; say what to do, for example "{DEFAULT_GOAL}".')
+    if not 0.0 <= options.speed <= 1.0:
+        raise ConfigError(f"--speed is {options.speed:g}; it is a share of the full speed, from 0 to 1.")
+    load_robot_config(options.robot)
+    load_scene(options.scene)
+    try:
+        options.runs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"Cannot create the folder for runs {options.runs}: {error.strerror}; choose another one with --runs.") from error
+    check_free_space(options.runs, needed_bytes("train", options.time_limit))
+
+
+def finish(folder: RunFolder, seed: int, say: Callable[[str], None]) -> None:
+    """Waits for what the recorder's process makes of the bag; adds the scene's seed, which only this command knows, to the result."""
+    give_up_s = time.monotonic() + FINISH_TIMEOUT_S
+    while time.monotonic() < give_up_s and not (folder.result.exists() and "measures" in folder.read_result()):
         time.sleep(0.2)
-    for path in [folder / "result.json", folder / "bag", *wanted]:
+    if folder.result.exists():
+        folder.add_to_result(seed=seed)
+    for path in (folder.result, folder.bag, folder.timeline, folder.video):
         say(f"  {'made  ' if path.exists() else 'absent'}  {path}")
