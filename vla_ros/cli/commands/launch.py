@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from vla_ros.core.errors import ConfigError, unknown_choice
@@ -34,7 +34,10 @@ def run(options: argparse.Namespace) -> int:
     if options.show_args:
         print(describe_arguments(path))
         return 0
-    processes = load_processes(path, parse_arguments(options.arguments), os.environ)
+    arguments = parse_arguments(options.arguments)
+    processes = load_processes(path, arguments, os.environ)
+    if path.resolve() in {own.resolve() for own in (share_dir() / "launch").glob(f"*{SUFFIX}")}:
+        check_choices(arguments)
     folder = log_folder()
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "launch.log").open("w", encoding="utf-8", buffering=1) as log:
@@ -62,6 +65,27 @@ def parse_arguments(words: Iterable[str]) -> dict[str, str]:
             raise ConfigError(f"The launch argument '{name}' is given twice.")
         values[name] = value
     return values
+
+
+def check_choices(arguments: Mapping[str, str]) -> None:
+    """Raises ConfigError, listing the valid ones, for a value that this package's launch files cannot use: before anything is started."""
+    if "robot" in arguments:
+        from vla_ros.robots.config import load_robot_config
+
+        load_robot_config(arguments["robot"])
+    if arguments.get("scene"):  # empty: nothing is simulated
+        from vla_ros.simulation.scene_config import load_scene
+
+        load_scene(arguments["scene"])
+    if "expert" in arguments:
+        from vla_ros.experts.registry import load_expert_config
+
+        load_expert_config(arguments["expert"])
+    if "planner" in arguments:
+        from vla_ros.planning.planner import planner_names
+
+        if arguments["planner"] not in planner_names():
+            raise ConfigError(unknown_choice("planner", arguments["planner"], planner_names()))
 
 
 def describe_arguments(path: Path) -> str:
