@@ -58,6 +58,7 @@ def test_a_scene_and_its_obstacles(stage: Stage) -> None:
     result = stage.show([RED, BLUE])
     assert sorted(o.name for o in result.scene.objects) == ["blue bowl", "red cube"]
     assert result.scene.stamp_ns == stage.now_ns
+    assert result.scene.frame_id == PostRobot().config.base_frame
     assert result.table.measured
     points = result.obstacles.points_m
     assert points.dtype == np.float32

@@ -44,6 +44,7 @@ class PlannerConfig:
     openai_timeout: float = parameter(30.0, "for one answer", unit="s", low=1.0, high=600.0)
     record: bool = parameter(True, "record every goal (needs the recorder node)")
     scene: str = parameter("", "name of the scene, for the records")
+    camera: str = parameter("front", "the robot's camera that must see, and whose pictures planners get and results hold")
     watched: str = parameter(
         "action_expert,safety_monitor,motion_forwarder,camera_perception,depth_perception", "nodes that must live, by commas"
     )
@@ -74,7 +75,7 @@ class PlannerNode(VlaNode):
         arm = load_robot(self.config.robot)
         capabilities = Capabilities(arm.config.gripper.width_open_m, graspable_from_above(arm), robot=arm.config.name)
         self._planner = make_planner(self.config.planner, capabilities, self.config.options())
-        self._senses = PlannerSenses(self, arm, tuple(n for n in self.config.watched.split(",") if n))
+        self._senses = PlannerSenses(self, arm, tuple(n for n in self.config.watched.split(",") if n), self.config.camera)
         self._subtasks = SubtaskCaller(self, self._senses)
         self._recording = GoalRecording(self, self.config.record)
         self._plans, self._reasoning = self.publish_on(PLAN), self.publish_on(REASONING)

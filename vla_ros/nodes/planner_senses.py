@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vla_ros.core.decisions import SafetyMode, SafetyState
-from vla_ros.core.errors import PerceptionError
+from vla_ros.core.errors import ConfigError, PerceptionError, unknown_choice
 from vla_ros.core.robot_state import JointState
 from vla_ros.core.scene import CameraHealth, Scene
 from vla_ros.core.stamps import ns_from_s, s_from_ns
@@ -41,14 +41,18 @@ LOOK_POLL_S = 0.02
 SCENE_AGE_S = 1.0  # an older scene is not planned on
 DISCOVERY_S = 15.0  # until a node that starts together with this one must have been heard
 SILENCE_S = 2.0  # a node that has not beaten for so long is dead
-CAMERA = "front"
 
 
 class PlannerSenses:
-    """``watched`` are the nodes that must beat. Callbacks write single attributes, so that no lock is needed to read them."""
+    """``watched`` are the nodes that must beat, ``camera`` the one that must see.
 
-    def __init__(self, node: VlaNode, arm: Arm, watched: tuple[str, ...]) -> None:
-        self._node, self._arm, self._watched = node, arm, watched
+    Callbacks write single attributes, so that no lock is needed to read them.
+    """
+
+    def __init__(self, node: VlaNode, arm: Arm, watched: tuple[str, ...], camera: str) -> None:
+        if camera not in arm.config.cameras:
+            raise ConfigError(f"{node.get_name()}: {unknown_choice(f'camera of {arm.config.name}', camera, arm.config.cameras)}")
+        self._node, self._arm, self._watched, self._camera = node, arm, watched, camera
         self._verifier = Verifier()
         self._scene = Latest(node, OBJECTS, scene_from_msg)
         self._contact = Latest(node, CONTACT, contact_from_msg)
@@ -64,7 +68,7 @@ class PlannerSenses:
         node.subscribe_to(CAMERA_HEALTH, self._on_health)
         node.subscribe_to(HEARTBEAT, self._on_heartbeat)
         self._newest_joints = Latest(node, JOINT_STATES, joint_state_from_msg)
-        self._image: Latest[Any] = Latest(node, COLOR_COMPRESSED.at(camera=CAMERA), lambda message: message)
+        self._image: Latest[Any] = Latest(node, COLOR_COMPRESSED.at(camera=camera), lambda message: message)
 
     # --- callbacks
     def _on_health(self, message: Any) -> None:
@@ -114,7 +118,7 @@ class PlannerSenses:
         return scene
 
     def image(self) -> NDArray[np.uint8] | None:
-        """RGB [h, w, 3] of the front camera, for planners that see."""
+        """RGB [h, w, 3] of the camera, for planners that see."""
         image = self._image.get()
         if image is None:
             return None
@@ -122,7 +126,7 @@ class PlannerSenses:
         return None if decoded is None else np.asarray(decoded[:, :, ::-1], dtype=np.uint8)
 
     def compressed_image(self) -> Any:
-        """The newest CompressedImage of the front camera, or None."""
+        """The newest CompressedImage of the camera, or None."""
         return self._image.get()
 
     def verify(self, predicate: Predicate) -> PredicateReport:
@@ -141,7 +145,7 @@ class PlannerSenses:
                 return Hazard(HazardKind.NODE_DIED, f"Node '{name}' has died: no heartbeat for {silent_s:.1f} s.")
         if self._safety is not None and self._safety.mode is SafetyMode.STOPPED_LATCHED:
             return Hazard(HazardKind.SAFETY_STOP, f"The safety monitor has stopped the arm: {self._safety.detail}")
-        health = self._health.get(CAMERA)
+        health = self._health.get(self._camera)
         if health is not None and not health.usable:
             return Hazard(HazardKind.CAMERA, f"Camera '{health.camera}' cannot be used ({health.fault.name.lower()}): {health.detail}.")
         return None

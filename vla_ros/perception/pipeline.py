@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +54,7 @@ class DepthPerception:
         self._arm, self._camera, self._config = arm, camera, config or DepthPerceptionConfig()
         self._deprojector = Deprojector(camera, np.array(self._config.region_min_m), np.array(self._config.region_max_m))
         self._detector: Detector = detector or ColourDetector(self._config.detector)
-        self._tracker = SceneTracker(self._config.tracker)
+        self._tracker = SceneTracker(replace(self._config.tracker, frame_id=arm.config.base_frame))
 
     def reset(self) -> None:
         """Forgets all objects."""

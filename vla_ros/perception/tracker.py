@@ -22,7 +22,7 @@ FORBIDDEN = 1e3  # cost of a pair that must not be made
 class TrackerConfig:
     """When two things are the same, and how long an unseen one is remembered."""
 
-    frame_id: str = "panda_link0"
+    frame_id: str = "world"  # of the detections, and so of the scene
     gate_m: float = 0.06  # between a track and its next detection
     shape_penalty_m: float = 0.02  # of a pair whose shapes differ: as if it were that much farther apart
     confirm_hits: int = 2

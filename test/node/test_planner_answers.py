@@ -1,0 +1,67 @@
+"""The planner's answers to goals that it does not take up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
+
+from ros_harness import Ros, wait_until
+
+from vla_ros.nodes.planner_node import PlannerNode
+from vla_ros.planning.planner import BuiltinPlanner
+from vla_ros.ros.interfaces import EXECUTE_GOAL, OBJECTS, load_type
+
+pytestmark = pytest.mark.node
+
+ExecuteGoal = load_type(EXECUTE_GOAL.type)
+REFUSED, CANCELED = 3, 2
+
+
+@pytest.fixture(autouse=True)
+def without_language_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of these goals needs it, and loading it takes longer than all of these tests."""
+    monkeypatch.setattr(BuiltinPlanner, "warm_up", lambda self: None)
+
+
+def planner_beside(ros: Ros) -> tuple[Any, Any]:
+    ros.init(record="false")
+    ros.spin(PlannerNode)
+    peer = ros.peer()
+    return peer, peer.action(EXECUTE_GOAL)
+
+
+def test_a_second_goal_is_answered_by_a_sentence_and_the_first_goes_on(ros: Ros) -> None:
+    _, action = planner_beside(ros)
+    states: list[str] = []
+    first = action.send(ExecuteGoal.Goal(instruction="put the red cube in the blue bowl"), lambda m: states.append(m.feedback.state))
+    wait_until(lambda: states, "feedback of the first goal")
+
+    second = action.send(ExecuteGoal.Goal(instruction="clear the table into the green bowl"))
+    _, answer = action.result(second)
+    assert (answer.outcome, answer.reason) == (REFUSED, "busy")
+    assert "Busy with 'put the red cube in the blue bowl'" in answer.message
+    assert "Nothing was done about 'clear the table into the green bowl'" in answer.message
+
+    first.cancel_goal_async()
+    _, ended = action.result(first)
+    assert ended.outcome == CANCELED
+
+
+@pytest.mark.parametrize("instruction", ["", "  \n"])
+def test_an_empty_instruction_is_refused(ros: Ros, instruction: str) -> None:
+    peer, action = planner_beside(ros)
+    objects = peer.publisher(OBJECTS)
+    timer = peer.node.create_timer(0.05, lambda: objects.publish(load_type(OBJECTS.type)()))
+    _, answer = action.result(action.send(ExecuteGoal.Goal(instruction=instruction)))
+    peer.node.destroy_timer(timer)
+    assert (answer.outcome, answer.reason, answer.verified) == (REFUSED, "not_understood", False)
+    assert "The instruction is empty" in answer.message
+
+
+def test_an_unknown_camera_lists_the_robot_s(ros: Ros) -> None:
+    ros.init(record="false", camera="frnt")
+    with pytest.raises(AssertionError, match=r"camera of panda 'frnt'; valid: front, wrist\. Did you mean 'front'"):
+        ros.spin(PlannerNode)
