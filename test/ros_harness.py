@@ -11,17 +11,19 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import rclpy
 from ament_index_python.packages import get_package_prefix
 from rclpy.action import ActionClient
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from vla_ros.ros.domain import free_domain_id
 from vla_ros.ros.interfaces import Action, Service, Topic, load_type
 from vla_ros.ros.lean_executor import LeanExecutor
 from vla_ros.ros.lifecycle import VlaNode
@@ -55,6 +57,7 @@ class Peer:
 
     def __init__(self, name: str) -> None:
         self.node = rclpy.create_node(name)
+        self.failure: Exception | None = None
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, name=name, daemon=True)
@@ -65,11 +68,14 @@ class Peer:
             self._executor.spin()
         except ExternalShutdownException:
             return
+        except Exception as error:
+            self.failure = error
 
     def close(self) -> None:
         self._executor.shutdown(timeout_sec=1.0)
         self._thread.join(timeout=2.0)
         self.node.destroy_node()
+        assert self.failure is None, f"the peer was ended by {self.failure!r}"
 
     def listen(
         self, topic: Topic, *, depth: int = KEPT, matched: bool = False, on_message: Callable[[Any], None] | None = None
@@ -259,6 +265,18 @@ class Ros:
         rclpy.try_shutdown()
         if failures:
             raise failures[0]
+
+
+def ros_in(folder: Path) -> Iterator[Ros]:
+    """In a free domain, for this process and those that it starts, heard on this machine only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROS_DOMAIN_ID", str(free_domain_id()))
+        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        ros = Ros(folder)
+        try:
+            yield ros
+        finally:
+            ros.close()
 
 
 def probe_topic(name: str, kind: str = "std_msgs/msg/UInt64", qos: Qos = Qos.EVENT) -> Topic:

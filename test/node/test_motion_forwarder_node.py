@@ -1,0 +1,182 @@
+"""The forwarder in this process, between a fake monitor and fake controllers."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
+
+from control_msgs.action import GripperCommand
+from rclpy.action import ActionServer
+from ros_harness import Heard, Peer, Ros, wait_until
+
+from vla_ros.core.actions import ActionChunk, ActionSpace, GatedCommand, SafetyAction, ShortTrajectory
+from vla_ros.nodes.motion_forwarder_node import MotionForwarderNode
+from vla_ros.robots import load_robot_config
+from vla_ros.ros.conversions.actions import chunk_to_msg, gated_to_msg
+from vla_ros.ros.interfaces import ACTION_CHUNK, GATED_COMMAND, HEARTBEAT, JOINT_TRAJECTORY
+
+pytestmark = pytest.mark.node
+
+ROBOT = load_robot_config("panda")
+
+
+def trajectory(to_rad: float = 0.1) -> ShortTrajectory:
+    """Joint 1 from 0 to ``to_rad`` in 0.2 s, at rest at both ends."""
+    positions = np.tile(ROBOT.home_rad, (3, 1))
+    positions[:, 0] = 0.0, to_rad / 2, to_rad
+    velocities, accelerations = np.zeros((3, 7)), np.zeros((3, 7))
+    velocities[1, 0] = to_rad / 0.2
+    return ShortTrajectory(time.time_ns(), ROBOT.arm_joints, np.array([0.0, 0.1, 0.2]), positions, velocities, accelerations)
+
+
+def command(seq: int, moves: ShortTrajectory, *, width_m: float = float("nan"), force_n: float = 20.0) -> GatedCommand:
+    return GatedCommand(seq, time.time_ns(), SafetyAction.PASS, moves, 1.0, 1, 0.0, "trace", 1, width_m, force_n)
+
+
+class FakeGripper:
+    """Accepts every goal, and notes it."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.goals: list[tuple[float, float]] = []
+        self.server = ActionServer(peer.node, GripperCommand, ROBOT.gripper.binding.name, self._execute)
+
+    def _execute(self, handle: Any) -> Any:
+        self.goals.append((handle.request.command.position, handle.request.command.max_effort))
+        handle.succeed()
+        return GripperCommand.Result(reached_goal=True)
+
+
+@dataclass
+class Bench:
+    """The forwarder's surroundings."""
+
+    peer: Peer
+    gripper: FakeGripper
+    sent: list[Heard]
+    heartbeats: list[Heard]
+    monitor: Any
+
+    def gate(self, *commands: GatedCommand) -> None:
+        """As the monitor sends them, one each tick: the topic keeps only the newest."""
+        for one in commands:
+            self.monitor.publish(gated_to_msg(one))
+            assert self.monitor.wait_for_all_acked(_s(2.0))
+            self.tick()
+
+    def tick(self) -> None:
+        time.sleep(0.01)  # the monitor's period
+
+    def settled(self) -> None:
+        """Whatever was sent before has been worked off: the node has beaten since."""
+        before = len(self.heartbeats)
+        wait_until(lambda: len(self.heartbeats) > before + 1, "heartbeats")
+
+
+def _s(seconds: float) -> Any:
+    from rclpy.duration import Duration
+
+    return Duration(seconds=seconds)
+
+
+def bench_with(ros: Ros, **parameters: Any) -> Bench:
+    ros.init(**parameters)
+    peer = ros.peer()
+    gripper = FakeGripper(peer)
+    sent, heartbeats = peer.listen(JOINT_TRAJECTORY), peer.listen(HEARTBEAT)
+    spun = ros.spin(MotionForwarderNode)
+    monitor = peer.publisher(GATED_COMMAND)
+    wait_until(spun.node._gripper._client.server_is_ready, "the gripper's server")
+    wait_until(lambda: peer.node.count_publishers(JOINT_TRAJECTORY.name) == 1, "the forwarder's publisher")
+    return Bench(peer, gripper, sent, heartbeats, monitor)
+
+
+@pytest.fixture
+def bench(ros: Ros) -> Bench:
+    return bench_with(ros)
+
+
+def test_a_gated_command_moves_the_arm_and_nothing_else_does(bench: Bench) -> None:
+    moves = trajectory()
+    chunk = ActionChunk(
+        1, "fake_expert", "1", "t", time.time_ns(), ActionSpace.JOINT_POSITION, ROBOT.arm_joints, 0.05, moves.positions, np.zeros(3)
+    )
+    out = bench.peer.node.create_publisher(type(chunk_to_msg(chunk)), ACTION_CHUNK.name, 10)
+    out.publish(chunk_to_msg(chunk))
+    bench.settled()
+    assert bench.sent == []
+    bench.gate(command(1, moves))
+    wait_until(lambda: bench.sent, "a trajectory")
+    message = bench.sent[0].message
+    assert tuple(message.joint_names) == ROBOT.arm_joints
+    assert message.header.stamp.sec * 10**9 + message.header.stamp.nanosec == moves.start_ns
+    np.testing.assert_array_equal([p.positions for p in message.points], moves.positions)
+    np.testing.assert_array_equal([p.velocities for p in message.points], moves.velocities)
+    np.testing.assert_array_equal([p.accelerations for p in message.points], moves.accelerations)
+
+
+def changed(**fields: Any) -> ShortTrajectory:
+    return replace(trajectory(), **fields)
+
+
+def moving_end() -> ShortTrajectory:
+    velocities = np.zeros((3, 7))
+    velocities[-1, 2] = 0.01
+    return changed(velocities=velocities)
+
+
+def not_finite() -> ShortTrajectory:
+    positions = np.tile(ROBOT.home_rad, (3, 1))
+    positions[1, 1] = np.inf
+    return changed(positions=positions)
+
+
+@pytest.mark.parametrize(
+    ("seq", "wrong"),
+    [
+        (2, trajectory()),
+        (6, moving_end()),
+        (6, not_finite()),
+        (6, changed(times_s=np.array([0.0, 0.2, 0.1]))),
+        (6, changed(names=ROBOT.arm_joints[::-1])),
+        (6, changed(names=("other_joint", *ROBOT.arm_joints[1:]))),
+    ],
+    ids=["not in order", "moving at the end", "not finite", "times that go back", "other order of joints", "other joints"],
+)
+def test_a_command_that_must_not_pass_is_refused_and_the_next_good_one_passes(bench: Bench, seq: int, wrong: ShortTrajectory) -> None:
+    bench.gate(command(5, trajectory(0.1)))
+    wait_until(lambda: len(bench.sent) == 1, "the first trajectory")
+    bench.gate(command(seq, wrong))
+    bench.settled()
+    assert len(bench.sent) == 1
+    assert bench.gripper.goals == []
+    bench.gate(command(7, trajectory(0.2)))
+    wait_until(lambda: len(bench.sent) == 2, "the next good trajectory")
+
+
+def test_a_dry_run_sends_nothing(ros: Ros) -> None:
+    bench = bench_with(ros, dry_run="true")
+    bench.gate(command(1, trajectory(), width_m=0.04), command(2, trajectory(0.2), width_m=0.08))
+    bench.settled()
+    assert bench.sent == []
+    assert bench.gripper.goals == []
+
+
+def test_the_gripper_is_told_of_changes_only(bench: Bench) -> None:
+    ticks = [(float("nan"), 20.0), (0.08, 20.0), (0.08, 20.0), (0.0801, 20.0), (0.02, 20.0), (0.02, 30.0), (float("nan"), 30.0)]
+    bench.gate(*(command(i + 1, trajectory(), width_m=width, force_n=force) for i, (width, force) in enumerate(ticks)))
+    bench.settled()
+    wait_until(lambda: len(bench.gripper.goals) == 3, "three goals")
+    np.testing.assert_allclose(bench.gripper.goals, [(0.04, 20.0), (0.01, 20.0), (0.01, 30.0)])  # one finger moves by half of the opening
+
+
+def test_rest_is_told_once(bench: Bench) -> None:
+    still = changed(positions=np.tile(ROBOT.home_rad, (3, 1)), velocities=np.zeros((3, 7)))
+    bench.gate(*(command(i, still) for i in range(1, 6)))
+    bench.settled()
+    assert len(bench.sent) == 1

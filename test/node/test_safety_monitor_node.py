@@ -1,0 +1,236 @@
+"""The safety monitor as a process, among fake peers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
+
+from fake_arm import FakeArm
+from ros_harness import Heard, NodeProcess, Peer, Ros, wait_until
+
+from vla_ros.core.decisions import SafetyMode
+from vla_ros.ros.interfaces import (
+    ESTOP,
+    ESTOP_TOPIC,
+    HOLD,
+    RESET,
+    SAFETY_DECISION,
+    SAFETY_STATE,
+    SET_SPEED,
+    Service,
+    load_type,
+)
+
+pytestmark = pytest.mark.node
+
+SWEEP = np.array([0.2, 0.05, -0.1, 0.05, 0.1, 0.1, 0.3])
+LIST_PARAMETERS = Service("safety_monitor/list_parameters", "rcl_interfaces/srv/ListParameters", "safety_monitor", "")
+SET_PARAMETERS = Service("safety_monitor/set_parameters", "rcl_interfaces/srv/SetParameters", "safety_monitor", "")
+
+
+@dataclass
+class Scene:
+    """The monitor, and what its peers have heard of it."""
+
+    process: NodeProcess
+    peer: Peer
+    arm: FakeArm
+    states: list[Heard]
+    decisions: list[Heard]
+
+    @property
+    def state(self) -> Any:
+        return self.states[-1].message
+
+    def wait_for(self, mode: SafetyMode, timeout_s: float = 15.0) -> Heard:
+        wait_until(lambda: self.states and self.state.mode == mode, f"the mode {mode.name}; {self.process.output[-800:]}", timeout_s)
+        return self.states[-1]
+
+    def decided(self, reason: str, since: int) -> Any:
+        """The first decision with that reason after the first ``since`` ones."""
+        return wait_until(
+            lambda: next((h.message for h in self.decisions[since:] if h.message.reason == reason), None), f"a decision '{reason}'"
+        )
+
+
+@pytest.fixture(scope="module")
+def monitor(shared_ros: Ros) -> Scene:
+    process = shared_ros.process("safety_monitor")
+    peer = shared_ros.peer("fake_peers")
+    states, decisions = peer.listen(SAFETY_STATE, matched=True), peer.listen(SAFETY_DECISION, matched=True)
+    return Scene(process, peer, FakeArm(peer), states, decisions)
+
+
+@pytest.fixture
+def scene(monitor: Scene) -> Iterator[Scene]:
+    """The monitor at READY with an arm at rest."""
+    monitor.arm.is_silent = monitor.arm.is_dead = False
+    monitor.wait_for(SafetyMode.READY)
+    yield monitor
+    monitor.arm.is_silent = monitor.arm.is_dead = False
+    monitor.peer.call(SET_SPEED, scale=1.0)
+    wait_until(lambda: at_rest(monitor.arm.commands[-1].message), "the arm to rest")
+    wait_until(lambda: monitor.peer.call(RESET).success, "a reset")
+
+
+def at_rest(command: Any) -> bool:
+    return not np.any(command.velocities)
+
+
+def test_without_joint_states_nothing_is_commanded(ros: Ros) -> None:
+    ros.process("safety_monitor")
+    peer = ros.peer()
+    states = peer.listen(SAFETY_STATE, matched=True)
+    arm_is_absent: list[Heard] = peer.listen(_gated(), matched=True)
+    wait_until(lambda: len(states) > 3, "reports of the state")
+    assert {h.message.mode for h in states} == {SafetyMode.STARTING}
+    assert "joint states" in states[-1].message.detail
+    assert states[-1].message.self_test_passed
+    assert arm_is_absent == []
+
+
+def _gated() -> Any:
+    from vla_ros.ros.interfaces import GATED_COMMAND
+
+    return GATED_COMMAND
+
+
+def test_with_joint_states_and_heartbeats_it_is_ready_and_ticks_at_100_hz(scene: Scene) -> None:
+    commands = scene.arm.commands
+    first = len(commands)
+    wait_until(lambda: len(commands) > first + 100, "100 commands")
+    some = commands[first : first + 101]
+    assert [h.message.seq for h in some] == list(range(some[0].message.seq, some[0].message.seq + 101))
+    assert 0.9 < some[-1].monotonic_s - some[0].monotonic_s < 1.3
+    assert all(at_rest(h.message) for h in some)
+
+
+def test_a_good_chunk_is_followed_to_its_end_and_every_command_ends_at_rest(scene: Scene) -> None:
+    before, since = scene.arm.position(), len(scene.arm.commands)
+    chunk = scene.arm.send(SWEEP)
+    wait_until(lambda: np.allclose(scene.arm.position(), before + SWEEP, atol=1e-3), "the arm to arrive")
+    commands = [h.message for h in scene.arm.commands[since:]]
+    assert any(not at_rest(c) for c in commands)
+    assert {c.chunk_seq for c in commands} >= {chunk.seq}
+    for command in commands:
+        assert not np.any(command.velocities[-7:])
+        assert not np.any(command.accelerations[-7:])
+
+
+def test_a_chunk_that_is_not_finite_is_refused_and_the_decision_told(scene: Scene) -> None:
+    def spoil(data: np.ndarray) -> None:
+        data[7, 3] = np.nan
+
+    since, before = len(scene.decisions), scene.arm.position()
+    chunk = scene.arm.send(SWEEP, spoil=spoil)
+    decision = scene.decided("chunk_not_finite", since)
+    assert (decision.chunk_seq, decision.trace_id) == (chunk.seq, chunk.trace_id)
+    assert "Row 7 of panda_joint4" in decision.detail
+    assert decision.action >= 2
+    np.testing.assert_array_equal(scene.arm.position(), before)
+    scene.wait_for(SafetyMode.READY)  # a hold ends by itself
+
+
+@pytest.mark.parametrize("missing", ["is_silent", "is_dead"])
+def test_an_input_that_ceases_holds_the_arm_in_time(scene: Scene, missing: str) -> None:
+    allowed_s, reason = {"is_silent": (0.15, "joint_states_stale"), "is_dead": (0.5, "heartbeat")}[missing]
+    since = len(scene.decisions)
+    scene.arm.send(4 * SWEEP, rows=101)
+    wait_until(lambda: not at_rest(scene.arm.commands[-1].message), "motion")
+    setattr(scene.arm, missing, True)
+    ceased_s = time.monotonic()
+    scene.decided(reason, since)
+    held = next(h for h in scene.decisions[since:] if h.message.reason == reason)
+    assert held.monotonic_s - ceased_s < allowed_s + 0.15
+    wait_until(lambda: at_rest(scene.arm.commands[-1].message), "the arm to rest")
+    assert scene.arm.commands[-1].monotonic_s - held.monotonic_s < 0.5
+    scene.wait_for(SafetyMode.HOLDING)
+    rest = scene.arm.position()
+    setattr(scene.arm, missing, False)
+    scene.wait_for(SafetyMode.READY)
+    np.testing.assert_array_equal(scene.arm.position(), rest)  # it does not go on by itself
+
+
+def test_the_first_message_on_the_topic_latches_the_stop(scene: Scene) -> None:
+    out = scene.peer.publisher(ESTOP_TOPIC)
+    scene.arm.send(4 * SWEEP, rows=101)
+    wait_until(lambda: not at_rest(scene.arm.commands[-1].message), "motion")
+    out.publish(load_type(ESTOP_TOPIC.type)())
+    pressed_s = time.monotonic()
+    stopped = scene.wait_for(SafetyMode.STOPPED_LATCHED)
+    assert stopped.monotonic_s - pressed_s < 0.2
+    wait_until(lambda: at_rest(scene.arm.commands[-1].message), "the arm to rest")
+    assert scene.arm.commands[-1].monotonic_s - pressed_s < 0.5
+    rest, since = scene.arm.position(), len(scene.decisions)
+    scene.arm.send(SWEEP)
+    assert scene.decided("estop", since).action >= 2
+    np.testing.assert_array_equal(scene.arm.position(), rest)
+
+
+def test_the_service_latches_and_only_a_reset_unlatches(scene: Scene) -> None:
+    assert scene.peer.call(ESTOP).success
+    scene.wait_for(SafetyMode.STOPPED_LATCHED)
+    ticks = len(scene.arm.commands)
+    wait_until(lambda: len(scene.arm.commands) > ticks + 100, "a second of commands")
+    assert scene.state.mode == SafetyMode.STOPPED_LATCHED
+    response = scene.peer.call(RESET)
+    assert response.success, response.message
+    scene.wait_for(SafetyMode.READY)
+
+
+def test_no_reset_without_joint_states(scene: Scene) -> None:
+    scene.arm.is_silent = True
+    scene.wait_for(SafetyMode.HOLDING)
+    scene.peer.call(ESTOP)
+    scene.wait_for(SafetyMode.STOPPED_LATCHED)
+    response = scene.peer.call(RESET)
+    assert not response.success
+    assert "joint states" in response.message
+    assert scene.state.mode == SafetyMode.STOPPED_LATCHED
+
+
+def test_a_hold_that_is_asked_for_does_not_latch(scene: Scene) -> None:
+    since = len(scene.decisions)
+    scene.arm.send(4 * SWEEP, rows=101)
+    wait_until(lambda: not at_rest(scene.arm.commands[-1].message), "motion")
+    assert scene.peer.call(HOLD).success
+    scene.decided("requested", since)
+    wait_until(lambda: at_rest(scene.arm.commands[-1].message), "the arm to rest", 0.5)
+    scene.wait_for(SafetyMode.READY)
+
+
+def test_the_speed_can_be_set_and_a_senseless_one_is_refused(scene: Scene) -> None:
+    assert scene.peer.call(SET_SPEED, scale=0.25).success
+    wait_until(lambda: scene.state.speed_override == 0.25, "the override in the state")
+    for wrong in (-0.1, 1.5, float("nan")):
+        response = scene.peer.call(SET_SPEED, scale=wrong)
+        assert not response.success
+        assert "0 to 1" in response.message
+    scene.peer.call(SET_SPEED, scale=0.0)
+    before, since = scene.arm.position(), len(scene.decisions)
+    scene.arm.send(SWEEP)
+    wait_until(lambda: len(scene.decisions) > since, "a decision")
+    np.testing.assert_array_equal(scene.arm.position(), before)
+
+
+def test_no_parameter_turns_it_off(scene: Scene) -> None:
+    names = set(scene.peer.call(LIST_PARAMETERS).result.names)
+    ours = {n for n in names if not n.startswith(("qos_overrides.", "start_type_description_service"))}
+    assert ours == {"autostart", "robot", "safety", "speed", "use_sim_time"}
+    from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+
+    text, number = ParameterType.PARAMETER_STRING, ParameterType.PARAMETER_DOUBLE
+    changes = [
+        Parameter(name="robot", value=ParameterValue(type=text, string_value="other")),
+        Parameter(name="safety", value=ParameterValue(type=text, string_value="other")),
+        Parameter(name="speed", value=ParameterValue(type=number, double_value=2.0)),
+        Parameter(name="enabled", value=ParameterValue(type=text, string_value="no")),
+    ]
+    assert not any(result.successful for result in scene.peer.call(SET_PARAMETERS, parameters=changes).results)
