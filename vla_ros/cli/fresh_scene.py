@@ -8,11 +8,12 @@ from typing import Any
 from vla_ros.cli.graph import Graph, NoGraphError
 from vla_ros.cli.running_graph import RunningGraph
 from vla_ros.core.errors import VlaRosError
-from vla_ros.ros.interfaces import FORGET, RESET, SAFETY_STATE, SIM_RESET
+from vla_ros.ros.interfaces import FORGET, JOINT_STATES, RESET, SAFETY_STATE, SIM_RESET
 
 REST_S = 1.0  # after a reset, for the objects to come to rest
 SETTLE_S = 1.5  # for perception to see the scene from several images
 READY_TIMEOUT_S = 30.0
+STILL_RADPS = 0.01
 MODE_READY, MODE_LATCHED = 1, 4
 
 
@@ -22,7 +23,12 @@ class FreshScene:
     def __init__(self, graph: Graph, running: RunningGraph) -> None:
         self._graph, self._running = graph, running
         self._safety: Any = None
+        self._is_still = False
         graph.listen(SAFETY_STATE, self._on_safety)
+        graph.listen(JOINT_STATES, self._on_joints)
+
+    def _on_joints(self, message: Any) -> None:
+        self._is_still = all(abs(v) < STILL_RADPS for v in message.velocity)
 
     def _on_safety(self, message: Any) -> None:
         self._safety = message
@@ -32,6 +38,7 @@ class FreshScene:
 
         Raises VlaRosError when the simulator refuses or the monitor does not become ready.
         """
+        self._wait_for_rest()
         answer = self._graph.call(SIM_RESET, seed=seed, scene="")
         if not answer.success:
             raise VlaRosError(answer.message)
@@ -47,6 +54,11 @@ class FreshScene:
             if self._safety is not None and self._safety.mode == MODE_LATCHED:
                 self._graph.call(RESET)
             self.wait(0.5)
+
+    def _wait_for_rest(self) -> None:
+        """An arm that is still on its way would go on with it after the leap home."""
+        if not self._graph.spin_until(lambda: self._is_still, READY_TIMEOUT_S, meanwhile=self._running.check):
+            raise NoGraphError(f"The arm has not come to rest within {READY_TIMEOUT_S:g} s; the scene cannot be reset.")
 
     def wait(self, seconds: float) -> None:
         """Serves callbacks meanwhile. Raises VlaRosError when the graph ends."""

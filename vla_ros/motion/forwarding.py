@@ -7,6 +7,9 @@ import numpy as np
 from vla_ros.core.actions import GatedCommand
 from vla_ros.core.geometry import Array
 
+SAME_RAD = 1e-5  # two computations of one position of rest differ by rounding
+STILL_RADPS = 1e-3
+
 
 class Forwarding:
     """Checks one monitor's commands in order. A monitor that was started again begins anew at 1."""
@@ -39,6 +42,7 @@ class Forwarding:
         """
         t = command.trajectory
         rest = t.positions[-1]
-        known = self._rest is not None and np.array_equal(rest, self._rest) and not np.any(t.velocities)
+        still = bool(np.abs(t.velocities).max() < STILL_RADPS)
+        known = self._rest is not None and bool(np.abs(rest - self._rest).max() < SAME_RAD) and still
         self._rest = rest
         return not known

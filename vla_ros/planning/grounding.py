@@ -157,6 +157,8 @@ class Grounder:
             if colours is None:
                 continue
             return self._fitting(colours, shapes, min(shape_confidence, colour_confidence))
+        if self._colour(words[-1:])[0] is None:  # "purple elephant": the noun is not known, and it is not left out
+            return ()
         colours, confidence = self._colour(words)  # "the red": a colour alone
         return () if colours is None else self._fitting(colours, frozenset(), confidence)
 
