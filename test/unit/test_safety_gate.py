@@ -461,3 +461,15 @@ def test_commands_are_numbered_without_gaps_and_ages_are_told():
     ages = rig.gate.state().input_ages_s
     assert ages["joint_states"] == 0.0
     assert ages["motion_forwarder"] == 0.0
+
+
+def test_an_arm_that_was_pushed_a_little_at_rest_can_be_moved_again():
+    rig = Rig().ready()
+    pushed = home()
+    pushed[5] += 0.07  # beyond the largest start jump, within the tracking bound
+    rig.now_ns += TICK_NS
+    rig.gate.on_joint_state(JointState(rig.now_ns, panda().config.arm_joints, pushed, np.zeros(7), np.zeros(7)))
+    decision = rig.send(np.linspace(pushed, pushed + 0.02, 20))
+    assert decision.action == SafetyAction.PASS, decision.detail
+    rig.step(joints=False)
+    assert rig.command.trajectory.positions[0] == pytest.approx(pushed, abs=1e-3)

@@ -27,7 +27,7 @@ from vla_ros.safety.tracker import Progress
 
 HOLD_NS = 500_000_000  # a hold lasts at least this long, so that everybody sees it
 CLOCK_SLACK_NS = 20_000_000  # the clock may step back this far without a word (network time)
-ANCHOR_STEP_RAD = 0.01  # after a reset the commanded position is kept when the arm is this near to it: no step at all
+ANCHOR_STEP_RAD = 0.01  # when anchored anew, the commanded position is kept if the arm is this near to it: no step at all
 CHAIN_KEPT = 16  # chunks whose verdict by the world model still counts
 EXPERTS_KEPT = 64  # whose last sequence numbers are remembered
 # A refusal for one of these says that the message is not for now; the motion that was passed before it goes on to its end.
@@ -92,6 +92,7 @@ class Gate:
 
     def on_chunk(self, chunk: ActionChunk, now_ns: int) -> SafetyDecision:
         """Judges a chunk; a passed one is followed from the end of the committed look-ahead on."""
+        self._meet_the_arm(now_ns)
         verdict = self._closed(chunk) or self._door.judge(chunk, self._context(chunk, now_ns))
         if isinstance(verdict, Refusal):
             return self._refuse(chunk, verdict, now_ns)
@@ -232,6 +233,16 @@ class Gate:
                 position = commanded
         self._guard = MotionGuard(self._arm, self._config, position, self._now_ns)
         self._following = None
+
+    def _meet_the_arm(self, now_ns: int) -> None:
+        """At rest the command goes to where the arm really stands, if somebody has pushed it a little: else no chunk could begin there."""
+        measured, idle = self._inputs.measured, self._following is None or self._following.finished
+        if self._guard is None or measured is None or not (idle and self._at_rest) or self._hold or self._inputs.joint_fault(now_ns):
+            return
+        if measured.speed_radps <= self._config.at_rest_radps and self._tracking_fault(self._guard) is None:
+            off = np.abs(measured.positions - self._guard.horizon.rest_position).max()
+            if off > ANCHOR_STEP_RAD:
+                self._anchor(measured)
 
     def _uses_vision(self) -> bool:
         """A chunk that says it was computed from joint states alone does not need the cameras."""
