@@ -13,7 +13,6 @@ from ros_harness import Peer
 from vla_ros.core.actions import ActionChunk, ActionSpace
 from vla_ros.core.errors import MotionError
 from vla_ros.core.robot_state import JointState
-from vla_ros.motion.forwarding import Forwarding
 from vla_ros.robots import load_robot_config
 from vla_ros.ros.conversions.actions import chunk_to_msg, gated_from_msg
 from vla_ros.ros.conversions.robot import joint_state_to_msg
@@ -32,7 +31,6 @@ class FakeArm:
         self.is_silent = self.is_dead = False
         self.chunks = 0
         self._controller = JointTrajectoryController(self.config.arm_joints, np.asarray(self.config.home_rad))
-        self._forwarding = Forwarding(self.config.arm_joints)
         self._lock = threading.Lock()
         self.commands = peer.listen(GATED_COMMAND, on_message=self._follow)
         self._joints, self._beats = peer.publisher(JOINT_STATES), peer.publisher(HEARTBEAT)
@@ -44,8 +42,7 @@ class FakeArm:
     def _follow(self, message: Any) -> None:
         command = gated_from_msg(message)
         with self._lock, contextlib.suppress(MotionError):  # a controller refuses what comes too late, and goes on
-            if self._forwarding.is_news(command):
-                self._controller.accept(command.trajectory, time.time_ns())
+            self._controller.accept(command.trajectory, time.time_ns())
 
     def position(self) -> np.ndarray:
         with self._lock:

@@ -16,23 +16,34 @@ from rclpy.action import ActionServer
 from ros_harness import Heard, Peer, Ros, wait_until
 
 from vla_ros.core.actions import ActionChunk, ActionSpace, GatedCommand, SafetyAction, ShortTrajectory
+from vla_ros.core.robot_state import JointState
 from vla_ros.nodes.motion_forwarder_node import MotionForwarderNode
 from vla_ros.robots import load_robot_config
 from vla_ros.ros.conversions.actions import chunk_to_msg, gated_to_msg
-from vla_ros.ros.interfaces import ACTION_CHUNK, GATED_COMMAND, HEARTBEAT, JOINT_TRAJECTORY
+from vla_ros.ros.conversions.robot import joint_state_to_msg
+from vla_ros.ros.interfaces import ACTION_CHUNK, GATED_COMMAND, HEARTBEAT, JOINT_STATES, JOINT_TRAJECTORY
 
 pytestmark = pytest.mark.node
 
 ROBOT = load_robot_config("panda")
 
 
+AHEAD_NS = 20 * 10**9  # trajectories begin so late that no test sees their arm move: each fits to the one before it
+
+
 def trajectory(to_rad: float = 0.1) -> ShortTrajectory:
-    """Joint 1 from 0 to ``to_rad`` in 0.2 s, at rest at both ends."""
+    """Joint 1 from 0 to ``to_rad`` in 0.2 s, at rest at both ends, some time later."""
     positions = np.tile(ROBOT.home_rad, (3, 1))
     positions[:, 0] = 0.0, to_rad / 2, to_rad
     velocities, accelerations = np.zeros((3, 7)), np.zeros((3, 7))
     velocities[1, 0] = to_rad / 0.2
-    return ShortTrajectory(time.time_ns(), ROBOT.arm_joints, np.array([0.0, 0.1, 0.2]), positions, velocities, accelerations)
+    return ShortTrajectory(time.time_ns() + AHEAD_NS, ROBOT.arm_joints, np.array([0.0, 0.1, 0.2]), positions, velocities, accelerations)
+
+
+def rest() -> ShortTrajectory:
+    """The arm stays at home."""
+    zeros = np.zeros((2, 7))
+    return ShortTrajectory(time.time_ns(), ROBOT.arm_joints, np.array([0.0, 0.2]), np.tile(ROBOT.home_rad, (2, 1)), zeros, zeros)
 
 
 def command(seq: int, moves: ShortTrajectory, *, width_m: float = float("nan"), force_n: float = 20.0) -> GatedCommand:
@@ -69,6 +80,16 @@ class Bench:
             assert self.monitor.wait_for_all_acked(_s(2.0))
             self.tick()
 
+    def begin(self) -> int:
+        """The monitor's first commands, at rest where the arm is measured, until one has been passed on; the next command's number."""
+        for seq in range(1, 100):
+            self.gate(command(seq, rest()))
+            if self.sent:
+                self.settled()
+                self.sent.clear()
+                return seq + 1
+        raise AssertionError("no command at rest was passed on")
+
     def tick(self) -> None:
         time.sleep(0.01)  # the monitor's period
 
@@ -84,6 +105,11 @@ def _s(seconds: float) -> Any:
     return Duration(seconds=seconds)
 
 
+def at_home() -> Any:
+    zeros = np.zeros(7)
+    return joint_state_to_msg(JointState(time.time_ns(), ROBOT.arm_joints, np.asarray(ROBOT.home_rad), zeros, zeros))
+
+
 def bench_with(ros: Ros, **parameters: Any) -> Bench:
     ros.init(**parameters)
     peer = ros.peer()
@@ -91,6 +117,8 @@ def bench_with(ros: Ros, **parameters: Any) -> Bench:
     sent, heartbeats = peer.listen(JOINT_TRAJECTORY), peer.listen(HEARTBEAT)
     spun = ros.spin(MotionForwarderNode)
     monitor = peer.publisher(GATED_COMMAND)
+    joints = peer.publisher(JOINT_STATES)
+    peer.node.create_timer(0.02, lambda: joints.publish(at_home()))
     wait_until(spun.node._gripper._client.server_is_ready, "the gripper's server")
     wait_until(lambda: peer.node.count_publishers(JOINT_TRAJECTORY.name) == 1, "the forwarder's publisher")
     return Bench(peer, gripper, sent, heartbeats, monitor)
@@ -110,7 +138,7 @@ def test_a_gated_command_moves_the_arm_and_nothing_else_does(bench: Bench) -> No
     out.publish(chunk_to_msg(chunk))
     bench.settled()
     assert bench.sent == []
-    bench.gate(command(1, moves))
+    bench.gate(command(bench.begin(), moves))
     wait_until(lambda: bench.sent, "a trajectory")
     message = bench.sent[0].message
     assert tuple(message.joint_names) == ROBOT.arm_joints
@@ -137,31 +165,32 @@ def not_finite() -> ShortTrajectory:
 
 
 @pytest.mark.parametrize(
-    ("seq", "wrong"),
+    ("step", "wrong"),
     [
-        (2, trajectory()),
-        (6, moving_end()),
-        (6, not_finite()),
-        (6, changed(times_s=np.array([0.0, 0.2, 0.1]))),
-        (6, changed(names=ROBOT.arm_joints[::-1])),
-        (6, changed(names=("other_joint", *ROBOT.arm_joints[1:]))),
+        (0, trajectory()),
+        (1, moving_end()),
+        (1, not_finite()),
+        (1, changed(times_s=np.array([0.0, 0.2, 0.1]))),
+        (1, changed(names=ROBOT.arm_joints[::-1])),
+        (1, changed(names=("other_joint", *ROBOT.arm_joints[1:]))),
     ],
     ids=["not in order", "moving at the end", "not finite", "times that go back", "other order of joints", "other joints"],
 )
-def test_a_command_that_must_not_pass_is_refused_and_the_next_good_one_passes(bench: Bench, seq: int, wrong: ShortTrajectory) -> None:
-    bench.gate(command(5, trajectory(0.1)))
+def test_a_command_that_must_not_pass_is_refused_and_the_next_good_one_passes(bench: Bench, step: int, wrong: ShortTrajectory) -> None:
+    first = bench.begin()
+    bench.gate(command(first, trajectory(0.1)))
     wait_until(lambda: len(bench.sent) == 1, "the first trajectory")
-    bench.gate(command(seq, wrong))
+    bench.gate(command(first + step, wrong, width_m=0.04))
     bench.settled()
     assert len(bench.sent) == 1
     assert bench.gripper.goals == []
-    bench.gate(command(7, trajectory(0.2)))
+    bench.gate(command(first + 2, trajectory(0.2)))
     wait_until(lambda: len(bench.sent) == 2, "the next good trajectory")
 
 
 def test_a_dry_run_sends_nothing(ros: Ros) -> None:
     bench = bench_with(ros, dry_run="true")
-    bench.gate(command(1, trajectory(), width_m=0.04), command(2, trajectory(0.2), width_m=0.08))
+    bench.gate(*(command(seq, rest(), width_m=0.04) for seq in range(1, 20)), command(20, trajectory(), width_m=0.08))
     bench.settled()
     assert bench.sent == []
     assert bench.gripper.goals == []
@@ -169,14 +198,15 @@ def test_a_dry_run_sends_nothing(ros: Ros) -> None:
 
 def test_the_gripper_is_told_of_changes_only(bench: Bench) -> None:
     ticks = [(float("nan"), 20.0), (0.08, 20.0), (0.08, 20.0), (0.0801, 20.0), (0.02, 20.0), (0.02, 30.0), (float("nan"), 30.0)]
-    bench.gate(*(command(i + 1, trajectory(), width_m=width, force_n=force) for i, (width, force) in enumerate(ticks)))
+    first = bench.begin()
+    bench.gate(*(command(first + i, trajectory(), width_m=width, force_n=force) for i, (width, force) in enumerate(ticks)))
     bench.settled()
     wait_until(lambda: len(bench.gripper.goals) == 3, "three goals")
     np.testing.assert_allclose(bench.gripper.goals, [(0.04, 20.0), (0.01, 20.0), (0.01, 30.0)])  # one finger moves by half of the opening
 
 
 def test_rest_is_told_once(bench: Bench) -> None:
-    still = changed(positions=np.tile(ROBOT.home_rad, (3, 1)), velocities=np.zeros((3, 7)))
-    bench.gate(*(command(i, still) for i in range(1, 6)))
+    first = bench.begin()
+    bench.gate(*(command(seq, rest()) for seq in range(first, first + 5)))
     bench.settled()
-    assert len(bench.sent) == 1
+    assert bench.sent == []
