@@ -87,7 +87,7 @@ class Rig:
                 p, v = self.arm_state()
                 self.gate.on_joint_state(JointState(self.now_ns, panda().config.arm_joints, p, v, np.zeros(7)))
             if hearts:
-                for node in ("motion_forwarder", "camera_perception", "depth_perception"):
+                for node in ("motion_forwarder", "action_expert", "camera_perception", "depth_perception"):
                     self.gate.on_heartbeat(node, self.steady_ns)
             if camera:
                 self.gate.on_camera_health(CameraHealth(self.now_ns, "front", CameraFault.OK, True, "", 0.0, 30.0))

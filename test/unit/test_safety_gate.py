@@ -467,9 +467,19 @@ def test_an_arm_that_was_pushed_a_little_at_rest_can_be_moved_again():
     rig = Rig().ready()
     pushed = home()
     pushed[5] += 0.07  # beyond the largest start jump, within the tracking bound
-    rig.now_ns += TICK_NS
-    rig.gate.on_joint_state(JointState(rig.now_ns, panda().config.arm_joints, pushed, np.zeros(7), np.zeros(7)))
+    for _ in range(40):
+        rig.gate.on_joint_state(JointState(rig.now_ns + TICK_NS, panda().config.arm_joints, pushed, np.zeros(7), np.zeros(7)))
+        rig.step(joints=False)
     decision = rig.send(np.linspace(pushed, pushed + 0.02, 20))
     assert decision.action == SafetyAction.PASS, decision.detail
-    rig.step(joints=False)
     assert rig.command.trajectory.positions[0] == pytest.approx(pushed, abs=1e-3)
+
+
+def test_an_arm_that_is_blocked_is_not_pushed_against_for_ever():
+    rig = Rig().ready()
+    blocked = home()
+    blocked[5] += 0.15  # beyond the tracking bound
+    for _ in range(40):
+        rig.gate.on_joint_state(JointState(rig.now_ns + TICK_NS, panda().config.arm_joints, blocked, np.zeros(7), np.zeros(7)))
+        rig.step(joints=False)
+    assert rig.command.trajectory.positions[-1] == pytest.approx(blocked, abs=1e-3)

@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from vla_ros.core.actions import GatedCommand
+from vla_ros.core.actions import GatedCommand, ShortTrajectory
 from vla_ros.core.geometry import Array
+from vla_ros.core.stamps import s_from_ns
+from vla_ros.motion.interpolation import JointSpline
 
 SAME_RAD = 1e-5  # two computations of one position of rest differ by rounding
 STILL_RADPS = 1e-3
+STEP_RAD, STEP_RADPS = 1e-3, 0.02  # largest step from what the controller plays to what replaces it; the monitor's messages agree to 1e-9
+REST_STEP_RAD = 0.02  # to a command at rest: from the last position of rest, or from where the arm is measured
 
 
 class Forwarding:
-    """Checks one monitor's commands in order. A monitor that was started again begins anew at 1."""
+    """Checks one monitor's commands in order. A monitor that was started again begins anew at 1.
+
+    The controller plays each message on its own; after a gap it stands at the end of the braking while the monitor's curve has run on.
+    What would make it leap there is refused. The way back is a command to rest where the arm stands.
+    """
 
     def __init__(self, joint_names: tuple[str, ...]) -> None:
-        self._joints = joint_names
+        self.joint_names = joint_names
         self._last_seq = 0
-        self._rest: Array | None = None  # where what was passed on last comes to rest
+        self._passed: tuple[ShortTrajectory, int, int] | None = None  # what was passed last, its stamp, steady time of passing
 
-    def check(self, command: GatedCommand) -> None:
-        """Raises ValueError, with the reason, for a command that must not reach the controllers."""
+    def check(self, command: GatedCommand, steady_ns: int, measure: Callable[[], Array | None]) -> None:
+        """Raises ValueError, with the reason, for a command that must not reach the controllers.
+
+        ``measure`` gives the arm's joints [dof] now, None where they are not known.
+        """
         t = command.trajectory
         if command.seq <= self._last_seq and command.seq != 1:
             raise ValueError(f"command {command.seq} came after {self._last_seq}")
-        if t.names != self._joints:
-            raise ValueError(f"it is for the joints {', '.join(t.names)}, this arm has {', '.join(self._joints)}")
+        if t.names != self.joint_names:
+            raise ValueError(f"it is for the joints {', '.join(t.names)}, this arm has {', '.join(self.joint_names)}")
         arrays = (t.times_s, t.positions, t.velocities, t.accelerations)
         if len(t.times_s) == 0 or not all(np.all(np.isfinite(a)) for a in arrays):
             raise ValueError("it is empty or holds numbers that are not finite")
@@ -34,15 +47,49 @@ class Forwarding:
         if np.any(t.velocities[-1] != 0) or np.any(t.accelerations[-1] != 0):
             raise ValueError("it does not end at rest")
         self._last_seq = command.seq
+        self._check_step(command, steady_ns, measure)
+
+    def passed(self, command: GatedCommand, steady_ns: int) -> None:
+        """The command was handed to the controller."""
+        self._passed = (command.trajectory, command.stamp_ns, steady_ns)
 
     def is_news(self, command: GatedCommand) -> bool:
-        """False for a command to rest where the arm was told to rest already.
+        """False for a command to rest where the arm was told to rest already: a controller needs it once."""
+        if self._passed is None:
+            return True
+        rest = self._passed[0].positions[-1]
+        return not (_at_rest(command.trajectory) and bool(np.abs(command.trajectory.positions[-1] - rest).max() < SAME_RAD))
 
-        A controller needs it once, and refuses it when it is late.
-        """
+    def _check_step(self, command: GatedCommand, steady_ns: int, measure: Callable[[], Array | None]) -> None:
         t = command.trajectory
-        rest = t.positions[-1]
-        still = bool(np.abs(t.velocities).max() < STILL_RADPS)
-        known = self._rest is not None and bool(np.abs(rest - self._rest).max() < SAME_RAD) and still
-        self._rest = rest
-        return not known
+        if _at_rest(t):
+            if self._passed is None or _apart(t.positions[-1], self._passed[0].positions[-1]) > REST_STEP_RAD:
+                measured = measure()
+                if measured is None or _apart(t.positions[-1], measured) > REST_STEP_RAD:
+                    raise ValueError("it does not rest where the arm stands")
+            return
+        if self._passed is None:
+            raise ValueError("the first command must be one at rest")
+        playing, stamp_ns, passed_ns = self._passed
+        at_ns = max(command.stamp_ns, stamp_ns + steady_ns - passed_ns)
+        (p_old, v_old), (p_new, v_new) = _sample(playing, at_ns), _sample(t, at_ns)
+        step, speed = float(np.abs(p_new - p_old).max()), float(np.abs(v_new - v_old).max())
+        if step > STEP_RAD or speed > STEP_RADPS:
+            raise ValueError(f"the arm would leap by {step:.4f} rad and {speed:.3f} rad/s: commands were lost in between")
+
+
+def _apart(a: Array, b: Array) -> float:
+    return float(np.abs(a - b).max())
+
+
+def _at_rest(t: ShortTrajectory) -> bool:
+    return float(np.abs(t.velocities).max()) < STILL_RADPS
+
+
+def _sample(t: ShortTrajectory, at_ns: int) -> tuple[Array, Array]:
+    """Position and velocity that a controller plays at a time; at rest beyond the end."""
+    time_s = s_from_ns(at_ns - t.start_ns)
+    if time_s >= float(t.times_s[-1]):
+        return t.positions[-1], np.zeros(t.positions.shape[1])
+    position, velocity, _ = JointSpline(t.times_s, t.positions, t.velocities, t.accelerations).sample(max(time_s, float(t.times_s[0])))
+    return position, velocity

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from typing import Any
 
@@ -13,6 +12,7 @@ from vla_ros.core.actions import GatedCommand, SafetyAction
 from vla_ros.core.errors import MotionError
 from vla_ros.core.geometry import Array
 from vla_ros.core.robot_state import JointState
+from vla_ros.core.stamps import s_from_ns
 from vla_ros.motion.backend import MotionRequest, create_backend
 from vla_ros.motion.chunks import TrajectoryChunks
 from vla_ros.motion.timing import TimedTrajectory
@@ -24,13 +24,15 @@ from vla_ros.ros.conversions.arrays import pose_from_msg
 from vla_ros.ros.conversions.robot import joint_state_from_msg
 from vla_ros.ros.conversions.scene import scene_from_msg
 from vla_ros.ros.inbox import Latest
-from vla_ros.ros.interfaces import ACTION_CHUNK, JOINT_STATES, MOVE_TO, OBJECTS, load_type
+from vla_ros.ros.interfaces import ACTION_CHUNK, HOLD, JOINT_STATES, MOVE_TO, OBJECTS, load_type
 from vla_ros.ros.lifecycle import VlaNode
 
 SOURCE = "move_to"
 POLL_S = 0.05
 STALL_S = 4.0  # without progress the monitor is taken to refuse the motion
 GRIPPER_S = 1.5  # for the fingers to arrive
+SCENE_AGE_S = 1.0  # older objects are not planned around
+STILL_RADPS = 0.05
 CLEARANCE_M = 0.01  # objects are grown by this on all sides
 
 
@@ -44,7 +46,7 @@ class MoveToServer:
         self._types = load_type(MOVE_TO.type)
         self._command: GatedCommand | None = None
         self._seq = 0
-        self._lock = threading.Lock()
+        self._holds = node.client_of(HOLD)
         self._joints = Latest(node, JOINT_STATES, joint_state_from_msg)
         self._scene = Latest(node, OBJECTS, scene_from_msg)
         OneGoalServer(node, MOVE_TO, self._work)
@@ -70,7 +72,10 @@ class MoveToServer:
         return ending, result
 
     def _plan(self, goal: Any) -> tuple[TimedTrajectory, float]:
-        start = self._measured().select(self._arm.config.arm_joints).positions
+        arm = self._measured().select(self._arm.config.arm_joints)
+        if not float(np.abs(arm.velocities).max()) < STILL_RADPS:
+            raise MotionError("The arm moves; a motion is planned from rest. Wait for its end, or cancel what moves it.")
+        start = arm.positions
         width_m = float(goal.gripper_width)
         if goal.kind == self._types.Goal.GRIPPER and math.isnan(width_m):
             raise MotionError("A gripper motion needs gripper_width [m].")
@@ -102,8 +107,12 @@ class MoveToServer:
     def _obstacles(self) -> tuple[Obstacle, ...]:
         """What perception sees, as boxes; what is held moves with the hand and is left out."""
         scene = self._scene.get()
-        objects = scene.objects if scene else ()
-        return tuple(Obstacle(o.name, "box", tuple(o.size_m + 2 * CLEARANCE_M), o.pose.matrix()) for o in objects if not o.held)
+        age_s = s_from_ns(self._measured().stamp_ns - scene.stamp_ns) if scene else float("inf")
+        if scene is None or age_s > SCENE_AGE_S:
+            raise MotionError(
+                f"What stands around the arm was last seen {age_s:.1f} s ago; nothing is moved blindly. Is depth_perception running?"
+            )
+        return tuple(Obstacle(o.name, "box", tuple(o.size_m + 2 * CLEARANCE_M), o.pose.matrix()) for o in scene.objects if not o.held)
 
     def _follow(self, trajectory: TimedTrajectory, width_m: float, work: Work) -> str:
         """Submits the motion piece by piece. Returns "" when it was carried out, else why not."""
@@ -134,7 +143,9 @@ class MoveToServer:
                 held = command is not None and command.action >= SafetyAction.HOLD
                 return f"{'held' if held else 'refused'}: the safety monitor does not let the motion pass; safety/state says why."
         self._seq = chunks.seq
-        return "canceled: the arm stops within the part of the motion that was passed already."
+        if self._holds.service_is_ready():
+            self._holds.call_async(load_type(HOLD.type).Request())
+        return "canceled: the arm was told to stop."
 
     def _wait_for_gripper(self, width_m: float, work: Work) -> str:
         if not math.isnan(width_m):

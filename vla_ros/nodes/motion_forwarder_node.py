@@ -8,13 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vla_ros.core.geometry import Array
 from vla_ros.motion.forwarding import Forwarding
 from vla_ros.nodes.forwarder_move_to import MoveToServer
 from vla_ros.robots import load_robot
 from vla_ros.ros.conversions.actions import gated_from_msg
-from vla_ros.ros.conversions.robot import trajectory_to_msg
+from vla_ros.ros.conversions.robot import joint_state_from_msg, trajectory_to_msg
 from vla_ros.ros.gripper import make_gripper_port
-from vla_ros.ros.interfaces import GATED_COMMAND, JOINT_TRAJECTORY
+from vla_ros.ros.inbox import Latest
+from vla_ros.ros.interfaces import GATED_COMMAND, JOINT_STATES, JOINT_TRAJECTORY
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
 from vla_ros.ros.spin import run
@@ -44,6 +46,7 @@ class MotionForwarderNode(VlaNode):
         self._trajectories = self.publish_on(controller)
         self._gripper = make_gripper_port(self, arm.config.gripper)
         self._move_to = MoveToServer(self, arm, self.config.backend)
+        self._joints = Latest(self, JOINT_STATES, joint_state_from_msg)
         self.subscribe_to(GATED_COMMAND, self._on_command)
 
     def on_start(self) -> None:
@@ -54,17 +57,24 @@ class MotionForwarderNode(VlaNode):
     def _on_command(self, message: Any) -> None:
         try:
             command = gated_from_msg(message)
-            self._forwarding.check(command)
-        except ValueError as error:
+            self._forwarding.check(command, self.steady_ns(), self._measured_rad)
+        except (ValueError, KeyError) as error:
             self.get_logger().error(f"gated command refused: {error}", throttle_duration_sec=1.0)
             return
         self._move_to.on_command(command)
+        is_news = self._forwarding.is_news(command)
+        if is_news:
+            self._forwarding.passed(command, self.steady_ns())
         if self.config.dry_run:
             return
-        if self._forwarding.is_news(command):
+        if is_news:
             self._trajectories.publish(trajectory_to_msg(command.trajectory))
         if command.gripper_width_m == command.gripper_width_m:  # NaN: as it is
             self._gripper.command(command.gripper_width_m, command.gripper_force_n)
+
+    def _measured_rad(self) -> Array | None:
+        joints = self._joints.get()
+        return joints.select(self._forwarding.joint_names).positions if joints is not None else None
 
 
 def main() -> int:

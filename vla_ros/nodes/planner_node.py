@@ -29,7 +29,7 @@ from vla_ros.ros.conversions.tasks import plan_to_msg, reasoning_to_msg
 from vla_ros.ros.interfaces import EPISODE, EXECUTE_GOAL, HOLD, PLAN, REASONING, SUBTASK_REPORT, load_type
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
-from vla_ros.ros.spin import run
+from vla_ros.ros.spin import BACKGROUND, run
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,10 @@ class PlannerNode(VlaNode):
         self._plans, self._reasoning = self.publish_on(PLAN), self.publish_on(REASONING)
         self._reports, self._episodes = self.publish_on(SUBTASK_REPORT), self.publish_on(EPISODE)
         self._holds = self.client_of(HOLD)
+        self._subtasks.hold = self._hold
+        getattr(self._planner, "warm_up", lambda: None)()  # seconds of work, better before the first goal than beside it
         self._instruction = ""
         OneGoalServer(self, EXECUTE_GOAL, self._work, busy=self._busy)
-
-    def on_start(self) -> None:
-        """Loads the language model now, beside everything else, rather than when the first sentence comes."""
-        threading.Thread(target=getattr(self._planner, "warm_up", lambda: None), name="warm_up", daemon=True).start()
 
     def _busy(self, goal: Any) -> Any:
         message = f"Busy with '{self._instruction}'; cancel that goal or wait for its end. Nothing was done about '{goal.instruction}'."
@@ -215,4 +213,4 @@ class _Feedback:
 
 def main() -> int:
     """Runs the node until it is told to end; the process's exit code."""
-    return run(PlannerNode)
+    return run(PlannerNode, niceness=BACKGROUND)

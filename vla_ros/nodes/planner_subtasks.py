@@ -24,16 +24,27 @@ class SubtaskCaller:
     def __init__(self, node: VlaNode, senses: PlannerSenses) -> None:
         self._caller = ActionCaller(node, EXECUTE_SUBTASK)
         self._senses = senses
+        self.hold: Callable[[], None] = lambda: None
         self.on_reasoning: Callable[[str], None] = lambda text: None
 
     def run(self, subtask: Subtask, attempt: int, hint: str, stop: Callable[[], bool]) -> SubtaskOutcome:
         """Blocks until the expert has ended; ``stop() -> True`` has it bring the arm to rest first."""
         goal = self._caller.type.Goal(subtask=subtask_to_msg(subtask), attempt=attempt, hint=hint)
         self._senses.last_hold_reason = ""
+        held: list[bool] = []
+
+        def told_to_stop() -> bool:
+            if not stop():
+                return False
+            if not held:  # the monitor brakes at once, whatever the expert does about its end
+                held.append(True)
+                self.hold()
+            return True
+
         try:
             result = self._caller.call(
                 goal,
-                cancel=stop,
+                cancel=told_to_stop,
                 on_feedback=lambda f: self.on_reasoning(f.reasoning),
                 time_limit_s=subtask.time_limit_s + GRACE_S,
                 lost=self._lost,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,12 +35,14 @@ from vla_ros.ros.interfaces import (
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.markers import safety_markers
 from vla_ros.ros.parameters import declare, parameter
+from vla_ros.ros.qos import Qos
 from vla_ros.ros.spin import run
 from vla_ros.ros.world_model_client import WorldModelClient
 from vla_ros.safety.config import load_safety_config
 from vla_ros.safety.gate import Gate
 
 STATE_PERIOD_S = 0.2
+BYPASS_PERIOD_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ class SafetyMonitorNode(VlaNode):
         self._gated, self._decision = self.publish_on(GATED_COMMAND), self.publish_on(SAFETY_DECISION)
         self._state, self._markers = self.publish_on(SAFETY_STATE), self.publish_on(SAFETY_MARKERS)
         self._world_model = WorldModelClient(self.client_of(EVALUATE_CHUNK), self.gate.on_world_model)
-        self.subscribe_to(ESTOP_TOPIC, lambda _: self._estop("a message on safety/estop"))
+        for topic in (ESTOP_TOPIC, replace(ESTOP_TOPIC, qos=Qos.SENSOR)):  # reliable, and from publishers that are not
+            self.subscribe_to(topic, lambda _: self._estop("a message on safety/estop"), always=True)
         self._joints = Latest(self, JOINT_STATES, joint_state_from_msg)
         self._contact = Latest(self, CONTACT, contact_from_msg)
         self.subscribe_to(CAMERA_HEALTH, lambda m: self.gate.on_camera_health(health_from_msg(m)))
@@ -82,6 +85,7 @@ class SafetyMonitorNode(VlaNode):
         self.serve(SET_SPEED, self._on_speed)
         self.every(safety.tick_s, self._tick)
         self.every(STATE_PERIOD_S, self._report)
+        self.every(BYPASS_PERIOD_S, self._watch_for_bypass)
 
     # --- what arrives
     def _on_heartbeat(self, message: Any) -> None:
@@ -103,7 +107,8 @@ class SafetyMonitorNode(VlaNode):
 
     def _estop(self, source: str) -> None:
         self.gate.estop(source)
-        self._tick()
+        if self.is_active:
+            self._tick()
 
     def _on_estop(self, _: Any, response: Any) -> Any:
         self._estop("a call of safety/estop")
@@ -137,6 +142,12 @@ class SafetyMonitorNode(VlaNode):
             self._decision.publish(decision_to_msg(decision))
             self._report()
 
+    def _watch_for_bypass(self) -> None:
+        """Nobody else may command the arm: a second monitor, or a second publisher to its controller, ends all motion by name."""
+        for topic in (GATED_COMMAND.name, self.arm.config.controllers.joint_trajectory):
+            if self.count_publishers(topic) > 1:
+                self._estop(f"the monitor, because {self.count_publishers(topic)} nodes publish on {topic} where one may")
+
     def _look(self) -> None:
         """Hands the newest measurements to the gate; a message that cannot be read counts as none, which soon holds the arm."""
         try:
@@ -144,8 +155,11 @@ class SafetyMonitorNode(VlaNode):
                 self.gate.on_joint_state(joints)
         except ValueError as error:
             self.get_logger().warning(str(error), throttle_duration_sec=1.0)
-        if (contact := self._contact.get_new()) is not None:
-            self.gate.on_contact(contact)
+        try:
+            if (contact := self._contact.get_new()) is not None:
+                self.gate.on_contact(contact)
+        except ValueError as error:
+            self.get_logger().warning(f"contact: {error}", throttle_duration_sec=1.0)
 
     def _report(self) -> None:
         state = self.gate.state()

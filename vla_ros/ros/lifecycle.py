@@ -60,10 +60,10 @@ class VlaNode(LifecycleNode):
         self._made.append((self.destroy_publisher, publisher))
         return publisher
 
-    def subscribe_to(self, topic: Topic, callback: Callable[[Any], None], *, raw: bool = False) -> Subscription[Any]:
-        """Calls back with each message (``raw``: with its bytes, not deserialized) while active."""
+    def subscribe_to(self, topic: Topic, callback: Callable[[Any], None], *, raw: bool = False, always: bool = False) -> Subscription[Any]:
+        """Calls back with each message (``raw``: with its bytes, not deserialized) while active (``always``: in any state)."""
         subscription = self.create_subscription(
-            load_type(topic.type), topic.name, self._guarded(callback), subscription_profile(topic.qos), raw=raw
+            load_type(topic.type), topic.name, self._guarded(callback, always=always), subscription_profile(topic.qos), raw=raw
         )
         self._made.append((self.destroy_subscription, subscription))
         return subscription
@@ -179,6 +179,13 @@ class VlaNode(LifecycleNode):
         self.on_stop()
         self.is_active = False
         return super().on_deactivate(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """As deactivating and cleaning up, from whatever state."""
+        if self.is_active:
+            self.on_deactivate(state)
+        self._free()
+        return TransitionCallbackReturn.SUCCESS
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Frees everything that ``setup`` made."""

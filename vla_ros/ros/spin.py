@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -16,13 +18,17 @@ from vla_ros.ros.lean_executor import LeanExecutor
 from vla_ros.ros.lifecycle import VlaNode
 
 EXIT_CANNOT_START = 3
+BACKGROUND = 5  # niceness of what may come a little later when the cores are busy: the way from the monitor to the arm may not
+SWITCH_INTERVAL_S = 0.001  # Python's own 5 ms are half a tick: a thread that computes would hold up one that has to answer
 
 
-def run(make_node: Callable[[], VlaNode], arguments: list[str] | None = None) -> int:
+def run(make_node: Callable[[], VlaNode], arguments: list[str] | None = None, *, niceness: int = 0) -> int:
     """Runs a node until SIGINT or SIGTERM. The exit code says whether it could start.
 
     rclpy's own signal handling ends the context before a last command can be sent, so it is switched off.
     """
+    os.nice(niceness)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     stop = threading.Event()
     executor = LeanExecutor()

@@ -29,6 +29,7 @@ HOLD_NS = 500_000_000  # a hold lasts at least this long, so that everybody sees
 CLOCK_SLACK_NS = 20_000_000  # the clock may step back this far without a word (network time)
 ANCHOR_STEP_RAD = 0.01  # when anchored anew, the commanded position is kept if the arm is this near to it: no step at all
 CHAIN_KEPT = 16  # chunks whose verdict by the world model still counts
+PUSHED_NS = 300_000_000  # that a resting arm is seen off its command before the command follows it
 EXPERTS_KEPT = 64  # whose last sequence numbers are remembered
 # A refusal for one of these says that the message is not for now; the motion that was passed before it goes on to its end.
 _UNTIMELY = (SafetyReason.CHUNK_SEQUENCE, SafetyReason.CHUNK_STALE, SafetyReason.CHUNK_SOURCE)
@@ -57,6 +58,7 @@ class Gate:
         self._hold: Hold | None = None
         self._faulty = False  # as of the last tick
         self._cut = False  # brake from the next tick on
+        self._pushed_ns = 0  # since when the resting arm is not where it was told to be
         self._speed = 1.0
         self._now_ns = self._steady_ns = 0
         self._not_before_ns = 0
@@ -92,7 +94,6 @@ class Gate:
 
     def on_chunk(self, chunk: ActionChunk, now_ns: int) -> SafetyDecision:
         """Judges a chunk; a passed one is followed from the end of the committed look-ahead on."""
-        self._meet_the_arm(now_ns)
         verdict = self._closed(chunk) or self._door.judge(chunk, self._context(chunk, now_ns))
         if isinstance(verdict, Refusal):
             return self._refuse(chunk, verdict, now_ns)
@@ -143,6 +144,7 @@ class Gate:
         """The command of this tick; None as long as no joint states have been seen (then nothing may be commanded)."""
         self._watch_clock(now_ns)
         self._now_ns, self._steady_ns = max(now_ns, self._now_ns), steady_ns
+        self._meet_the_arm(self._now_ns)
         fault = self._fault()
         self._faulty = fault is not None
         if fault:
@@ -235,14 +237,22 @@ class Gate:
         self._following = None
 
     def _meet_the_arm(self, now_ns: int) -> None:
-        """At rest the command goes to where the arm really stands, if somebody has pushed it a little: else no chunk could begin there."""
+        """At rest the command goes to where the arm really stands: it was pushed, or it has braked on its own when commands did not arrive.
+
+        Else it would be driven against what keeps it there, and no chunk could begin where it stands.
+        """
         measured, idle = self._inputs.measured, self._following is None or self._following.finished
-        if self._guard is None or measured is None or not (idle and self._at_rest) or self._hold or self._inputs.joint_fault(now_ns):
+        if self._guard is None or measured is None or not (idle and self._at_rest) or self._latched or self._inputs.joint_fault(now_ns):
+            self._pushed_ns = 0
             return
-        if measured.speed_radps <= self._config.at_rest_radps and self._tracking_fault(self._guard) is None:
-            off = np.abs(measured.positions - self._guard.horizon.rest_position).max()
-            if off > ANCHOR_STEP_RAD:
-                self._anchor(measured)
+        off = np.abs(measured.positions - self._guard.horizon.rest_position).max()
+        if off <= ANCHOR_STEP_RAD or measured.speed_radps > self._config.at_rest_radps:
+            self._pushed_ns = 0
+            return
+        self._pushed_ns = self._pushed_ns or now_ns
+        if now_ns - self._pushed_ns >= PUSHED_NS:
+            self._anchor(measured)
+            self._pushed_ns = 0
 
     def _uses_vision(self) -> bool:
         """A chunk that says it was computed from joint states alone does not need the cameras."""
@@ -278,7 +288,7 @@ class Gate:
 
     def _closed(self, chunk: ActionChunk) -> Refusal | None:
         """Why no chunk at all can be taken now."""
-        if self._hold and (self._latched or self._faulty):
+        if self._hold and (self._latched or self._faulty or self._hold.fault.reason == SafetyReason.REQUESTED):
             return Refusal(self._hold.fault.reason, f"No chunk is taken now. {self._hold.fault.detail}")
         if self._guard is None:
             return Refusal(SafetyReason.STARTING, "No chunk is taken before joint states have been seen.")

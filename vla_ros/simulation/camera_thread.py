@@ -13,6 +13,7 @@ from vla_ros.simulation.cameras import CameraImage, CameraRenderer
 from vla_ros.simulation.world import World
 
 START_TIMEOUT_S = 20.0
+MOST_LATE = 2  # pictures that are caught up on; beyond that they are left out, and counted
 
 
 class CameraThread:
@@ -54,11 +55,12 @@ class CameraThread:
         """Copies ``data`` when a picture is due; the caller sees to it that ``data`` does not change meanwhile."""
         if stamp_ns < self._due_ns or self._period_ns == 0:
             return
-        self._due_ns = max(self._due_ns + self._period_ns, stamp_ns - self._period_ns)
         with self._condition:
-            if self._waiting:
-                self.skipped += 1
+            if self._waiting:  # the last picture is not finished: this one is taken at the next tick, its place in time kept
                 return
+            late = (stamp_ns - self._due_ns) // self._period_ns if self._due_ns else 0
+            self.skipped += max(late - MOST_LATE, 0)
+            self._due_ns = stamp_ns + self._period_ns if late > MOST_LATE or not self._due_ns else self._due_ns + self._period_ns
             mujoco.mj_copyState(self._world.model, data, self._state, mujoco.mjtState.mjSTATE_FULLPHYSICS)
             self._stamp_ns = stamp_ns
             self._waiting = True

@@ -1,0 +1,94 @@
+"""What the forwarder refuses to hand to the controllers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from vla_ros.core.actions import GatedCommand, SafetyAction, ShortTrajectory
+from vla_ros.motion.forwarding import Forwarding
+
+NAMES = ("a", "b")
+TICK_NS = 10_000_000
+HOME = np.zeros(2)
+
+
+def moving(seq: int, from_s: float, speed: float = 1.0) -> GatedCommand:
+    """A stop from ``speed`` that begins at ``from_s`` on a curve of constant speed before it."""
+    times = np.array([0.0, 0.05, 0.15])
+    start = speed * from_s
+    positions = np.outer([start, start + 0.05 * speed, start + 0.1 * speed], np.ones(2))
+    velocities = np.outer([speed, speed, 0.0], np.ones(2))
+    trajectory = ShortTrajectory(round(from_s * 1e9), NAMES, times, positions, velocities, np.zeros((3, 2)))
+    return GatedCommand(seq, round(from_s * 1e9), SafetyAction.PASS, trajectory, 1.0, 1, 0.0, "", 1, float("nan"), 0.0)
+
+
+def at_rest(seq: int, position: np.ndarray, stamp_ns: int = 0) -> GatedCommand:
+    zeros = np.zeros((2, 2))
+    trajectory = ShortTrajectory(stamp_ns, NAMES, np.array([0.0, 0.2]), np.array([position, position]), zeros, zeros)
+    return GatedCommand(seq, stamp_ns, SafetyAction.PASS, trajectory, 1.0, 0, 0.0, "", 1, float("nan"), 0.0)
+
+
+def started() -> Forwarding:
+    forwarding = Forwarding(NAMES)
+    first = at_rest(1, HOME)
+    forwarding.check(first, 0, lambda: HOME)
+    forwarding.passed(first, 0)
+    return forwarding
+
+
+def test_consecutive_commands_of_one_curve_pass():
+    forwarding = started()
+    begun = replace(moving(2, 0.0), stamp_ns=0)
+    forwarding._passed = (begun.trajectory, 0, 0)
+    for tick in range(1, 4):
+        command = moving(2 + tick, tick * 0.01)
+        forwarding.check(command, tick * TICK_NS, lambda: HOME)
+        forwarding.passed(command, tick * TICK_NS)
+
+
+def test_after_a_gap_a_command_that_would_make_the_arm_leap_is_refused():
+    forwarding = started()
+    forwarding._passed = (moving(2, 0.0).trajectory, 0, 0)
+    with pytest.raises(ValueError, match="leap"):
+        forwarding.check(moving(3, 0.3), 300_000_000, lambda: HOME)
+
+
+def test_the_first_command_must_be_at_rest_where_the_arm_stands():
+    with pytest.raises(ValueError, match="at rest"):
+        Forwarding(NAMES).check(moving(1, 0.0), 0, lambda: HOME)
+    with pytest.raises(ValueError, match="where the arm stands"):
+        Forwarding(NAMES).check(at_rest(1, HOME + 0.1), 0, lambda: HOME)
+    with pytest.raises(ValueError, match="where the arm stands"):
+        Forwarding(NAMES).check(at_rest(1, HOME), 0, lambda: None)
+
+
+def test_an_arm_that_was_moved_by_others_is_met_where_it_stands():
+    forwarding = started()
+    moved = HOME + 0.5
+    with pytest.raises(ValueError, match="where the arm stands"):
+        forwarding.check(at_rest(2, moved), TICK_NS, lambda: HOME)
+    forwarding.check(at_rest(3, moved), 2 * TICK_NS, lambda: moved)
+
+
+def test_rest_is_told_once():
+    forwarding = started()
+    assert not forwarding.is_news(at_rest(2, HOME + 1e-9))
+    assert forwarding.is_news(at_rest(2, HOME + 1e-3))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"names": ("a", "c")}, "joints"),
+        ({"positions": np.array([[np.nan, 0.0], [0.0, 0.0]])}, "finite"),
+        ({"times_s": np.array([0.2, 0.0])}, "increase"),
+        ({"velocities": np.array([[0.0, 0.0], [0.1, 0.0]])}, "at rest"),
+    ],
+)
+def test_what_no_controller_may_get_is_refused(change: dict[str, object], words: str):
+    command = at_rest(2, HOME)
+    with pytest.raises(ValueError, match=words):
+        started().check(replace(command, trajectory=replace(command.trajectory, **change)), TICK_NS, lambda: HOME)
