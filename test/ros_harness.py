@@ -48,8 +48,8 @@ class Heard:
     """A message and when it came."""
 
     message: Any
-    monotonic_s: float
-    system_ns: int
+    monotonic_s: float  # when the callback ran
+    received_ns: int  # system time, of the middleware
 
 
 class Peer:
@@ -83,8 +83,8 @@ class Peer:
         """The list that every message of the topic is put on; ``matched``: returns when a publisher has been found."""
         heard: list[Heard] = []
 
-        def note(message: Any) -> None:
-            heard.append(Heard(message, time.monotonic(), time.time_ns()))
+        def note(message: Any, info: Any) -> None:
+            heard.append(Heard(message, time.monotonic(), int(info["received_timestamp"])))
             if on_message is not None:
                 on_message(message)
 

@@ -25,7 +25,7 @@ from vla_ros.motion.interpolation import judge_samples
 from vla_ros.robots import load_robot_config
 from vla_ros.ros.conversions.actions import chunk_to_msg
 from vla_ros.ros.conversions.robot import joint_state_from_msg, trajectory_from_msg
-from vla_ros.ros.interfaces import ACTION_CHUNK, GATED_COMMAND, JOINT_STATES, JOINT_TRAJECTORY, SAFETY_STATE
+from vla_ros.ros.interfaces import ACTION_CHUNK, HEARTBEAT, JOINT_STATES, JOINT_TRAJECTORY, SAFETY_STATE, load_type
 from vla_ros.simulation.joint_trajectory_controller import JointTrajectoryController, TrajectoryRequest
 
 pytestmark = pytest.mark.launch
@@ -46,15 +46,27 @@ class Bench:
     ros: Ros
     peer: Peer
     joints: list[Heard]
-    trajectories: list[tuple[int, Heard]]  # with the simulated time of their arrival
+    trajectories: list[Heard]
     states: list[Heard]
-    gated: list[Heard]
+    beats: list[Heard]
     expert: Any = None
     chunks: int = 0
 
     @property
     def measured(self) -> JointState:
         return joint_state_from_msg(self.joints[-1].message).select(ROBOT.arm_joints)
+
+    def endpoints(self) -> set[bytes]:
+        """Who publishes trajectories and who listens to chunks, dead or alive."""
+        node = self.peer.node
+        found = [*node.get_publishers_info_by_topic(JOINT_TRAJECTORY.name), *node.get_subscriptions_info_by_topic(ACTION_CHUNK.name)]
+        return {bytes(info.endpoint_gid) for info in found}
+
+    def arrivals(self, first: int) -> list[tuple[int, Any]]:
+        """The trajectories from number ``first`` on, with the simulated time at which the middleware delivered them."""
+        received_ns = np.array([h.received_ns for h in self.joints])
+        stamps_ns = [joint_state_from_msg(h.message).stamp_ns for h in self.joints]
+        return [(stamps_ns[np.searchsorted(received_ns, h.received_ns) - 1], h.message) for h in self.trajectories[first:]]
 
     def swing_until(self, is_reached: Callable[[], bool]) -> None:
         """The fake expert proposes until the arm gets there: what was just started, or has lost its peer, may not hear the first time."""
@@ -98,32 +110,22 @@ def bench(shared_ros: Ros) -> Bench:
     peer = shared_ros.peer("fake_expert")
     joints = peer.listen(JOINT_STATES, matched=True)
     wait_until(lambda: joints, "joint states")
-    trajectories: list[tuple[int, Heard]] = []
-    bench = Bench(shared_ros, peer, joints, trajectories, peer.listen(SAFETY_STATE), peer.listen(GATED_COMMAND))
-    heard: list[Heard] = []
-
-    def note(_: Any) -> None:
-        trajectories.append((bench.measured.stamp_ns, heard[-1]))
-
-    heard = peer.listen(JOINT_TRAJECTORY, on_message=note)
-    return bench
+    return Bench(shared_ros, peer, joints, peer.listen(JOINT_TRAJECTORY), peer.listen(SAFETY_STATE), peer.listen(HEARTBEAT))
 
 
 @pytest.fixture
 def stack(bench: Bench) -> Iterator[dict[str, NodeProcess]]:
-    """A fresh monitor and forwarder that are ready to move the arm."""
-    heard, sent = len(bench.states), len(bench.trajectories)
+    """A fresh monitor and forwarder that are ready to move the arm and are heard; those that were killed still stand in the ROS graph."""
+    states, beats, known = len(bench.states), len(bench.beats), bench.endpoints()
     processes = {
         "safety_monitor": bench.ros.process("safety_monitor", use_sim_time="true"),
         "motion_forwarder": bench.ros.process("motion_forwarder"),
     }
-    bench.expert = bench.peer.publisher(ACTION_CHUNK)
+    bench.expert = bench.expert or bench.peer.node.create_publisher(load_type(ACTION_CHUNK.type), ACTION_CHUNK.name, 10)
     bench.chunks = 0
-    wait_until(
-        lambda: len(bench.states) > heard and bench.states[-1].message.mode == SafetyMode.READY,
-        "the monitor to be ready",
-    )
-    wait_until(lambda: len(bench.trajectories) > sent, "the first command, at rest")
+    wait_until(lambda: len(bench.endpoints() - known) == 2, "the forwarder's publisher and the monitor's subscription")
+    wait_until(lambda: {h.message.node for h in bench.beats[beats:]} >= processes.keys(), "heartbeats of both")
+    wait_until(lambda: any(h.message.mode == SafetyMode.READY for h in bench.states[states:]), "the monitor to be ready")
     yield processes
     for process in processes.values():
         process.close()
@@ -142,7 +144,7 @@ def test_the_arm_stops_by_itself_inside_its_limits(bench: Bench, stack: dict[str
     rest = wait_until(lambda: resting_since(bench, killed_ns), "the arm to rest")
     assert (rest.stamp_ns - killed_ns) * 1e-9 < STOP_S
     bench_is_quiet(bench)
-    arrived = bench.trajectories[first:]
+    arrived = bench.arrivals(first)
     assert len(arrived) > 20, "it was in full motion"
     judge_what_arrived(arrived, start)
     judge_where_it_ended(bench, arrived, start)
@@ -159,11 +161,11 @@ def bench_is_quiet(bench: Bench) -> None:
     rest, heard, sent = bench.measured.positions, len(bench.joints), len(bench.trajectories)
     wait_until(lambda: len(bench.joints) > heard + 50, "half a second of joint states")
     np.testing.assert_allclose(bench.measured.positions, rest, atol=2e-3)
-    for _, later in bench.trajectories[sent:]:
+    for later in bench.trajectories[sent:]:
         assert not any(np.any(p.velocities) for p in later.message.points)
 
 
-def judge_what_arrived(arrived: list[tuple[int, Heard]], start: JointState) -> None:
+def judge_what_arrived(arrived: list[tuple[int, Any]], start: JointState) -> None:
     """Played as a joint_trajectory_controller plays it, no limit is passed: neither by the curve nor between its samples."""
     times_ns, position, velocity, acceleration = played(arrived, start.positions)
     peaks = judge_samples(position, velocity, acceleration, ROBOT.limits)
@@ -178,13 +180,13 @@ def judge_what_arrived(arrived: list[tuple[int, Heard]], start: JointState) -> N
     assert not np.any(acceleration[-1])
 
 
-def played(arrived: list[tuple[int, Heard]], start_rad: np.ndarray) -> tuple[np.ndarray, ...]:
+def played(arrived: list[tuple[int, Any]], start_rad: np.ndarray) -> tuple[np.ndarray, ...]:
     """(times [ns], position, velocity, acceleration) at 1 kHz, until one second after the last message has come to its end."""
     controller = JointTrajectoryController(ROBOT.arm_joints, start_rad)
     ends = [t for t, _ in arrived[1:]] + [arrived[-1][0] + 10**9]
     times, samples = [], []
-    for (begin, heard), end in zip(arrived, ends, strict=True):
-        controller.accept(TrajectoryRequest(*trajectory_from_msg(heard.message)), begin)
+    for (begin, message), end in zip(arrived, ends, strict=True):
+        controller.accept(TrajectoryRequest(*trajectory_from_msg(message)), begin)
         for now_ns in range(begin, end, MS):
             desired = controller.sample(now_ns)
             times.append(now_ns)
@@ -192,13 +194,13 @@ def played(arrived: list[tuple[int, Heard]], start_rad: np.ndarray) -> tuple[np.
     return np.array(times), *(np.array(column) for column in zip(*samples, strict=True))
 
 
-def judge_where_it_ended(bench: Bench, arrived: list[tuple[int, Heard]], start: JointState) -> None:
+def judge_where_it_ended(bench: Bench, arrived: list[tuple[int, Any]], start: JointState) -> None:
     """Every message ends at rest, and the arm stands where the last one does: on its way, not at its target."""
-    for _, heard in arrived:
-        last = heard.message.points[-1]
+    for _, message in arrived:
+        last = message.points[-1]
         assert not np.any(last.velocities)
         assert not np.any(last.accelerations)
-    end = np.array(arrived[-1][1].message.points[-1].positions)
+    end = np.array(arrived[-1][1].points[-1].positions)
     np.testing.assert_allclose(bench.measured.positions, end, atol=0.01)
     assert 0.1 < abs(end[0] - start.positions[0]) < abs(start.positions[0]) + REACH_RAD - 0.05
 
