@@ -83,7 +83,7 @@ REASONS: dict[SafetyReason, str] = {
     SafetyReason.CONTACT: "A finger is pressed harder than allowed.",
     SafetyReason.REQUESTED: "Somebody asked for a stop that does not latch.",
     SafetyReason.ESTOP: "An emergency stop was asked for; latched.",
-    SafetyReason.BYPASS: "Somebody else publishes to the controllers or as the monitor. This version does not raise it.",
+    SafetyReason.BYPASS: "Somebody else publishes to the arm's controller or as the monitor; latched.",
     SafetyReason.SELF_TEST: "The self-test failed; nothing may move.",
 }
 

@@ -483,3 +483,13 @@ def test_an_arm_that_is_blocked_is_not_pushed_against_for_ever():
         rig.gate.on_joint_state(JointState(rig.now_ns + TICK_NS, panda().config.arm_joints, blocked, np.zeros(7), np.zeros(7)))
         rig.step(joints=False)
     assert rig.command.trajectory.positions[-1] == pytest.approx(blocked, abs=1e-3)
+
+
+def test_somebody_else_who_commands_the_arm_ends_all_motion():
+    rig = moving_rig()
+    rig.gate.bypass("more than one publishes on gated_command (a, b)")
+    rig.step(60)
+    state = rig.gate.state()
+    assert (state.mode, state.reason) == (SafetyMode.STOPPED_LATCHED, SafetyReason.BYPASS)
+    assert "a, b" in state.detail
+    assert not rig.command.trajectory.velocities.any()

@@ -145,8 +145,9 @@ class SafetyMonitorNode(VlaNode):
     def _watch_for_bypass(self) -> None:
         """Nobody else may command the arm: a second monitor, or a second publisher to its controller, ends all motion by name."""
         for watched in (GATED_COMMAND.name, self.arm.config.controllers.joint_trajectory):
+            publishers = sorted({info.node_name for info in self.get_publishers_info_by_topic(watched)})
             if self.count_publishers(watched) > 1:
-                self._estop(f"the monitor, because {self.count_publishers(watched)} nodes publish on {watched} where one may")
+                self.gate.bypass(f"more than one publishes on {watched} ({', '.join(publishers)})")
 
     def _look(self) -> None:
         """Hands the newest measurements to the gate; a message that cannot be read counts as none, which soon holds the arm."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vla_ros.core.errors import MotionError, SimulationError
@@ -74,7 +74,7 @@ class SimRobotNode(VlaNode):
         self._color = {c: self.publish_on(COLOR_IMAGE.at(camera=c)) for c in robot.cameras}
         self._info = {c: self.publish_on(COLOR_INFO.at(camera=c)) for c in robot.cameras}
         self._depth = {c.name: self.publish_on(DEPTH_IMAGE.at(camera=c.name)) for c in robot.cameras.values() if c.has_depth}
-        self.subscribe_to(JOINT_TRAJECTORY, self._on_trajectory)
+        self.subscribe_to(replace(JOINT_TRAJECTORY, name=robot.controllers.joint_trajectory), self._on_trajectory)
         self.serve(SIM_RESET, self._reset)
         self.serve(SIM_FAULT, self._fault)
         self.serve(SIM_SCORE, self._score)

@@ -36,10 +36,10 @@ class TactilePerceptionNode(VlaNode):
 
     def setup(self) -> None:
         """Connects the taxels of every finger to one processor."""
-        fingers = load_robot_config(self.config.robot).tactile
+        fingers = self._fingers = tuple(load_robot_config(self.config.robot).tactile)
         self._processor = TactileProcessor()
         self._pads = [Inbox(self, TACTILE_RAW.at(finger=finger), depth=ARRAYS_KEPT) for finger in fingers]
-        self._waiting: dict[int, list[tuple[Array, Array | None]]] = {}  # stamp -> what each finger felt then, in the order of the pads
+        self._waiting: dict[int, dict[str, tuple[Array, Array | None]]] = {}  # stamp -> finger -> what it felt then
         self._type = load_type(TACTILE_RAW.type)
         self._contact = self.publish_on(CONTACT)
         self.every(1.0 / self.config.rate, self._look)
@@ -48,12 +48,13 @@ class TactilePerceptionNode(VlaNode):
         """Processes all arrays that have come, and publishes the newest state of contact."""
         for pad in self._pads:
             for letter in pad.take():
-                _, normal, shear, stamp_ns = taxels_from_msg(deserialize_message(letter.cdr, self._type))
-                self._waiting.setdefault(stamp_ns, []).append((normal, shear))
+                finger, normal, shear, stamp_ns = taxels_from_msg(deserialize_message(letter.cdr, self._type))
+                self._waiting.setdefault(stamp_ns, {})[finger] = (normal, shear)
         complete = sorted(stamp_ns for stamp_ns, felt in self._waiting.items() if len(felt) == len(self._pads))
         contact = None
         for stamp_ns in complete:
-            (left, left_shear), (right, right_shear) = self._waiting.pop(stamp_ns)
+            felt = self._waiting.pop(stamp_ns)
+            (left, left_shear), (right, right_shear) = (felt[finger] for finger in self._fingers)
             contact = self._processor.update(left, right, stamp_ns, left_shear_n=left_shear, right_shear_n=right_shear)
         if contact is not None:
             self._waiting = {stamp_ns: felt for stamp_ns, felt in self._waiting.items() if stamp_ns > complete[-1]}

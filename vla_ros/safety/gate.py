@@ -110,6 +110,10 @@ class Gate:
         """Brakes from the next tick on and stays still until ``reset``."""
         self._stop_for(Fault(SafetyReason.ESTOP, f"Emergency stop by {source}; reset to go on.", cut=True, latch=True))
 
+    def bypass(self, what: str) -> None:
+        """Somebody else commands the arm: brakes and latches, as an emergency stop; ``what`` says who, as a clause."""
+        self._stop_for(Fault(SafetyReason.BYPASS, f"Stopped because {what}; end it, then reset.", cut=True, latch=True))
+
     def hold(self, source: str) -> None:
         """Brakes without latching, for a goal that was cancelled: what was followed is given up, a fresh chunk resumes."""
         self._stop_for(Fault(SafetyReason.REQUESTED, f"{source} asked for a stop.", cut=True))
