@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The checks of this checkout, quiet where all is well: `check.sh lint`, `check.sh test`, or both.
-set -u
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh" || exit
+set -u  # colcon's set-up files do not stand it
 cd "$VLA_ROS_ROOT" || exit
 
 quietly() { # name, command...: prints the command's output only when it fails
