@@ -57,7 +57,7 @@ class _Watch:
 
 
 class CameraPerceptionNode(VlaNode):
-    """Judges each camera's images in its callback, at most at the configured rates; others are not decoded."""
+    """Looks at the newest image of each camera at the configured rate; those between are not decoded."""
 
     def __init__(self) -> None:
         super().__init__("camera_perception")

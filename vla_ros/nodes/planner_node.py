@@ -5,7 +5,6 @@ The thinking is vla_ros/planning; this file binds its ports to the graph.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -118,7 +117,7 @@ class PlannerNode(VlaNode):
         self._episodes.publish(episode)
 
     def _carry_out(self, work: Work) -> tuple[GoalResult, dict[str, Any]]:
-        cancel = _LinkedCancel(work.cancel)
+        cancel = CancelToken(work.cancel)
         images: dict[str, Any] = {}
         feedback = _Feedback(work, self._senses, self._publish_plan, self._publish_start)
         self._subtasks.on_reasoning = feedback.reason
@@ -139,7 +138,10 @@ class PlannerNode(VlaNode):
             record=lambda record: self._reports.publish(record_to_msg(record, self._senses.now_ns())),
         )
         policy = Policy(goal_limit_s=work.goal.time_limit or self.config.goal_limit)
-        return run_goal(work.goal.instruction, ports, cancel, policy), images
+        try:
+            return run_goal(work.goal.instruction, ports, cancel, policy), images
+        finally:
+            self._senses.on_safety = lambda: None  # the goal's feedback has ended
 
     def _snapshot(self, name: str, images: dict[str, Any]) -> str:
         image = self._senses.compressed_image()
@@ -165,15 +167,6 @@ class PlannerNode(VlaNode):
         trace = ReasoningTrace(plan.stamp_ns, self.get_name(), "", "plan", plan.explanation)
         self._reasoning.publish(reasoning_to_msg(trace))
         self.get_logger().info(f"plan {plan.revision}: {'; '.join(s.description for s in plan.subtasks) or 'nothing to do'}")
-
-
-class _LinkedCancel(CancelToken):
-    """Canceled when the action's client cancels."""
-
-    def __init__(self, event: threading.Event) -> None:
-        super().__init__()
-        self._event = event
-        self.why = "The goal was canceled."
 
 
 class _Feedback:

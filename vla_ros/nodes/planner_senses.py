@@ -1,4 +1,4 @@
-"""What the planner knows of the world, kept by callbacks and read by the goal's thread: scene, touch, image, safety, who lives."""
+"""What the planner knows of the world, as the goal's thread reads it: scene, touch, image, safety, who lives."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SILENCE_S = 2.0  # a node that has not beaten for so long is dead
 class PlannerSenses:
     """``watched`` are the nodes that must beat, ``camera`` the one that must see.
 
-    Callbacks write single attributes, so that no lock is needed to read them.
+    What changes seldom is kept by callbacks, which write single attributes; what comes often is looked at when it is asked for.
     """
 
     def __init__(self, node: VlaNode, arm: Arm, watched: tuple[str, ...], camera: str) -> None:

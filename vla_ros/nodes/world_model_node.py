@@ -29,7 +29,7 @@ class WorldModelNodeConfig:
 
 
 class WorldModelNode(VlaNode):
-    """Keeps the newest scene, plan and joints; each call builds a twin from them and rolls the chunk out in it."""
+    """Keeps the newest scene and plan; each call brings its joints, and rolls its chunk out in a twin built from all of them."""
 
     def __init__(self) -> None:
         super().__init__("world_model")

@@ -40,7 +40,7 @@ class PerceptionResult:
     """What one pair of images says."""
 
     scene: Scene
-    obstacles: ColouredPoints  # thinned, for the safety checks and for people
+    obstacles: ColouredPoints  # thinned, for people; the safety monitor does not look at them yet
     table: TablePlane
     robot_pixels: int  # removed as the robot's
 

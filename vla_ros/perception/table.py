@@ -1,4 +1,4 @@
-"""The table's plane: known from configuration, measured in each image, and the disagreement reported."""
+"""The table's plane: known from configuration, measured in each image, with how far the two are apart."""
 
 from __future__ import annotations
 

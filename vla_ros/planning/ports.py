@@ -19,13 +19,15 @@ OTHER_APPROACH = "other_approach"
 class CancelToken:
     """Set once, from any thread."""
 
-    def __init__(self) -> None:
-        self._event = threading.Event()
-        self.why = ""
+    def __init__(self, event: threading.Event | None = None) -> None:
+        """``event``: one that others set, such as an action's cancel; by default one of its own."""
+        self._event = event or threading.Event()
+        self.why = "The goal was canceled."
 
-    def cancel(self, why: str = "The goal was canceled.") -> None:
+    def cancel(self, why: str = "") -> None:
         """Asks for an end; ``why`` is a sentence. The first caller's counts."""
-        self.why = self.why or why
+        if why and not self._event.is_set():
+            self.why = why
         self._event.set()
 
     @property
