@@ -19,7 +19,7 @@ from vla_ros.core.scene import CameraFault
 from vla_ros.nodes.depth_perception_node import DepthPerceptionNode
 from vla_ros.robots import load_robot_config
 from vla_ros.ros.conversions.frames import transforms_to_msg
-from vla_ros.ros.conversions.images import image_to_msg
+from vla_ros.ros.conversions.images import image_to_cdr
 from vla_ros.ros.conversions.robot import joint_state_to_msg
 from vla_ros.ros.interfaces import (
     CAMERA_HEALTH,
@@ -68,7 +68,7 @@ class FakeCamera:
             self._joints.publish(joints_message(stamp_ns))
             if self.is_on:
                 image = np.zeros_like(self._scene) if self.is_black else self._scene + self._noise[self.sent % 8]
-                self._images.publish(image_to_msg(image, "rgb8", stamp_ns, FRONT.frame))
+                self._images.publish(image_to_cdr(image, "rgb8", stamp_ns, FRONT.frame))
                 self.sent += 1
 
 
@@ -136,8 +136,8 @@ class FakeScene:
     def _publish(self) -> None:
         stamp_ns = time.time_ns()
         self._joints.publish(joints_message(stamp_ns))
-        self._colour.publish(image_to_msg(self._pictures[0], "rgb8", stamp_ns, FRONT.frame))
-        self._depth.publish(image_to_msg(self._pictures[1], "16UC1", stamp_ns, FRONT.frame))
+        self._colour.publish(image_to_cdr(self._pictures[0], "rgb8", stamp_ns, FRONT.frame))
+        self._depth.publish(image_to_cdr(self._pictures[1], "16UC1", stamp_ns, FRONT.frame))
 
 
 CUBE_M, EDGE_M = np.array([0.5, -0.1, 0.0225]), 0.045
@@ -181,8 +181,8 @@ def test_nothing_is_seen_and_nothing_said_without_a_place_of_the_camera(ros: Ros
     joints = peer.publisher(JOINT_STATES)
     stamp_ns = time.time_ns()
     joints.publish(joints_message(stamp_ns))
-    colour.publish(image_to_msg(np.zeros((480, 640, 3), np.uint8), "rgb8", stamp_ns, FRONT.frame))
-    depth.publish(image_to_msg(np.zeros((480, 640), np.uint16), "16UC1", stamp_ns, FRONT.frame))
+    colour.publish(image_to_cdr(np.zeros((480, 640, 3), np.uint8), "rgb8", stamp_ns, FRONT.frame))
+    depth.publish(image_to_cdr(np.zeros((480, 640), np.uint16), "16UC1", stamp_ns, FRONT.frame))
     before = len(heartbeats)
     wait_until(lambda: len(heartbeats) > before + 2, "heartbeats")
     assert scenes == []

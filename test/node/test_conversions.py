@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
+
+from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import Image
 
 from vla_ros.core.actions import ActionChunk, ActionSpace, GatedCommand, SafetyAction, ShortTrajectory
 from vla_ros.core.decisions import SafetyDecision, SafetyMode, SafetyReason, SafetyState
@@ -151,26 +156,53 @@ def test_trajectory_round_trip() -> None:
     assert np.array_equal(a, t.accelerations)
 
 
-@pytest.mark.parametrize(("dtype", "encoding", "shape"), [(np.uint8, "rgb8", (4, 6, 3)), (np.uint16, "16UC1", (4, 6))])
-def test_image_round_trip(dtype: type, encoding: str, shape: tuple[int, ...]) -> None:
+def _image_message(image: np.ndarray, encoding: str, frame_id: str) -> Any:
+    height, width = image.shape[:2]
+    message = Image(height=height, width=width, encoding=encoding, step=image.nbytes // height, data=image.tobytes())
+    message.header.frame_id = frame_id
+    message.header.stamp.sec, message.header.stamp.nanosec = divmod(STAMP_NS, 10**9)
+    return message
+
+
+@pytest.mark.parametrize("frame_id", ["", "a", "ab", "abc", "abcd"])  # each leaves other gaps between the values
+@pytest.mark.parametrize(("dtype", "encoding", "shape"), [(np.uint8, "rgb8", (4, 6, 3)), (np.uint16, "16UC1", (3, 5))])
+def test_an_image_is_serialized_as_rosidl_does_it(dtype: type, encoding: str, shape: tuple[int, ...], frame_id: str) -> None:
     image = RNG.integers(0, 255, size=shape).astype(dtype)
-    message = images.image_to_msg(image, encoding, STAMP_NS, "camera")
-    back = images.colour_from_msg(message) if encoding == "rgb8" else images.depth_mm_from_msg(message)
-    assert np.array_equal(back, image)
+    cdr = images.image_to_cdr(image, encoding, STAMP_NS, frame_id)
+    message = _image_message(image, encoding, frame_id)
+    assert deserialize_message(cdr, Image) == message
+    assert len(cdr) == len(serialize_message(message))  # not the bytes: rosidl leaves anything in the gaps
+    view = images.ImageView.of(cdr)
+    assert (view.stamp_ns, view.frame_id, view.encoding) == (STAMP_NS, frame_id, encoding)
+    assert np.array_equal(view.colour() if encoding == "rgb8" else view.depth_mm(), image)
 
 
 def test_padded_rows_are_honoured() -> None:
     image = RNG.integers(0, 255, size=(4, 6, 3)).astype(np.uint8)
-    message = images.image_to_msg(np.concatenate([image.reshape(4, 18), np.zeros((4, 2), np.uint8)], axis=1), "mono8", STAMP_NS, "camera")
-    message.encoding, message.width = "rgb8", 6
-    assert np.array_equal(images.colour_from_msg(message), image)
+    message = _image_message(np.concatenate([image.reshape(4, 18), np.zeros((4, 2), np.uint8)], axis=1), "rgb8", "camera")
+    message.width = 6
+    assert np.array_equal(images.ImageView.of(serialize_message(message)).colour(), image)
+
+
+def test_big_endian_depth_is_honoured() -> None:
+    depth_mm = RNG.integers(0, 5000, size=(4, 6)).astype(np.uint16)
+    message = _image_message(depth_mm.astype(">u2"), "16UC1", "camera")
+    message.is_bigendian = 1
+    assert np.array_equal(images.ImageView.of(serialize_message(message)).depth_mm(), depth_mm)
 
 
 def test_short_image_is_named() -> None:
-    message = images.image_to_msg(np.zeros((4, 6, 3), np.uint8), "rgb8", STAMP_NS, "camera_front")
+    message = _image_message(np.zeros((4, 6, 3), np.uint8), "rgb8", "camera_front")
     message.height = 5
     with pytest.raises(PerceptionError, match="camera_front"):
-        images.colour_from_msg(message)
+        images.ImageView.of(serialize_message(message)).colour()
+
+
+def test_a_torn_image_is_named() -> None:
+    cdr = images.image_to_cdr(np.zeros((4, 6, 3), np.uint8), "rgb8", STAMP_NS, "camera_front")
+    for length in range(12, len(cdr)):
+        with pytest.raises(PerceptionError, match="not whole"):
+            images.ImageView.of(cdr[:length])
 
 
 def test_points_round_trip() -> None:

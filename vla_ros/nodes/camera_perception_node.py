@@ -7,7 +7,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from rclpy.serialization import deserialize_message
 
 from vla_ros.core.scene import CameraHealth
 from vla_ros.core.stamps import NS_PER_S
@@ -15,12 +14,11 @@ from vla_ros.data.images import jpeg_encode
 from vla_ros.perception.camera import CameraMonitor, CameraMonitorConfig, policy_image
 from vla_ros.perception.motion_in_view import robot_moves_in_view
 from vla_ros.robots import load_robot
-from vla_ros.ros.conversions.arrays import ns_from_cdr
-from vla_ros.ros.conversions.images import colour_from_msg, compressed_to_msg, image_to_msg
+from vla_ros.ros.conversions.images import ImageView, compressed_to_msg, image_to_cdr
 from vla_ros.ros.conversions.robot import joint_state_from_msg
 from vla_ros.ros.conversions.scene import health_to_msg
 from vla_ros.ros.inbox import Inbox, Latest
-from vla_ros.ros.interfaces import CAMERA_HEALTH, COLOR_COMPRESSED, COLOR_IMAGE, JOINT_STATES, POLICY_IMAGE, load_type
+from vla_ros.ros.interfaces import CAMERA_HEALTH, COLOR_COMPRESSED, COLOR_IMAGE, JOINT_STATES, POLICY_IMAGE
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
 from vla_ros.ros.spin import BACKGROUND, run
@@ -69,7 +67,6 @@ class CameraPerceptionNode(VlaNode):
         self._arm = load_robot(self.config.robot)
         robot = self._arm.config
         fixed = {robot.base_frame, WORLD_FRAME}
-        self._image_type = load_type(COLOR_IMAGE.type)
         self._joints = Latest(self, JOINT_STATES, joint_state_from_msg)
         self._image = self.publish_on(POLICY_IMAGE)
         self._compressed = {name: self.publish_on(COLOR_COMPRESSED.at(camera=name)) for name in robot.cameras}
@@ -100,26 +97,25 @@ class CameraPerceptionNode(VlaNode):
     def _look(self) -> None:
         for watch in self._watches:
             for letter in watch.inbox.take():
-                self._on_image(watch, letter.cdr)
+                self._on_image(watch, ImageView.of(letter.cdr))
 
-    def _on_image(self, watch: _Watch, cdr: bytes) -> None:
-        stamp_ns = ns_from_cdr(cdr)
+    def _on_image(self, watch: _Watch, view: ImageView) -> None:
+        stamp_ns = view.stamp_ns
         if stamp_ns < watch.judged_ns - NS_PER_S:  # the simulator was restarted
             watch.judged_ns = watch.made_ns = 0
         is_due = stamp_ns - watch.made_ns >= 0.9 / self.config.rate * NS_PER_S
-        message = deserialize_message(cdr, self._image_type)
-        image = colour_from_msg(message)
+        image = view.colour()
         watch.judged_ns = stamp_ns
         self._say(watch, watch.monitor.update(image, stamp_ns, max(self._robot_now_ns(), stamp_ns), robot_moving=self._is_moving(watch)))
         if is_due:
             watch.made_ns = stamp_ns
-            self._pass_on(watch.name, image, stamp_ns, message.header.frame_id)
+            self._pass_on(watch.name, image, stamp_ns, view.frame_id)
 
     def _pass_on(self, camera: str, image: Any, stamp_ns: int, frame_id: str) -> None:
         self._compressed[camera].publish(compressed_to_msg(jpeg_encode(image, JPEG_QUALITY), "jpeg", stamp_ns, frame_id))
         if camera == self.config.camera:
             small = policy_image(image, (self.config.size, self.config.size))
-            self._image.publish(image_to_msg(small, "rgb8", stamp_ns, frame_id))
+            self._image.publish(image_to_cdr(small, "rgb8", stamp_ns, frame_id))
 
     def _say(self, watch: _Watch, health: CameraHealth) -> None:
         """Publishes a change at once; what stays as it is goes out with the periodic report."""

@@ -16,7 +16,7 @@ from vla_ros.core.stamps import NS_PER_MS
 from vla_ros.perception.pipeline import DepthPerception, PerceptionResult
 from vla_ros.robots import load_robot
 from vla_ros.ros.conversions.arrays import ns_from_cdr
-from vla_ros.ros.conversions.images import colour_from_msg, depth_mm_from_msg, points_to_msg
+from vla_ros.ros.conversions.images import ImageView, points_to_msg
 from vla_ros.ros.conversions.robot import contact_from_msg, joint_state_from_msg
 from vla_ros.ros.conversions.scene import detections_to_msg, scene_to_msg
 from vla_ros.ros.inbox import Inbox, Latest
@@ -72,7 +72,6 @@ class DepthPerceptionNode(VlaNode):
         self._new_joints = Inbox(self, JOINT_STATES, depth=JOINT_HISTORY)
         self._joints_type = load_type(JOINT_STATES.type)
         self._contact = Latest(self, CONTACT, contact_from_msg)
-        self._image_type = load_type(COLOR_IMAGE.type)
         self._colour = Inbox(self, COLOR_IMAGE.at(camera=camera.name), depth=IMAGES_KEPT)
         self._depth = Inbox(self, DEPTH_IMAGE.at(camera=camera.name), depth=IMAGES_KEPT)
         self._objects, self._detections, self._markers = (
@@ -123,8 +122,8 @@ class DepthPerceptionNode(VlaNode):
         if self._forget.is_set():
             self._forget.clear()
             self._pipeline.reset()
-        colour, depth = (deserialize_message(cdr, self._image_type) for cdr in pair)
-        result = self._pipeline.update(colour_from_msg(colour), depth_mm_from_msg(depth), stamp_ns, joints, self._contact.get())
+        colour, depth = (ImageView.of(cdr) for cdr in pair)
+        result = self._pipeline.update(colour.colour(), depth.depth_mm(), stamp_ns, joints, self._contact.get())
         self._publish(result, stamp_ns)
 
     def _newest_pair(self) -> tuple[bytes, bytes] | None:

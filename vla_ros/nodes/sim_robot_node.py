@@ -11,7 +11,7 @@ from vla_ros.core.errors import MotionError, SimulationError
 from vla_ros.core.tasks import Predicate, Relation
 from vla_ros.robots import load_robot_config
 from vla_ros.ros.conversions.arrays import stamp_to_msg
-from vla_ros.ros.conversions.images import camera_info_to_msg, image_to_msg
+from vla_ros.ros.conversions.images import camera_info_to_msg, image_to_cdr
 from vla_ros.ros.conversions.robot import joint_state_to_msg, taxels_to_msg, trajectory_from_msg
 from vla_ros.ros.interfaces import (
     CLOCK,
@@ -116,9 +116,9 @@ class SimRobotNode(VlaNode):
     def _publish_image(self, image: CameraImage) -> None:
         for shown in self.camera_faults.deliver(image, image.stamp_ns):
             frame = self.sim.config.cameras[shown.camera].frame
-            self._color[shown.camera].publish(image_to_msg(shown.colour, "rgb8", shown.stamp_ns, frame))
+            self._color[shown.camera].publish(image_to_cdr(shown.colour, "rgb8", shown.stamp_ns, frame))
             if shown.depth_mm is not None:
-                self._depth[shown.camera].publish(image_to_msg(shown.depth_mm, "16UC1", shown.stamp_ns, frame))
+                self._depth[shown.camera].publish(image_to_cdr(shown.depth_mm, "16UC1", shown.stamp_ns, frame))
 
     # --- commands
     def _on_trajectory(self, message: Any) -> None:
