@@ -134,7 +134,8 @@ def test_a_second_goal_is_refused_with_a_sentence(bench: Bench) -> None:
     second = bench.graph.send(EXECUTE_GOAL, load_type(EXECUTE_GOAL.type).Goal(instruction="go home")).wait(5.0)
     assert second.reason == "busy"
     assert GOAL in second.message
-    assert first.wait(GOAL_LIMIT_S).verified
+    result = first.wait(GOAL_LIMIT_S)
+    assert result.verified, result.message
 
 
 def test_cancel_stops_the_arm_and_leaves_the_stop_usable(bench: Bench) -> None:

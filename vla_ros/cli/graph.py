@@ -17,6 +17,7 @@ from vla_ros.ros.interfaces import Action, Service, Topic, load_type
 from vla_ros.ros.qos import profile
 
 SPIN_S = 0.1
+ANSWER_S = 10.0  # DDS asks again for what was lost every 3 s
 
 
 class NoGraphError(VlaRosError):
@@ -54,7 +55,7 @@ class Graph:
         """Subscribes; ``callback(message)`` runs whenever this node is spun."""
         self.node.create_subscription(load_type(topic.type), topic.name, callback, profile(topic.qos))
 
-    def call(self, service: Service, timeout_s: float = 5.0, **fields: Any) -> Any:
+    def call(self, service: Service, timeout_s: float = ANSWER_S, **fields: Any) -> Any:
         """The response. Raises NoGraphError naming who is missing and what to do."""
         kind = load_type(service.type)
         client = self.node.create_client(kind, service.name)
@@ -66,7 +67,7 @@ class Graph:
         self.node.destroy_client(client)
         return future.result()
 
-    def send(self, action: Action, goal: Any, on_feedback: Callable[[Any], None] | None = None, timeout_s: float = 5.0) -> RunningGoal:
+    def send(self, action: Action, goal: Any, on_feedback: Callable[[Any], None] | None = None, timeout_s: float = ANSWER_S) -> RunningGoal:
         """Sends a goal. Raises NoGraphError when nobody serves the action or the goal is rejected."""
         client = ActionClient(self.node, load_type(action.type), action.name)
         if not self.spin_until(client.server_is_ready, timeout_s):

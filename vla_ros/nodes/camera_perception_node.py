@@ -21,7 +21,8 @@ from vla_ros.ros.inbox import Inbox, Latest
 from vla_ros.ros.interfaces import CAMERA_HEALTH, COLOR_COMPRESSED, COLOR_IMAGE, JOINT_STATES, POLICY_IMAGE
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
-from vla_ros.ros.spin import BACKGROUND, run
+from vla_ros.ros.scheduling import Urgency
+from vla_ros.ros.spin import run
 
 REPORT_PERIOD_S = 0.5
 MOVING_RADPS = 0.05
@@ -141,4 +142,4 @@ class CameraPerceptionNode(VlaNode):
 
 def main() -> int:
     """Runs the node until it is told to end; the process's exit code."""
-    return run(CameraPerceptionNode, niceness=BACKGROUND)
+    return run(CameraPerceptionNode, urgency=Urgency.BACKGROUND)

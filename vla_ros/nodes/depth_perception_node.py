@@ -36,7 +36,8 @@ from vla_ros.ros.interfaces import (
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.markers import object_markers
 from vla_ros.ros.parameters import declare, parameter
-from vla_ros.ros.spin import BACKGROUND, run
+from vla_ros.ros.scheduling import Urgency
+from vla_ros.ros.spin import run
 from vla_ros.ros.tf import StaticFrames
 
 IMAGES_KEPT = 3  # until they are looked at: colour and depth of one stamp do not come together
@@ -152,4 +153,4 @@ class DepthPerceptionNode(VlaNode):
 
 def main() -> int:
     """Runs the node until it is told to end; the process's exit code."""
-    return run(DepthPerceptionNode, niceness=BACKGROUND)
+    return run(DepthPerceptionNode, urgency=Urgency.BACKGROUND)

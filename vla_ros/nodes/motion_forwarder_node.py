@@ -19,6 +19,7 @@ from vla_ros.ros.inbox import Latest
 from vla_ros.ros.interfaces import GATED_COMMAND, JOINT_STATES, JOINT_TRAJECTORY
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
+from vla_ros.ros.scheduling import Urgency
 from vla_ros.ros.spin import run
 
 
@@ -79,4 +80,4 @@ class MotionForwarderNode(VlaNode):
 
 def main() -> int:
     """Runs the node until it is told to end; the process's exit code."""
-    return run(MotionForwarderNode)
+    return run(MotionForwarderNode, urgency=Urgency.CONTROL)

@@ -28,7 +28,8 @@ from vla_ros.ros.conversions.tasks import plan_to_msg, reasoning_to_msg
 from vla_ros.ros.interfaces import EPISODE, EXECUTE_GOAL, HOLD, PLAN, REASONING, SUBTASK_REPORT, load_type
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
-from vla_ros.ros.spin import BACKGROUND, run
+from vla_ros.ros.scheduling import Urgency
+from vla_ros.ros.spin import run
 
 
 @dataclass(frozen=True)
@@ -206,4 +207,4 @@ class _Feedback:
 
 def main() -> int:
     """Runs the node until it is told to end; the process's exit code."""
-    return run(PlannerNode, niceness=BACKGROUND)
+    return run(PlannerNode, urgency=Urgency.BACKGROUND)

@@ -23,7 +23,8 @@ from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
 from vla_ros.ros.qos import durability_word, reliability_word
 from vla_ros.ros.recording_profile import recorded_topics
-from vla_ros.ros.spin import BACKGROUND, run
+from vla_ros.ros.scheduling import Urgency
+from vla_ros.ros.spin import run
 
 KEPT = 60  # messages of each topic until they are taken: 0.6 s of the busiest; what comes beyond that is lost, and counted
 TAKE_PERIOD_S = 0.05
@@ -140,4 +141,4 @@ class RecorderNode(VlaNode):
 
 def main() -> int:
     """Runs the node until it is told to end; the process's exit code."""
-    return run(RecorderNode, niceness=BACKGROUND)
+    return run(RecorderNode, urgency=Urgency.BACKGROUND)

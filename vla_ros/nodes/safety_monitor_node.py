@@ -36,6 +36,7 @@ from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.markers import safety_markers
 from vla_ros.ros.parameters import declare, parameter
 from vla_ros.ros.qos import Qos
+from vla_ros.ros.scheduling import Urgency
 from vla_ros.ros.spin import run
 from vla_ros.ros.world_model_client import WorldModelClient
 from vla_ros.safety.config import load_safety_config
@@ -188,4 +189,4 @@ class SafetyMonitorNode(VlaNode):
 
 def main() -> int:
     """Runs the node until it is told to end; the process's exit code."""
-    return run(SafetyMonitorNode)
+    return run(SafetyMonitorNode, urgency=Urgency.CONTROL)

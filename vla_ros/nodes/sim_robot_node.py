@@ -29,6 +29,7 @@ from vla_ros.ros.interfaces import (
 )
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
+from vla_ros.ros.scheduling import make_realtime
 from vla_ros.ros.sim_controllers import FollowJointTrajectoryServer, serve_gripper
 from vla_ros.ros.spin import run
 from vla_ros.simulation.camera_faults import CameraFaults
@@ -86,7 +87,7 @@ class SimRobotNode(VlaNode):
     def on_start(self) -> None:
         """Starts physics and cameras. Raises SimulationError when nothing can be rendered."""
         self._cameras = CameraThread(self.sim.world, self._publish_image, sensor_noise=self.config.sensor_noise)
-        self._pacer = Pacer(TICK_S, self._guarded(self._tick))
+        self._pacer = Pacer(TICK_S, self._guarded(self._tick), make_realtime)  # a real arm has a computer of its own
         for camera in self.sim.config.cameras.values():
             self._info[camera.name].publish(camera_info_to_msg(camera, self.sim.now_ns))
         self._cameras.start()

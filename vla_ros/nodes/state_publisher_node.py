@@ -15,7 +15,8 @@ from vla_ros.ros.inbox import Latest
 from vla_ros.ros.interfaces import JOINT_STATES, ROBOT_DESCRIPTION, TF, TF_STATIC
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
-from vla_ros.ros.spin import BACKGROUND, run
+from vla_ros.ros.scheduling import Urgency
+from vla_ros.ros.spin import run
 
 WORLD_FRAME = "world"
 
@@ -79,4 +80,4 @@ class StatePublisherNode(VlaNode):
 
 def main() -> int:
     """Runs the node until it is told to end; the process's exit code."""
-    return run(StatePublisherNode, niceness=BACKGROUND)
+    return run(StatePublisherNode, urgency=Urgency.BACKGROUND)

@@ -15,7 +15,8 @@ from vla_ros.ros.conversions.tasks import plan_from_msg
 from vla_ros.ros.interfaces import EVALUATE_CHUNK, OBJECTS, PLAN
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
-from vla_ros.ros.spin import BACKGROUND, run
+from vla_ros.ros.scheduling import Urgency
+from vla_ros.ros.spin import run
 from vla_ros.world_model.service import WorldModel
 from vla_ros.world_model.verdict import ChunkVerdict, Verdict
 
@@ -76,4 +77,4 @@ class WorldModelNode(VlaNode):
 
 def main() -> int:
     """Runs the node until it is told to end; the process's exit code."""
-    return run(WorldModelNode, niceness=BACKGROUND)
+    return run(WorldModelNode, urgency=Urgency.BACKGROUND)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -16,19 +14,17 @@ from rclpy.signals import SignalHandlerOptions
 from vla_ros.core.errors import VlaRosError
 from vla_ros.ros.lean_executor import LeanExecutor
 from vla_ros.ros.lifecycle import VlaNode
+from vla_ros.ros.scheduling import Urgency, make_realtime, prepare_process
 
 EXIT_CANNOT_START = 3
-BACKGROUND = 5  # niceness of what may come a little later when the cores are busy: the way from the monitor to the arm may not
-SWITCH_INTERVAL_S = 0.001  # Python's own 5 ms are half a tick: a thread that computes would hold up one that has to answer
 
 
-def run(make_node: Callable[[], VlaNode], arguments: list[str] | None = None, *, niceness: int = 0) -> int:
+def run(make_node: Callable[[], VlaNode], arguments: list[str] | None = None, *, urgency: Urgency = Urgency.NORMAL) -> int:
     """Runs a node until SIGINT or SIGTERM. The exit code says whether it could start.
 
     rclpy's own signal handling ends the context before a last command can be sent, so it is switched off.
     """
-    os.nice(niceness)
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    prepare_process(urgency)
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     stop = threading.Event()
     executor = LeanExecutor()
@@ -46,6 +42,8 @@ def run(make_node: Callable[[], VlaNode], arguments: list[str] | None = None, *,
         executor.add_node(node)
         if not node.autostart or node.start():
             code = 0
+            if urgency is Urgency.CONTROL and not make_realtime():
+                node.get_logger().info("no real-time priority, so ticks may be late when the cores are busy; see vla doctor")
             _spin(executor, stop)
     except VlaRosError as error:
         rclpy.logging.get_logger("vla_ros").error(str(error))

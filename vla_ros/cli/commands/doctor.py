@@ -47,6 +47,7 @@ def checks(quick: bool) -> Iterator[Callable[[], Finding]]:
     yield lambda: machine.check_disk(Path.cwd())
     yield shared_memory
     if not quick:
+        yield probes.check_realtime
         yield probes.check_rendering
         yield probes.check_cv_bridge
         yield probes.check_dds

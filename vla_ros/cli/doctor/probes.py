@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from vla_ros.cli.doctor.finding import Finding, fail, ok
+from vla_ros.cli.doctor.finding import Finding, fail, ok, warn
 
 PROBE_TIMEOUT_S = 30.0
 
@@ -28,6 +28,21 @@ from cv_bridge import CvBridge
 image = numpy.arange(12, dtype=numpy.uint8).reshape(2, 2, 3)
 assert (CvBridge().imgmsg_to_cv2(CvBridge().cv2_to_imgmsg(image, "rgb8")) == image).all()
 """
+
+
+REALTIME = "from vla_ros.ros.scheduling import make_realtime; assert make_realtime(), 'not permitted'"
+
+
+def check_realtime() -> Finding:
+    """Take a real-time priority, as the safety monitor and the forwarder will."""
+    problem = _try_python(REALTIME)
+    if problem is None:
+        return ok("real-time priority", "allowed")
+    remedy = (
+        "as root: groupadd -f realtime && usermod -aG realtime YOUR_NAME && "
+        "echo '@realtime - rtprio 99' > /etc/security/limits.d/realtime.conf, then log in again; a container: --ulimit rtprio=99"
+    )
+    return warn("real-time priority", f"{problem}: the monitor's ticks come late when the cores are busy", remedy)
 
 
 def check_rendering() -> Finding:

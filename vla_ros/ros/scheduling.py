@@ -1,0 +1,54 @@
+"""What the operating system is told about a node's process: how urgent it is, and that it keeps the memory it has once had.
+
+A dozen processes share the cores. The way from the safety monitor to the arm has to run when its time has come; pictures and plans may
+wait a little.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+import os
+import sys
+
+SWITCH_INTERVAL_S = 0.001  # Python's own 5 ms are half a tick: a thread that computes would hold up one that has to answer
+REALTIME_PRIORITY = 20  # of 1 to 99: below what drivers and a controller manager (50) take
+BACKGROUND_NICENESS = 5
+_MMAP_BYTES, _TRIM_BYTES = 32 << 20, 256 << 20  # the most that glibc takes; more than any node lets go at once
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+
+
+class Urgency(enum.Enum):
+    """Of a process among the others."""
+
+    CONTROL = "control"  # the thread that spins runs when its time has come, whoever else is busy
+    NORMAL = "normal"
+    BACKGROUND = "background"  # gives way, and takes no core from the others when it wakes up
+
+
+def prepare_process(urgency: Urgency) -> None:
+    """For the calling thread and all that are started from now on."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    _keep_memory()
+    if urgency is Urgency.BACKGROUND and hasattr(os, "SCHED_BATCH"):
+        os.nice(BACKGROUND_NICENESS)
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
+def make_realtime() -> bool:
+    """Gives the calling thread, and no other, a real-time priority. False where the system does not allow that."""
+    if not hasattr(os, "SCHED_RESET_ON_FORK"):  # not Linux
+        return False
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(REALTIME_PRIORITY))
+    except PermissionError:
+        return False
+    return True
+
+
+def _keep_memory() -> None:
+    """Pictures come and go thirty times a second: fresh pages from the kernel for each would cost more than filling them."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:  # glibc
+        mallopt(_M_MMAP_THRESHOLD, _MMAP_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)
