@@ -9,13 +9,16 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
 
+from builtin_interfaces.msg import Time
 from lifecycle_msgs.msg import State, Transition
 from ros_harness import Heard, NodeProcess, Peer, Ros, SpunNode, wait_until
+from rosgraph_msgs.msg import Clock
 
 from vla_ros.nodes.state_publisher_node import StatePublisherNode
 from vla_ros.robots import load_robot_config
 from vla_ros.ros.conversions.robot import joint_state_to_msg
-from vla_ros.ros.interfaces import HEARTBEAT, JOINT_STATES, ROBOT_DESCRIPTION, TF, Service
+from vla_ros.ros.interfaces import CLOCK, HEARTBEAT, JOINT_STATES, ROBOT_DESCRIPTION, TF, Service
+from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.spin import EXIT_CANNOT_START
 
 pytestmark = pytest.mark.node
@@ -104,6 +107,25 @@ def test_a_process_beats_until_it_is_interrupted_and_then_ends_well(ros: Ros) ->
     beats(heartbeats, State.PRIMARY_STATE_ACTIVE)
     assert process.interrupt() == 0
     assert "Traceback" not in process.output
+
+
+class Timekeeper(VlaNode):
+    """Asks for the time only when it is asked itself."""
+
+    def setup(self) -> None:
+        self.poll_clock()
+
+
+def test_a_polled_clock_tells_the_newest_time_whenever_it_is_asked(ros: Ros) -> None:
+    ros.init(use_sim_time="true")
+    node = ros.spin(lambda: Timekeeper("timekeeper")).node
+    peer = ros.peer()
+    clock = peer.node.create_publisher(Clock, CLOCK.name, 10)
+    wait_until(lambda: clock.get_subscription_count() == 2, "the node and its peer to listen")
+    assert node.now_ns() == 0
+    for sec in (5, 9, 4):  # back, too: a simulator that was restarted
+        clock.publish(Clock(clock=Time(sec=sec)))
+        wait_until(lambda sec=sec: node.now_ns() == sec * 10**9, f"{sec} s")
 
 
 def test_what_cannot_be_started_says_why_and_what_is_valid(ros: Ros) -> None:

@@ -14,7 +14,7 @@ from vla_ros.ros.conversions.actions import chunk_from_msg, gated_to_msg
 from vla_ros.ros.conversions.robot import contact_from_msg, joint_state_from_msg, joint_state_to_msg
 from vla_ros.ros.conversions.safety import decision_to_msg, safety_state_to_msg
 from vla_ros.ros.conversions.scene import health_from_msg
-from vla_ros.ros.inbox import Latest
+from vla_ros.ros.inbox import Inbox, Latest
 from vla_ros.ros.interfaces import (
     ACTION_CHUNK,
     CAMERA_HEALTH,
@@ -43,6 +43,7 @@ from vla_ros.safety.config import load_safety_config
 from vla_ros.safety.gate import Gate
 
 STATE_PERIOD_S = 0.2
+MESSAGES_KEPT = 64  # between two ticks, were they late
 BYPASS_PERIOD_S = 0.5
 
 
@@ -77,22 +78,19 @@ class SafetyMonitorNode(VlaNode):
             self.subscribe_to(topic, lambda _: self._estop("a message on safety/estop"), always=True)
         self._joints = Latest(self, JOINT_STATES, joint_state_from_msg)
         self._contact = Latest(self, CONTACT, contact_from_msg)
-        self.subscribe_to(CAMERA_HEALTH, lambda m: self.gate.on_camera_health(health_from_msg(m)))
-        self.subscribe_to(HEARTBEAT, self._on_heartbeat)
+        self._health = Inbox(self, CAMERA_HEALTH, depth=MESSAGES_KEPT)
+        self._heartbeats = Inbox(self, HEARTBEAT, depth=MESSAGES_KEPT)
         self.subscribe_to(ACTION_CHUNK, self._on_chunk)
         self.serve(ESTOP, self._on_estop)
         self.serve(HOLD, self._on_hold)
         self.serve(RESET, self._on_reset)
         self.serve(SET_SPEED, self._on_speed)
+        self.poll_clock()
         self.every(safety.tick_s, self._tick)
         self.every(STATE_PERIOD_S, self._report)
         self.every(BYPASS_PERIOD_S, self._watch_for_bypass)
 
     # --- what arrives
-    def _on_heartbeat(self, message: Any) -> None:
-        if message.lifecycle_state == 3:  # active
-            self.gate.on_heartbeat(message.node, self.steady_ns())
-
     def _on_chunk(self, message: Any) -> None:
         try:
             chunk = chunk_from_msg(message)
@@ -151,7 +149,12 @@ class SafetyMonitorNode(VlaNode):
                 self.gate.bypass(f"more than one publishes on {watched} ({', '.join(publishers)})")
 
     def _look(self) -> None:
-        """Hands the newest measurements to the gate; a message that cannot be read counts as none, which soon holds the arm."""
+        """Hands what has come since the last tick to the gate; a message that cannot be read counts as none, which soon holds the arm."""
+        for heartbeat in self._heartbeats.take_messages():
+            if heartbeat.lifecycle_state == 3:  # active
+                self.gate.on_heartbeat(heartbeat.node, self.steady_ns())
+        for health in self._health.take_messages():
+            self.gate.on_camera_health(health_from_msg(health))
         try:
             if (joints := self._joints.get()) is not None:
                 self.gate.on_joint_state(joints)

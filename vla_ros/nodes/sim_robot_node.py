@@ -13,6 +13,7 @@ from vla_ros.robots import load_robot_config
 from vla_ros.ros.conversions.arrays import stamp_to_msg
 from vla_ros.ros.conversions.images import camera_info_to_msg, image_to_cdr
 from vla_ros.ros.conversions.robot import joint_state_to_msg, taxels_to_msg, trajectory_from_msg
+from vla_ros.ros.inbox import Inbox
 from vla_ros.ros.interfaces import (
     CLOCK,
     COLOR_IMAGE,
@@ -43,6 +44,7 @@ from vla_ros.simulation.scene_config import load_scene
 from vla_ros.simulation.scorer import Scorer
 
 TICK_S = 0.01
+TRAJECTORIES_KEPT = 10  # between two ticks, were they late
 CLEAR = "clear"
 
 
@@ -75,7 +77,7 @@ class SimRobotNode(VlaNode):
         self._color = {c: self.publish_on(COLOR_IMAGE.at(camera=c)) for c in robot.cameras}
         self._info = {c: self.publish_on(COLOR_INFO.at(camera=c)) for c in robot.cameras}
         self._depth = {c.name: self.publish_on(DEPTH_IMAGE.at(camera=c.name)) for c in robot.cameras.values() if c.has_depth}
-        self.subscribe_to(replace(JOINT_TRAJECTORY, name=robot.controllers.joint_trajectory), self._on_trajectory)
+        self._trajectories = Inbox(self, replace(JOINT_TRAJECTORY, name=robot.controllers.joint_trajectory), depth=TRAJECTORIES_KEPT)
         self.serve(SIM_RESET, self._reset)
         self.serve(SIM_FAULT, self._fault)
         self.serve(SIM_SCORE, self._score)
@@ -100,6 +102,8 @@ class SimRobotNode(VlaNode):
 
     # --- every 10 ms of simulated time, in the physics thread
     def _tick(self) -> None:
+        for trajectory in self._trajectories.take_messages():
+            self._on_trajectory(trajectory)
         with self.lock:
             self.sim.step()
             self.meter.observe()

@@ -48,6 +48,10 @@ class Inbox:
             letters.append(_letter(*taken))
         return letters
 
+    def take_messages(self) -> list[Any]:
+        """The same, deserialized."""
+        return [deserialize_message(letter.cdr, self.message_type) for letter in self.take()]
+
 
 def _letter(cdr: bytes, info: Any) -> Letter:
     publisher = info.get("publisher_gid") or {}

@@ -14,7 +14,7 @@ from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
 
 from vla_ros.core.errors import VlaRosError
-from vla_ros.ros.interfaces import HEARTBEAT, Service, Topic, load_type
+from vla_ros.ros.interfaces import CLOCK, HEARTBEAT, Service, Topic, load_type
 from vla_ros.ros.qos import profile, subscription_profile
 
 HEARTBEAT_PERIOD_S = 0.2
@@ -35,6 +35,7 @@ class VlaNode(LifecycleNode):
         self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._beats = 0
         self.polled: set[Subscription[Any]] = set()  # not waited for by LeanExecutor
+        self._clocks: list[Subscription[Any]] = []  # of them, what tells the time
         self._made: list[tuple[Callable[[Any], bool], Any]] = []
         self._work_enders: list[Callable[[], None]] = []
         self._heartbeat: Publisher | None = None
@@ -118,8 +119,19 @@ class VlaNode(LifecycleNode):
         self._work_enders.append(end)
 
     # --- time
+    def poll_clock(self) -> None:
+        """From now on ``/clock`` is read when somebody asks for the time, instead of waking the process for every message.
+
+        Not for nodes with timers by ROS time.
+        """
+        self._clocks = [s for s in self.subscriptions if s.topic_name == CLOCK.name]
+        self.polled.update(self._clocks)
+
     def now_ns(self) -> int:
         """ROS time: the simulator's where use_sim_time is set."""
+        for subscription in self._clocks:
+            while (taken := subscription.handle.take_message(subscription.msg_type, False)) is not None:
+                subscription.callback(taken[0])
         return int(self.get_clock().now().nanoseconds)
 
     def steady_ns(self) -> int:
@@ -198,7 +210,7 @@ class VlaNode(LifecycleNode):
             destroy(entity)
         self._made.clear()
         self._work_enders.clear()
-        self.polled.clear()
+        self.polled = set(self._clocks)
         self._heartbeat = None
 
     def _beat(self) -> None:
