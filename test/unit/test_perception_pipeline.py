@@ -14,7 +14,7 @@ from vla_ros.core.errors import PerceptionError
 from vla_ros.core.geometry import Pose, rotation_from_rpy, transform
 from vla_ros.core.robot_state import ContactState, FingerContact, JointState
 from vla_ros.core.scene import SceneObject
-from vla_ros.perception.depth import PlacedShape, inside
+from vla_ros.perception.body import PlacedShape, inside
 from vla_ros.perception.motion_in_view import robot_moves_in_view
 from vla_ros.perception.pipeline import DepthPerception, PerceptionResult
 

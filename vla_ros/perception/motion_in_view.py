@@ -6,7 +6,7 @@ import numpy as np
 
 from vla_ros.core.geometry import Array, inverse, transform_points
 from vla_ros.core.robot_state import JointState
-from vla_ros.perception.depth import robot_shapes
+from vla_ros.perception.body import robot_shapes
 from vla_ros.perception.models import CameraModel, RobotModel
 
 LOOK_AHEAD_S = 0.1
