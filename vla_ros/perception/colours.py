@@ -61,12 +61,12 @@ def colour_classes(image: NDArray[np.uint8], pixels: NDArray[np.intp]) -> NDArra
 
 def colour_word(class_index: int, pixels: NDArray[np.uint8]) -> str:
     """The basic colour word of one surface, from its class and its pixels [n, 3]; brightness tells brown, white, grey and black apart."""
-    value = float(quantile(np.sort(pixels.max(axis=1)), 0.75)) / 255
     name = NAMES[class_index]
-    if name == "orange" and value < BROWN_MAX_VALUE:
-        return "brown"
-    if name != "neutral":
+    if name not in ("orange", "neutral"):
         return name
+    value = float(quantile(np.sort(pixels.max(axis=1)), 0.75)) / 255
+    if name == "orange":
+        return "brown" if value < BROWN_MAX_VALUE else name
     if value > WHITE_MIN_VALUE:
         return "white"
     return "black" if value < BLACK_MAX_VALUE else "grey"

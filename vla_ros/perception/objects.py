@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vla_ros.core.geometry import Array, Pose, rotation_about, transform
+from vla_ros.core.geometry import Array, Pose
 from vla_ros.perception.colours import NONE, colour_classes, colour_word
 from vla_ros.perception.depth import Cloud, Image, Mask
 from vla_ros.perception.shapes import ShapeLimits, Solid, View, describe
@@ -171,7 +171,7 @@ class ColourDetector:
         self, frame: Frame, a: tuple[_Piece, tuple[View, Solid]], b: tuple[_Piece, tuple[View, Solid]], above: Grey
     ) -> tuple[_Piece, tuple[View, Solid]] | None:
         (piece_a, (_, solid_a)), (piece_b, (view_b, solid_b)) = a, b
-        apart = float(np.linalg.norm(solid_a.centre_m[:2] - solid_b.centre_m[:2]))
+        apart = math.dist(solid_a.centre_m[:2], solid_b.centre_m[:2])
         if piece_a.colour_class != piece_b.colour_class or apart > self._config.merge_distance_m:
             return None
         if solid_a.shape in ("bowl", "plate") and self._covers(solid_a, view_b):
@@ -202,7 +202,7 @@ class ColourDetector:
         colour = colour_word(piece.colour_class, pixels)
         if piece.colour_class == NONE and (solid.shape == "unknown" or view.hidden > c.limits.hidden_part):
             return None  # grey rests beside the robot's grey body
-        pose = Pose.from_matrix(transform(rotation_about(np.array([0.0, 0.0, 1.0]), solid.yaw_rad), solid.centre_m))
+        pose = Pose.upright(solid.centre_m, solid.yaw_rad)
         yaw_sigma = {"bowl": np.pi, "plate": np.pi, "cylinder": np.pi}.get(solid.shape, 0.03 + 10 * (solid.sigma_m - 0.0015))
         covariance = np.diag([solid.sigma_m**2, solid.sigma_m**2, 0.002**2, 1e-4, 1e-4, min(yaw_sigma, np.pi) ** 2])
         complete = view.hidden <= c.limits.hidden_part and not view.cut

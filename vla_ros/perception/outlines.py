@@ -144,9 +144,8 @@ def fit_circle(xy: Array) -> Circle:
         keep = np.abs(off) <= max(2 * _rms(off[keep]), 0.004)
         if np.count_nonzero(keep) < 8:
             break
-    angles = np.arctan2((y - cy)[keep], (x - cx)[keep])
-    sectors = len(set(((angles + np.pi) / (2 * np.pi) * SECTORS % SECTORS).astype(int).tolist()))
-    return Circle(origin + (cx, cy), radius, _rms(off[keep]), sectors / SECTORS)
+    sectors = ((np.arctan2(y - cy, x - cx) + np.pi) * (SECTORS / (2 * np.pi))).astype(int)[keep] % SECTORS
+    return Circle(origin + (cx, cy), radius, _rms(off[keep]), np.count_nonzero(np.bincount(sectors)) / SECTORS)
 
 
 def _rms(values: Array) -> float:

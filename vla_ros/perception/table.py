@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,19 +34,20 @@ def fit_table(cloud: Cloud, height_m: float, *, search_m: float = 0.02, max_tilt
     """
     depth = cloud.every(step_px)
     xyz = cloud.sampled(step_px, depth, np.flatnonzero((depth > 0) & (depth < MAX_DEPTH_MM)))
-    x, y, z = xyz[:, np.abs(xyz[2] - np.float32(height_m)) < search_m].astype(float)
+    x, y, z = xyz.take(np.flatnonzero(np.abs(xyz[2] - np.float32(height_m)) < search_m), axis=1).astype(float)
     if len(z) < 100:
         return _configured(height_m, f"only {len(z)} samples near the table's height of {height_m:.3f} m")
     rows = np.stack([np.ones_like(x), x, y])
     keep = np.abs(z - np.median(z)) < search_m / 2
     for _ in range(2):
         used = rows * keep
-        solution: Array = np.linalg.solve(used @ rows.T + 1e-9 * np.eye(3), used @ z)
+        sums = used @ rows.T
+        solution: Array = np.linalg.solve(sums + 1e-9 * np.eye(3), used @ z)
         residual = z - solution @ rows
-        spread = max(float(residual[keep].std()), 5e-4)
-        keep = np.abs(residual) < 3 * spread
+        kept = residual[keep]
+        keep = np.abs(residual) < 3 * max(math.sqrt(kept @ kept / len(kept)), 5e-4)
     tilt = float(np.hypot(solution[1], solution[2]))
-    off = float(solution @ rows[:, keep].mean(axis=1)) - height_m
+    off = float(solution @ sums[0]) / float(sums[0, 0]) - height_m
     if tilt > max_tilt_rad or abs(off) > search_m / 2:
         return _configured(height_m, f"the measured plane tilts by {tilt:.3f} rad and lies {off * 1e3:+.1f} mm off")
     rms = float(np.sqrt(np.mean(residual[keep] ** 2)))
