@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,16 +32,19 @@ class PlacedShape:
         return float(size[0]) if self.kind == "sphere" else float(size[0] + size[1] / 2)
 
 
-def robot_shapes(shapes: Iterable[CollisionShape], link_poses: Mapping[str, Array]) -> list[PlacedShape]:
-    """The robot's collision shapes, placed. Raises PerceptionError for a shape of a link without a pose."""
-    shapes = list(shapes)
+def shape_poses(shapes: Sequence[CollisionShape], link_poses: Mapping[str, Array]) -> Array:
+    """[n, 4, 4] T_base_shape. Raises PerceptionError for a shape of a link without a pose."""
     for shape in shapes:
         if shape.link not in link_poses:
             raise PerceptionError(f"No pose for link '{shape.link}', which has a collision shape; poses: {', '.join(sorted(link_poses))}.")
-    if not shapes:
-        return []
-    placed = np.array([link_poses[shape.link] for shape in shapes]) @ np.array([shape.T_link_shape for shape in shapes])
-    return [PlacedShape(shape.kind, np.atleast_1d(shape.size_m), T) for shape, T in zip(shapes, placed, strict=True)]
+    links = np.array([link_poses[shape.link] for shape in shapes]).reshape(-1, 4, 4)
+    return np.asarray(links @ np.array([shape.T_link_shape for shape in shapes]).reshape(-1, 4, 4))
+
+
+def robot_shapes(shapes: Sequence[CollisionShape], link_poses: Mapping[str, Array]) -> list[PlacedShape]:
+    """The robot's collision shapes, placed. Raises PerceptionError for a shape of a link without a pose."""
+    placed = shape_poses(shapes, link_poses)
+    return [PlacedShape(shape.kind, np.asarray(shape.size_m), T) for shape, T in zip(shapes, placed, strict=True)]
 
 
 def inside(shape: PlacedShape, xyz: Points, margin_m: float) -> Mask:
