@@ -101,7 +101,7 @@ class ColourDetector:
     def detect(self, frame: Frame) -> list[Detection]:
         """Everything that stands above the table inside the region, one detection for each thing of one colour."""
         above = self._volume.holds(frame.cloud.depth_mm, frame.cloud.rays, frame.table)
-        above[frame.robot] = 0
+        above *= ~frame.robot
         pieces = self._pieces(frame, above)
         found = [(piece, self._describe(frame, piece, above)) for piece in pieces]
         found = self._merge(frame, found, above)

@@ -29,7 +29,7 @@ class Rectangle:
     centre_m: Array  # [2]
     yaw_rad: float
     extent_m: Array  # [2] full, along its first and second axis
-    squareness: float  # of the outline: 0 for a disc, 0.6 for a square, more for what is longer than wide
+    squareness: float  # of the outline: 0 for a disc, 0.6 for a square; says nothing of what is longer than wide
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from vla_ros.core.geometry import Array
 from vla_ros.perception.depth import MAX_DEPTH_MM, Cloud, Points, Rays
 from vla_ros.perception.table import TablePlane
 
-SAME_PLANE_M = 0.0005  # half of the depth's unit: a table measured this near to the last one is taken for the same
-REACH_M = 1.0  # how far from the base that has to hold
+SAME_PLANE_M = 0.0005  # half of the depth's unit: a table measured this near to the last one is taken for the same ...
+PLACES = np.array([[1.0, x, y] for x in (0.2, 0.8) for y in (-0.45, 0.45)])  # ... at these (1, x, y)
 STEP_PX = 2  # where a pixel is far smaller than what is asked
 
 
@@ -40,7 +40,7 @@ class Volume:
     def holds(self, depth_mm: NDArray[np.uint16], rays: Rays, table: TablePlane) -> NDArray[np.uint8]:
         """[h, w] 255 where a point lies inside, 0 elsewhere. ``depth_mm`` is that of every ``step_px``th row and column of ``rays``."""
         plane = np.array([table.offset_m, table.slope_x, table.slope_y])
-        if rays is not self._rays or np.abs(plane - self._table) @ (1.0, REACH_M, REACH_M) > SAME_PLANE_M:
+        if rays is not self._rays or np.abs(PLACES @ (plane - self._table)).max() > SAME_PLANE_M:
             self._rays, self._table = rays, plane
             self._nearest, self._farthest = self._depths_mm(rays, plane)
         return np.asarray(cv2.inRange(depth_mm, self._nearest, self._farthest), dtype=np.uint8)

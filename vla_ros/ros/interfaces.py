@@ -160,7 +160,7 @@ OBSTACLES = Topic(
     "perception/obstacles",
     "sensor_msgs/msg/PointCloud2",
     Qos.STATE,
-    "10 Hz",
+    "10 Hz when subscribed",
     "depth_perception",
     "RViz",
     "voxels above the table, coarse",
