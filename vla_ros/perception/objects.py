@@ -114,7 +114,7 @@ class ColourDetector:
         if width < 3 or height < 3:
             return []
         window = slice(v0, v0 + height), slice(u0, u0 + width)
-        pixels = np.flatnonzero(above[window])
+        pixels = np.flatnonzero(above[window] > 0)  # of booleans, it is several times as fast
         labels = np.zeros((height, width), dtype=np.uint8)
         labels.reshape(-1)[pixels] = colour_classes(frame.colour[window], pixels) + 1
         _cut_steps(labels, frame.cloud.depth_mm[window])
@@ -214,8 +214,8 @@ def _cut_steps(labels: Grey, depth_mm: NDArray[np.uint16]) -> None:
     """Sets to 0 the pixels at which the depth steps within one label: there one thing ends and another begins."""
     down = (cv2.absdiff(depth_mm[1:], depth_mm[:-1]) > JUMP_MM) & (labels[1:] == labels[:-1])
     right = (cv2.absdiff(depth_mm[:, 1:], depth_mm[:, :-1]) > JUMP_MM) & (labels[:, 1:] == labels[:, :-1])
-    labels[1:][down] = 0
-    labels[:, 1:][right] = 0
+    labels[1:] *= ~down
+    labels[:, 1:] *= ~right
 
 
 def _components(labels: Grey, pixels: NDArray[np.intp], min_pixels: int) -> list[NDArray[np.intp]]:

@@ -75,15 +75,14 @@ class Standing:
 
     def image(self, chosen: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
         """[h, w] a mask of the whole cloud's ``shape``: each chosen point speaks for its neighbours too."""
-        thinned = np.zeros(self.shape, dtype=np.uint8)
-        thinned.reshape(-1)[self.pixels[chosen]] = 1
-        size = (self.shape[1] * STEP_PX, self.shape[0] * STEP_PX)
-        whole = cv2.resize(thinned, size, interpolation=cv2.INTER_NEAREST)
-        return np.asarray(whole[: shape[0], : shape[1]].view(np.bool_))
+        wide = np.zeros((*self.shape, STEP_PX), dtype=bool)
+        wide.reshape(-1, STEP_PX)[self.pixels[chosen]] = True
+        whole = wide.reshape(self.shape[0], -1).repeat(STEP_PX, axis=0)
+        return whole[: shape[0], : shape[1]]
 
 
 def standing_points(volume: Volume, cloud: Cloud, table: TablePlane) -> Standing:
     """The points that a ``volume`` of step STEP_PX holds."""
     depth = cloud.every(STEP_PX)
-    pixels = np.flatnonzero(volume.holds(depth, cloud.rays, table))
+    pixels = np.flatnonzero(volume.holds(depth, cloud.rays, table) > 0)
     return Standing(cloud.sampled(STEP_PX, depth, pixels), pixels, (depth.shape[0], depth.shape[1]))
