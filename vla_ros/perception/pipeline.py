@@ -50,7 +50,10 @@ class PerceptionResult:
 
     @cached_property
     def obstacles(self) -> ColouredPoints:
-        """Thinned, for people; the safety monitor does not look at them yet. Made when first asked for."""
+        """Thinned, for people; the safety monitor does not look at them yet.
+
+        Made when first asked for, with the colours that the image has then.
+        """
         return self.find_obstacles()
 
 
