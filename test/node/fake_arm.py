@@ -24,12 +24,12 @@ BEAT_S = 0.1
 
 
 class FakeArm:
-    """By the system's clock. ``is_silent`` and ``is_dead`` take joint states and heartbeats away."""
+    """By the system's clock. ``is_silent`` and ``is_dead`` take joint states and heartbeats away; ``is_dry``: says so, and rests."""
 
     def __init__(self, peer: Peer) -> None:
         self.config = load_robot_config("panda")
-        self.is_silent = self.is_dead = False
-        self.chunks = 0
+        self.is_silent = self.is_dead = self.is_dry = False
+        self.chunks = self.beats = 0
         self._controller = JointTrajectoryController(self.config.arm_joints, np.asarray(self.config.home_rad))
         self._lock = threading.Lock()
         self.commands = peer.listen(GATED_COMMAND, on_message=self._follow)
@@ -40,6 +40,8 @@ class FakeArm:
         peer.node.create_timer(BEAT_S, self._beat)
 
     def _follow(self, message: Any) -> None:
+        if self.is_dry:
+            return
         command = gated_from_msg(message)
         with self._lock, contextlib.suppress(MotionError):  # a controller refuses what comes too late, and goes on
             self._controller.accept(command.trajectory, time.time_ns())
@@ -60,7 +62,8 @@ class FakeArm:
 
     def _beat(self) -> None:
         if not self.is_dead:
-            self._beats.publish(load_type(HEARTBEAT.type)(node="motion_forwarder", seq=1, lifecycle_state=3))
+            self.beats += 1
+            self._beats.publish(load_type(HEARTBEAT.type)(node="motion_forwarder", seq=1, lifecycle_state=3, dry_run=self.is_dry))
 
     def send(self, sweep: Any, *, rows: int = 21, dt_s: float = 0.05, spoil: Any = None) -> ActionChunk:
         """A chunk from where the arm is by ``sweep`` [7] rad, at rest at both ends, that rests on joint states alone."""

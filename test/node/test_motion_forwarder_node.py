@@ -190,6 +190,8 @@ def test_a_command_that_must_not_pass_is_refused_and_the_next_good_one_passes(be
 
 def test_a_dry_run_sends_nothing(ros: Ros) -> None:
     bench = bench_with(ros, dry_run="true")
+    wait_until(lambda: bench.heartbeats, "a heartbeat")
+    assert bench.heartbeats[-1].message.dry_run, "it says so"
     bench.gate(*(command(seq, rest(), width_m=0.04) for seq in range(1, 20)), command(20, trajectory(), width_m=0.08))
     bench.settled()
     assert bench.sent == []

@@ -74,7 +74,7 @@ def scene(monitor: Scene) -> Iterator[Scene]:
     monitor.arm.is_silent = monitor.arm.is_dead = False
     monitor.wait_for(SafetyMode.READY)
     yield monitor
-    monitor.arm.is_silent = monitor.arm.is_dead = False
+    monitor.arm.is_silent = monitor.arm.is_dead = monitor.arm.is_dry = False
     monitor.peer.call(SET_SPEED, scale=1.0)
     wait_until(lambda: at_rest(monitor.arm.commands[-1].message), "the arm to rest")
     wait_until(lambda: monitor.peer.call(RESET).success, "a reset")
@@ -136,6 +136,18 @@ def test_a_chunk_that_is_not_finite_is_refused_and_the_decision_told(scene: Scen
     assert decision.action >= 2
     np.testing.assert_array_equal(scene.arm.position(), before)
     scene.wait_for(SafetyMode.READY)  # a hold ends by itself
+
+
+def test_a_dry_run_is_judged_and_held_by_its_name(scene: Scene) -> None:
+    since, before, beats = len(scene.decisions), scene.arm.position(), scene.arm.beats
+    scene.arm.is_dry = True
+    wait_until(lambda: scene.arm.beats > beats + 1, "heartbeats")
+    chunk = scene.arm.send(2 * SWEEP)
+    decision = scene.decided("dry_run", since)
+    assert [h.message.chunk_seq for h in scene.decisions[since:] if h.message.reason == "ok"] == [chunk.seq]
+    assert "nothing is sent to the arm" in decision.detail
+    scene.wait_for(SafetyMode.READY)
+    np.testing.assert_array_equal(scene.arm.position(), before)
 
 
 @pytest.mark.parametrize("missing", ["is_silent", "is_dead"])

@@ -146,6 +146,20 @@ def test_plain_success_carries_the_proof() -> None:
     assert [(p.step, p.attempt) for p in world.progress if p.state is State.ACTING] == [(1, 1), (2, 1)]
 
 
+def test_a_dry_run_has_an_outcome_of_its_own() -> None:
+    world = World()
+
+    def meets_the_gate() -> None:
+        world.hazard = Hazard(HazardKind.DRY_RUN, "Dry run: judged and passed.")
+
+    world.later = [(0.5, meets_the_gate)]
+    result = world.run()
+    assert (result.outcome, result.reason) == (Outcome.DRY_RUN, Reason.DRY_RUN)
+    assert result.message == "Dry run: judged and passed."
+    assert result.plan is not None
+    assert result.goal is None, "nothing was measured"
+
+
 def test_goal_that_holds_already_moves_nothing() -> None:
     world = World(truth={IN_BOWL}, plan=lambda instruction, seen: replace(plan_for(instruction, seen), subtasks=()))
     result = world.run()

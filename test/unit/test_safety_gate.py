@@ -69,6 +69,37 @@ def test_the_commanded_curve_stays_close_to_the_rows():
         assert np.abs(p - row).max(axis=1).min() < 0.003
 
 
+def dry_run(rig: Rig, rows: np.ndarray, ticks: int) -> None:
+    """The forwarder beats as one that passes nothing on, and the arm stays at home."""
+    rig.send(rows)
+    for _ in range(ticks):
+        rig.gate.on_heartbeat("motion_forwarder", rig.steady_ns + TICK_NS, dry_run=True)
+        rig.gate.on_joint_state(JointState(rig.now_ns + TICK_NS, panda().config.arm_joints, home(), np.zeros(7), np.zeros(7)))
+        rig.now_ns, rig.steady_ns = rig.now_ns + TICK_NS, rig.steady_ns + TICK_NS
+        rig.gate.tick(rig.now_ns, rig.steady_ns)
+        rig.decisions += rig.gate.drain_decisions()
+
+
+@pytest.mark.parametrize("share", [1.0, 0.1], ids=["long", "short"])
+def test_a_dry_run_is_held_by_its_name_and_nothing_latches(share):
+    rig = Rig().ready()
+    dry_run(rig, smooth(40, SWEEP * share), 300)
+    held = [d for d in rig.decisions if d.action >= SafetyAction.HOLD]
+    assert {d.reason for d in held} == {SafetyReason.DRY_RUN}
+    assert "nothing is sent to the arm" in held[0].detail
+    assert rig.gate.state().mode == SafetyMode.READY, "it is ready for the next goal"
+
+
+def test_an_arm_that_does_not_follow_is_a_fault_when_it_is_no_dry_run():
+    rig = Rig().ready()
+    rig.gate.on_heartbeat("planner", rig.steady_ns, dry_run=True)  # not on the way to the arm
+    rig.send(smooth(40, SWEEP))
+    rig.step(60)
+    rig.offset = np.full(7, 0.15)
+    rig.step()
+    assert rig.gate.state().reason == SafetyReason.TRACKING_ERROR
+
+
 def test_columns_may_come_in_any_order():
     rig = Rig().ready()
     rows = smooth(40, SWEEP)

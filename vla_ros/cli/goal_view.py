@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 SAFETY_MODES = ("STARTING", "READY", "SLOWED", "HOLDING", "STOPPED")
-OUTCOMES = ("SUCCEEDED", "FAILED", "CANCELED", "REFUSED")
+OUTCOMES = ("SUCCEEDED", "FAILED", "CANCELED", "REFUSED", "DRY_RUN")
 WIDTH = 120
 
 

@@ -20,7 +20,7 @@ from vla_ros.data.files import write_atomically
 
 RESULT_SCHEMA = 1
 REQUIRED_KEYS = ("instruction", "robot", "outcome", "reason", "message", "verified", "duration_s", "subtasks", "versions")
-OUTCOMES = ("succeeded", "failed", "canceled", "refused")
+OUTCOMES = ("succeeded", "failed", "canceled", "refused", "dry_run")
 _MB = 1_000_000
 _BYTES_PER_SECOND = {
     # JPEG (quality 90) of two colour cameras and 16-bit PNG of one depth camera, 640x480 at 30 Hz: 3 + 5 MB/s; all else 2 MB/s.

@@ -34,7 +34,7 @@ MODE_COLOURS = {
 }
 _SUBTASK_COLOURS = ("#4c78a8", "#72b7b2", "#b279a2", "#9d755d", "#7b9e3b", "#5f6caf")
 _FAILED_EDGE = ACTION_COLOURS[SafetyAction.STOP]
-_OUTCOME_COLOURS = {"succeeded": "#1d7a43", "failed": "#b01c2e", "canceled": "#8a6d00", "refused": "#8a6d00"}
+_OUTCOME_COLOURS = {"succeeded": "#1d7a43", "failed": "#b01c2e", "canceled": "#8a6d00", "refused": "#8a6d00", "dry_run": "#8a6d00"}
 _CHARACTERS_WIDE = 190  # that fit into the width of the axes at 9 points
 
 

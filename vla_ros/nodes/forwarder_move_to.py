@@ -33,6 +33,7 @@ STALL_S = 4.0  # without progress the monitor is taken to refuse the motion
 GRIPPER_S = 1.5  # for the fingers to arrive
 SCENE_AGE_S = 1.0  # older objects are not planned around
 STILL_RADPS = 0.05
+DRY_RUN = "dry_run: the motion was planned, judged and passed; nothing was sent to the arm."
 CLEARANCE_M = 0.01  # objects are grown by this on all sides
 
 
@@ -133,12 +134,14 @@ class MoveToServer:
             command = self._command
             if command is not None and command.trace_id == work.goal_id:
                 if chunks.finished(command.chunk_seq, command.chunk_row):
-                    return self._wait_for_gripper(width_m, work)
+                    return DRY_RUN if self._node.dry_run else self._wait_for_gripper(width_m, work)
                 if (command.chunk_seq, command.chunk_row) > best:
                     moved_s, best = time.monotonic(), (command.chunk_seq, command.chunk_row)
                 following = chunks.next(self._measured().stamp_ns, command.chunk_seq, command.chunk_row)
                 if following is not None:
                     self._chunks.publish(chunk_to_msg(following))
+            if self._node.dry_run and best[0] and command is not None and command.action >= SafetyAction.HOLD:
+                return DRY_RUN
             if time.monotonic() - moved_s > STALL_S:
                 held = command is not None and command.action >= SafetyAction.HOLD
                 return f"{'held' if held else 'refused'}: the safety monitor does not let the motion pass; safety/state says why."

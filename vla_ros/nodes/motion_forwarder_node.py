@@ -41,6 +41,7 @@ class MotionForwarderNode(VlaNode):
 
     def setup(self) -> None:
         """Connects the gate to the arm's controller and the gripper, and serves move_to."""
+        self.dry_run = self.config.dry_run
         arm = load_robot(self.config.robot)
         self._forwarding = Forwarding(arm.config.arm_joints)
         controller = replace(JOINT_TRAJECTORY, name=arm.config.controllers.joint_trajectory)

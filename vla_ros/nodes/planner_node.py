@@ -119,6 +119,7 @@ class PlannerNode(VlaNode):
 
     def _carry_out(self, work: Work) -> tuple[GoalResult, dict[str, Any]]:
         cancel = CancelToken(work.cancel)
+        self._senses.begin_goal()
         images: dict[str, Any] = {}
         feedback = _Feedback(work, self._senses, self._publish_plan, self._publish_start)
         self._subtasks.on_reasoning = feedback.reason

@@ -9,7 +9,7 @@ from vla_ros.planning.goal_result import GoalResult, Outcome, SubtaskRecord, Sub
 from vla_ros.ros.conversions.arrays import header_to_msg
 from vla_ros.ros.conversions.tasks import plan_to_msg
 
-_OUTCOMES = {Outcome.SUCCEEDED: 0, Outcome.FAILED: 1, Outcome.CANCELED: 2, Outcome.REFUSED: 3}
+_OUTCOMES = {Outcome.SUCCEEDED: 0, Outcome.FAILED: 1, Outcome.CANCELED: 2, Outcome.REFUSED: 3, Outcome.DRY_RUN: 4}
 _STATUSES = {SubtaskStatus.DONE: 0, SubtaskStatus.FAILED: 1, SubtaskStatus.UNSAFE: 1, SubtaskStatus.CANCELED: 2}
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vla_ros.core.decisions import SafetyMode, SafetyState
+from vla_ros.core.decisions import SafetyMode, SafetyReason, SafetyState
 from vla_ros.core.errors import ConfigError, PerceptionError, unknown_choice
 from vla_ros.core.robot_state import JointState
 from vla_ros.core.scene import CameraHealth, Scene
@@ -62,6 +62,7 @@ class PlannerSenses:
         self._beats_ns: dict[str, int] = dict.fromkeys(watched, start_ns)
         self.interventions = 0  # decisions that slowed, held or stopped
         self.last_hold_reason = ""
+        self._dry_run = ""  # what the monitor said when it met an arm to which nothing is sent
         self.on_safety: Callable[[], None] = lambda: None
         node.subscribe_to(SAFETY_STATE, self._on_safety)
         node.subscribe_to(SAFETY_DECISION, self._on_decision)
@@ -86,10 +87,16 @@ class PlannerSenses:
 
     def _on_safety(self, message: Any) -> None:
         before, self._safety = self._safety, safety_state_from_msg(message)
+        if self._safety.reason is SafetyReason.DRY_RUN:
+            self._dry_run = self._safety.detail
         if before is None or (before.mode, before.reason) != (self._safety.mode, self._safety.reason):
             self.on_safety()
 
     # --- the ports
+    def begin_goal(self) -> None:
+        """What was noted during the goal before does not count any more."""
+        self._dry_run = ""
+
     def now_ns(self) -> int:
         """Time of the robot: the newest stamp of joint states."""
         joints = self._newest_joints.get()
@@ -145,6 +152,8 @@ class PlannerSenses:
                 return Hazard(HazardKind.NODE_DIED, f"Node '{name}' has died: no heartbeat for {silent_s:.1f} s.")
         if self._safety is not None and self._safety.mode is SafetyMode.STOPPED_LATCHED:
             return Hazard(HazardKind.SAFETY_STOP, f"The safety monitor has stopped the arm: {self._safety.detail}")
+        if self._dry_run:
+            return Hazard(HazardKind.DRY_RUN, f"{self._dry_run} The plan stands; the goal cannot go on.")
         health = self._health.get(self._camera)
         if health is not None and not health.usable:
             return Hazard(HazardKind.CAMERA, f"Camera '{health.camera}' cannot be used ({health.fault.name.lower()}): {health.detail}.")

@@ -152,7 +152,7 @@ class SafetyMonitorNode(VlaNode):
         """Hands what has come since the last tick to the gate; a message that cannot be read counts as none, which soon holds the arm."""
         for heartbeat in self._heartbeats.take_messages():
             if heartbeat.lifecycle_state == 3:  # active
-                self.gate.on_heartbeat(heartbeat.node, self.steady_ns())
+                self.gate.on_heartbeat(heartbeat.node, self.steady_ns(), dry_run=heartbeat.dry_run)
         for health in self._health.take_messages():
             self.gate.on_camera_health(health_from_msg(health))
         try:

@@ -29,6 +29,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
     CANCELED = "canceled"
     REFUSED = "refused"  # nothing was moved
+    DRY_RUN = "dry_run"  # planned and judged; nothing was sent to the arm
 
 
 class Reason(StrEnum):
@@ -46,6 +47,7 @@ class Reason(StrEnum):
     CAMERA = "camera"
     SAFETY_STOP = "safety_stop"
     NODE_DIED = "node_died"
+    DRY_RUN = "dry_run"
     TIMEOUT = "timeout"
     ERROR = "error"
 

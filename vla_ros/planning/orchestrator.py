@@ -295,7 +295,8 @@ class _Run:
             )
 
     def _end_for(self, hazard: Hazard) -> NoReturn:
-        raise _End(Outcome.FAILED, Reason(hazard.kind.value), hazard.detail)
+        outcome = Outcome.DRY_RUN if hazard.kind is HazardKind.DRY_RUN else Outcome.FAILED
+        raise _End(outcome, Reason(hazard.kind.value), hazard.detail)
 
     def _wait_for_camera(self, hazard: Hazard) -> None:
         before, start_ns = self._state, self._ports.now_ns()

@@ -42,6 +42,7 @@ class HazardKind(StrEnum):
     CAMERA = "camera"  # may pass: waited for
     SAFETY_STOP = "safety_stop"  # latched: only a person resets it
     NODE_DIED = "node_died"
+    DRY_RUN = "dry_run"  # what was passed is not sent to the arm
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ class VlaNode(LifecycleNode):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.is_active = False
+        self.dry_run = False  # told with every heartbeat: what the node is told to do ends there
         self.startup_error = ""
         self.autostart = bool(self.declare_parameter("autostart", True).value)
         self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
@@ -218,7 +219,8 @@ class VlaNode(LifecycleNode):
             return
         self._beats += 1
         state = 3 if self.is_active else 2  # lifecycle_msgs/State: ACTIVE, INACTIVE
-        self._heartbeat.publish(load_type(HEARTBEAT.type)(node=self.get_name(), seq=self._beats, lifecycle_state=state))
+        message = load_type(HEARTBEAT.type)(node=self.get_name(), seq=self._beats, lifecycle_state=state, dry_run=self.dry_run)
+        self._heartbeat.publish(message)
 
     def _guarded(self, callback: Callable[..., None], *, always: bool = False) -> Callable[..., None]:
         """Drops calls while inactive; a failing call is logged (at most every few seconds), never raised into the executor."""

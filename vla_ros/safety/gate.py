@@ -82,9 +82,9 @@ class Gate:
         """Whether a camera's images can be acted on."""
         self._inputs.on_camera_health(health)
 
-    def on_heartbeat(self, node: str, steady_ns: int) -> None:
-        """A node's sign of life."""
-        self._inputs.on_heartbeat(node, steady_ns)
+    def on_heartbeat(self, node: str, steady_ns: int, *, dry_run: bool = False) -> None:
+        """A node's sign of life; ``dry_run``: it sends nothing to the arm, so that the arm's standing still is no fault of its own."""
+        self._inputs.on_heartbeat(node, steady_ns, dry_run=dry_run)
 
     def on_world_model(self, chunk_seq: int, safe: bool, detail: str) -> None:
         """The world model's verdict about a chunk; an unsafe one holds the arm while it follows that chunk or one that continues it."""
@@ -271,12 +271,16 @@ class Gate:
             return None
         error = np.abs(measured.positions - guard.horizon.position_at(measured.stamp_ns))
         joint = int(error.argmax())
-        if error[joint] <= self._config.tracking_hold_rad:
+        ended = self._inputs.dry_run and self._following is not None and self._following.finished and error[joint] > ANCHOR_STEP_RAD
+        if error[joint] <= self._config.tracking_hold_rad and not ended:
             return None
         detail = f"{self._arm.config.arm_joints[joint]} is {error[joint]:.3f} rad off the commanded position"
         if error[joint] > self._config.tracking_latch_rad:
             detail = f"{detail}; allowed {self._config.tracking_latch_rad:g} rad. Reset to go on."
             return Fault(SafetyReason.TRACKING_ERROR, detail, cut=True, latch=True)
+        if self._inputs.dry_run and error[joint] <= self._config.tracking_latch_rad:
+            passed = f"the first {error[joint]:.2f} rad of the motion were judged and passed"
+            return Fault(SafetyReason.DRY_RUN, f"Dry run: {passed}; nothing is sent to the arm, which stays where it is.", cut=True)
         return Fault(SafetyReason.TRACKING_ERROR, f"{detail}; allowed {self._config.tracking_hold_rad:g} rad.", cut=True)
 
     def _stop_for(self, fault: Fault) -> None:

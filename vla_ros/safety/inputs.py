@@ -50,6 +50,7 @@ class Inputs:
         self._contact: ContactState | None = None
         self._cameras: dict[str, CameraHealth] = {}
         self._heard_ns: dict[str, int] = {}  # node -> steady time
+        self._dry: set[str] = set()  # nodes that pass nothing on
 
     @property
     def measured(self) -> Measured | None:
@@ -84,9 +85,15 @@ class Inputs:
         """Whether a camera's images can be acted on."""
         self._cameras[health.camera] = health
 
-    def on_heartbeat(self, node: str, steady_ns: int) -> None:
-        """A sign of life, by the steady clock of the receiver."""
+    def on_heartbeat(self, node: str, steady_ns: int, *, dry_run: bool = False) -> None:
+        """A sign of life, by the steady clock of the receiver; ``dry_run``: the node sends nothing to the arm."""
         self._heard_ns[node] = steady_ns
+        (self._dry.add if dry_run else self._dry.discard)(node)
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether a node on the way to the arm says that it passes nothing on."""
+        return not self._dry.isdisjoint(self._config.heartbeats)
 
     def forget_stamps(self) -> None:
         """The clock went back: what is stamped with the old time is worth nothing."""
