@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vla_ros.core.actions import GatedCommand, SafetyAction, ShortTrajectory
-from vla_ros.motion.forwarding import Forwarding
+from vla_ros.motion.forwarding import SILENT_NS, Forwarding
 
 NAMES = ("a", "b")
 TICK_NS = 10_000_000
@@ -92,3 +92,26 @@ def test_what_no_controller_may_get_is_refused(change: dict[str, object], words:
     command = at_rest(2, HOME)
     with pytest.raises(ValueError, match=words):
         started().check(replace(command, trajectory=replace(command.trajectory, **change)), TICK_NS, lambda: HOME)
+
+
+def test_commands_of_a_session_only_count_up():
+    forwarding = started()
+    with pytest.raises(ValueError, match="command 1 came after 1"):
+        forwarding.check(at_rest(1, HOME), TICK_NS, lambda: HOME)
+
+
+@pytest.mark.parametrize("seq", [1, 2, 700], ids=["its first", "its first was missed", "heard late"])
+def test_a_monitor_that_was_started_again_is_heard_when_the_old_one_is_silent(seq):
+    forwarding = started()
+    forwarding.check(at_rest(500, HOME), TICK_NS, lambda: HOME)
+    forwarding.check(replace(at_rest(seq, HOME), session=7), TICK_NS + SILENT_NS, lambda: HOME)
+    with pytest.raises(ValueError, match="another monitor"):
+        forwarding.check(at_rest(501, HOME), 2 * TICK_NS + SILENT_NS, lambda: HOME)
+
+
+def test_two_monitors_at_once_do_not_take_turns():
+    forwarding = started()
+    for tick in range(1, 40):
+        forwarding.check(at_rest(1 + tick, HOME), tick * TICK_NS, lambda: HOME)
+        with pytest.raises(ValueError, match=r"another monitor \(session 7\)"):
+            forwarding.check(replace(at_rest(1000 + tick, HOME), session=7), tick * TICK_NS, lambda: HOME)

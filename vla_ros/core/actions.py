@@ -87,6 +87,7 @@ class GatedCommand:
     decision_id: int
     gripper_width_m: float  # NaN: leave the gripper as it is
     gripper_force_n: float
+    session: int = 0  # of the monitor's process: another number each time it is started
 
 
 def check_finite(name: str, array: Array) -> None:

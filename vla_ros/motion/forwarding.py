@@ -14,11 +14,12 @@ from vla_ros.motion.interpolation import JointSpline
 SAME_RAD = 1e-5  # two computations of one position of rest differ by rounding
 STILL_RADPS = 1e-3
 STEP_RAD, STEP_RADPS = 1e-3, 0.02  # largest step from what the controller plays to what replaces it; the monitor's messages agree to 1e-9
+SILENT_NS = 200_000_000  # twenty of its ticks: a monitor that was not heard for so long is gone
 REST_STEP_RAD = 0.02  # to a command at rest: from the last position of rest, or from where the arm is measured
 
 
 class Forwarding:
-    """Checks one monitor's commands in order. A monitor that was started again begins anew at 1.
+    """Checks one monitor's commands in order. Another one, as one that was started again, is heard when the one before it is silent.
 
     The controller plays each message on its own; after a gap it stands at the end of the braking while the monitor's curve has run on.
     What would make it leap there is refused. The way back is a command to rest where the arm stands.
@@ -26,7 +27,7 @@ class Forwarding:
 
     def __init__(self, joint_names: tuple[str, ...]) -> None:
         self.joint_names = joint_names
-        self._last_seq = 0
+        self._session, self._last_seq, self._heard_ns = 0, 0, -SILENT_NS
         self._passed: tuple[ShortTrajectory, int, int] | None = None  # what was passed last, its stamp, steady time of passing
 
     def check(self, command: GatedCommand, steady_ns: int, measure: Callable[[], Array | None]) -> None:
@@ -35,8 +36,7 @@ class Forwarding:
         ``measure`` gives the arm's joints [dof] now, None where they are not known.
         """
         t = command.trajectory
-        if command.seq <= self._last_seq and command.seq != 1:
-            raise ValueError(f"command {command.seq} came after {self._last_seq}")
+        self._check_order(command, steady_ns)
         if t.names != self.joint_names:
             raise ValueError(f"it is for the joints {', '.join(t.names)}, this arm has {', '.join(self.joint_names)}")
         arrays = (t.times_s, t.positions, t.velocities, t.accelerations)
@@ -46,7 +46,7 @@ class Forwarding:
             raise ValueError("its times do not increase")
         if np.any(t.velocities[-1] != 0) or np.any(t.accelerations[-1] != 0):
             raise ValueError("it does not end at rest")
-        self._last_seq = command.seq
+        self._session, self._last_seq, self._heard_ns = command.session, command.seq, steady_ns
         self._check_step(command, steady_ns, measure)
 
     def passed(self, command: GatedCommand, steady_ns: int) -> None:
@@ -59,6 +59,13 @@ class Forwarding:
             return True
         rest = self._passed[0].positions[-1]
         return not (_at_rest(command.trajectory) and bool(np.abs(command.trajectory.positions[-1] - rest).max() < SAME_RAD))
+
+    def _check_order(self, command: GatedCommand, steady_ns: int) -> None:
+        if command.session == self._session:
+            if command.seq <= self._last_seq:
+                raise ValueError(f"command {command.seq} came after {self._last_seq}")
+        elif steady_ns - self._heard_ns < SILENT_NS:
+            raise ValueError(f"it is of another monitor (session {command.session}) while that of session {self._session} is still heard")
 
     def _check_step(self, command: GatedCommand, steady_ns: int, measure: Callable[[], Array | None]) -> None:
         t = command.trajectory

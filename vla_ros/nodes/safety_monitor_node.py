@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,7 +68,7 @@ class SafetyMonitorNode(VlaNode):
         """Makes the gate, connects what it watches, and ticks it by the steady clock."""
         self.arm = load_robot(self.config.robot)
         safety = load_safety_config(self.config.safety or self.arm.config.name)
-        self.gate = Gate(self.arm, safety)
+        self.gate = Gate(self.arm, safety, session=secrets.randbits(63))
         self.gate.set_speed(self.config.speed)
         self._said: SafetyState | None = None
         self._chunk: ActionChunk | None = None

@@ -46,7 +46,11 @@ class Hold:
 class Gate:
     """For one arm. ``tick`` is called once for each period of ``config.tick_s`` (jitter does no harm), everything else when it arrives."""
 
-    def __init__(self, arm: Arm, config: SafetyConfig, self_test: Callable[[Arm, SafetyConfig], SelfTest] = run_self_test) -> None:
+    def __init__(
+        self, arm: Arm, config: SafetyConfig, self_test: Callable[[Arm, SafetyConfig], SelfTest] = run_self_test, *, session: int = 0
+    ) -> None:
+        """``session`` tells the commands of this gate from those of one before or beside it."""
+        self._session = session
         self._arm, self._config = arm, config
         self._door = ChunkDoor(arm, config)
         self._inputs = Inputs(arm, config)
@@ -274,13 +278,13 @@ class Gate:
         ended = self._inputs.dry_run and self._following is not None and self._following.finished and error[joint] > ANCHOR_STEP_RAD
         if error[joint] <= self._config.tracking_hold_rad and not ended:
             return None
+        if self._inputs.dry_run and error[joint] <= self._config.tracking_latch_rad:
+            passed = f"the first {error[joint]:.2f} rad of the motion were judged and passed"
+            return Fault(SafetyReason.DRY_RUN, f"Dry run: {passed}; nothing is sent to the arm, which stays where it is.", cut=True)
         detail = f"{self._arm.config.arm_joints[joint]} is {error[joint]:.3f} rad off the commanded position"
         if error[joint] > self._config.tracking_latch_rad:
             detail = f"{detail}; allowed {self._config.tracking_latch_rad:g} rad. Reset to go on."
             return Fault(SafetyReason.TRACKING_ERROR, detail, cut=True, latch=True)
-        if self._inputs.dry_run and error[joint] <= self._config.tracking_latch_rad:
-            passed = f"the first {error[joint]:.2f} rad of the motion were judged and passed"
-            return Fault(SafetyReason.DRY_RUN, f"Dry run: {passed}; nothing is sent to the arm, which stays where it is.", cut=True)
         return Fault(SafetyReason.TRACKING_ERROR, f"{detail}; allowed {self._config.tracking_hold_rad:g} rad.", cut=True)
 
     def _stop_for(self, fault: Fault) -> None:
@@ -386,6 +390,7 @@ class Gate:
             decision_id=self._journal.current_id,
             gripper_width_m=self._gripper[0],
             gripper_force_n=self._gripper[1],
+            session=self._session,
         )
 
 

@@ -68,6 +68,7 @@ def gated_to_msg(command: GatedCommand) -> Any:
     t = command.trajectory
     return GatedCommandMsg(
         header=header_to_msg(command.stamp_ns),
+        session=command.session,
         seq=command.seq,
         action=int(command.action),
         decision_id=command.decision_id,
@@ -109,4 +110,5 @@ def gated_from_msg(message: Any) -> GatedCommand:
         decision_id=int(message.decision_id),
         gripper_width_m=float(message.gripper_width),
         gripper_force_n=float(message.gripper_force),
+        session=int(message.session),
     )
