@@ -271,6 +271,7 @@ def ros_in(folder: Path) -> Iterator[Ros]:
     """In a free domain, for this process and those that it starts, heard on this machine only."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROS_DOMAIN_ID", str(free_domain_id()))
+        patch.setenv("ROS_HOME", str(folder / "ros_home"))
         patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         ros = Ros(folder)
         try:

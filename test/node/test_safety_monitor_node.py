@@ -53,6 +53,12 @@ class Scene:
         wait_until(lambda: self.states and self.state.mode == mode, f"the mode {mode.name}; {self.process.output[-800:]}", timeout_s)
         return self.states[-1]
 
+    def restart(self, ros: Ros) -> None:
+        """kill -9, and another process in its place, of which nothing has been heard yet."""
+        self.process.kill()
+        self.states.clear()
+        self.process = ros.process("safety_monitor")
+
     def decided(self, reason: str, since: int) -> Any:
         """The first decision with that reason after the first ``since`` ones."""
         return wait_until(
@@ -94,6 +100,24 @@ def test_without_joint_states_nothing_is_commanded(ros: Ros) -> None:
     assert "joint states" in states[-1].message.detail
     assert states[-1].message.self_test_passed
     assert arm_is_absent == []
+
+
+def test_a_latched_monitor_that_is_killed_comes_up_latched_and_one_that_was_reset_does_not(ros: Ros) -> None:
+    process = ros.process("safety_monitor")
+    peer = ros.peer("fake_peers")
+    scene = Scene(process, peer, FakeArm(peer), peer.listen(SAFETY_STATE, matched=True), peer.listen(SAFETY_DECISION, matched=True))
+    scene.wait_for(SafetyMode.READY)
+    peer.call(ESTOP)
+    scene.wait_for(SafetyMode.STOPPED_LATCHED)
+    scene.restart(ros)
+    heard = scene.wait_for(SafetyMode.STOPPED_LATCHED).message
+    assert heard.reason == "estop"
+    assert "before the monitor was started again" in heard.detail
+    wait_until(lambda: peer.call(RESET).success, "a reset")
+    scene.wait_for(SafetyMode.READY)
+    scene.restart(ros)
+    scene.wait_for(SafetyMode.READY)
+    assert not any(h.message.mode == SafetyMode.STOPPED_LATCHED for h in scene.states)
 
 
 def _gated() -> Any:

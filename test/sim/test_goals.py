@@ -218,6 +218,7 @@ def test_a_dry_run_ends_with_what_was_judged_and_moves_nothing(tmp_path: Path) -
         assert result.plan.subtasks[0].description == "pick up the red cube"
         assert {"ok", "dry_run"} <= {d.reason for d in decisions}
         assert not {"tracking_error"} & {d.reason for d in decisions}
+        assert graph.spin_until(lambda: bench.safety[-1].mode == 1, 5.0), bench.safety[-1].detail
         kinds = load_type(MOVE_TO.type).Goal
         turned = [float(q) for q in load_robot_config("panda").home_rad]
         turned[0] += 0.4

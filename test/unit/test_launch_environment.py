@@ -47,6 +47,13 @@ def test_every_process_gets_what_the_graph_needs(prefix: Path, file: str) -> Non
         assert process.environment["OMP_NUM_THREADS"] == process.environment["OPENBLAS_NUM_THREADS"] == "1"
 
 
+def test_every_launch_names_its_own_run(prefix: Path) -> None:
+    """By it a monitor that is respawned finds the stop that was latched in its run, and no other."""
+    runs = [{process.environment["VLA_ROS_RUN"] for process in load(prefix, "demo").values()} for _ in range(2)]
+    assert [len(names) for names in runs] == [1, 1]
+    assert runs[0] != runs[1]
+
+
 def test_what_the_user_has_set_stays(prefix: Path) -> None:
     own = {
         "FASTDDS_DEFAULT_PROFILES_FILE": "/lab/own.xml",
@@ -54,6 +61,7 @@ def test_what_the_user_has_set_stays(prefix: Path) -> None:
         "MUJOCO_GL": "osmesa",
         "OMP_NUM_THREADS": "4",
         "OPENBLAS_NUM_THREADS": "2",
+        "VLA_ROS_RUN": "lab-7",
     }
     for process in load(prefix, "demo", **own).values():
         assert {name: process.environment[name] for name in own} == own

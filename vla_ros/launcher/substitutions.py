@@ -1,6 +1,6 @@
 """Texts with `$(...)` in them: parsing them and putting in what they stand for.
 
-Known: var, env, find-pkg-share, find-pkg-prefix, dirname, filename, eval, not, and, or, equals, not-equals, if.
+Known: var, env, anon, find-pkg-share, find-pkg-prefix, dirname, filename, eval, not, and, or, equals, not-equals, if.
 Arguments stand between blanks; one that holds blanks is quoted with ' or ". A backslash takes the next character as it is.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
 from vla_ros.core.errors import ConfigError, unknown_choice
 from vla_ros.launcher.expressions import evaluate_expression
@@ -163,6 +164,7 @@ Function = Callable[[Scope, Sequence[str]], str]
 FUNCTIONS: dict[str, tuple[int, int, Function]] = {
     "var": (1, 2, lambda scope, v: _lookup("launch argument or variable", scope.variables, v)),
     "env": (1, 2, lambda scope, v: _lookup("environment variable", scope.environment, v)),
+    "anon": (1, 1, lambda scope, v: scope.variables.setdefault(f"anon{v[0]}", f"{v[0]}_{uuid4().hex}")),
     "find-pkg-share": (1, 1, lambda scope, v: _share(v, scope)),
     "find-pkg-prefix": (1, 1, lambda scope, v: str(package_prefix(v[0], scope.environment))),
     "dirname": (0, 0, lambda scope, v: str(scope.file.parent)),

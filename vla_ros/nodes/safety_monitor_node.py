@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import threading
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,6 +44,8 @@ from vla_ros.ros.spin import run
 from vla_ros.ros.world_model_client import WorldModelClient
 from vla_ros.safety.config import load_safety_config
 from vla_ros.safety.gate import Gate
+from vla_ros.safety.inputs import Fault
+from vla_ros.safety.stop_file import StopFile, stop_path
 
 STATE_PERIOD_S = 0.2
 MESSAGES_KEPT = 64  # between two ticks, were they late
@@ -70,6 +74,11 @@ class SafetyMonitorNode(VlaNode):
         safety = load_safety_config(self.config.safety or self.arm.config.name)
         self.gate = Gate(self.arm, safety, session=secrets.randbits(63))
         self.gate.set_speed(self.config.speed)
+        self._stop_file = StopFile(stop_path(os.environ, self.get_namespace()))
+        self._kept = self._stop_file.load()  # the latched stop that is in the file, or on its way there
+        self._saving: threading.Thread | None = None
+        if self._kept:
+            self.gate.keep_stopped(self._kept)
         self._said: SafetyState | None = None
         self._chunk: ActionChunk | None = None
         self._gated, self._decision = self.publish_on(GATED_COMMAND), self.publish_on(SAFETY_DECISION)
@@ -109,6 +118,7 @@ class SafetyMonitorNode(VlaNode):
         self.gate.estop(source)
         if self.is_active:
             self._tick()
+        self._keep_stop()
 
     def _on_estop(self, _: Any, response: Any) -> Any:
         self._estop("a call of safety/estop")
@@ -122,7 +132,33 @@ class SafetyMonitorNode(VlaNode):
 
     def _on_reset(self, _: Any, response: Any) -> Any:
         response.success, response.message = self.gate.reset()
+        if response.success:
+            self._forget_stop()
         return response
+
+    def _keep_stop(self) -> None:
+        """A stop that latched is written by a thread of its own: the disk may take its time, the next ticks may not."""
+        stop = self.gate.latched
+        if stop is None or self._kept is not None:
+            return
+        self._kept = stop
+        self._saving = threading.Thread(target=self._save, args=(stop,), name="stop", daemon=True)
+        self._saving.start()
+
+    def _save(self, stop: Fault) -> None:
+        try:
+            self._stop_file.save(stop)
+        except OSError as error:
+            self.get_logger().error(f"The stop holds, but a monitor that is started again would not know of it: {error}")
+
+    def _forget_stop(self) -> None:
+        if self._saving is not None:
+            self._saving.join()
+        self._kept = self._saving = None
+        try:
+            self._stop_file.clear()
+        except OSError as error:
+            self.get_logger().error(f"The stop was reset, but a monitor that is started again would come up stopped: {error}")
 
     def _on_speed(self, request: Any, response: Any) -> Any:
         try:
@@ -138,6 +174,7 @@ class SafetyMonitorNode(VlaNode):
         command = self.gate.tick(self.now_ns(), self.steady_ns())
         if command is not None:
             self._gated.publish(gated_to_msg(command))
+        self._keep_stop()
         for decision in self.gate.drain_decisions():
             self._decision.publish(decision_to_msg(decision))
             self._report()

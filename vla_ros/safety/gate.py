@@ -118,6 +118,10 @@ class Gate:
         """Somebody else commands the arm: brakes and latches, as an emergency stop; ``what`` says who, as a clause."""
         self._stop_for(Fault(SafetyReason.BYPASS, f"Stopped because {what}; end it, then reset.", cut=True, latch=True))
 
+    def keep_stopped(self, stop: Fault) -> None:
+        """A stop that was latched before this gate was made (``stop.latch``): it holds until ``reset``."""
+        self._stop_for(stop)
+
     def hold(self, source: str) -> None:
         """Brakes without latching, for a goal that was cancelled: what was followed is given up, a fresh chunk resumes."""
         self._stop_for(Fault(SafetyReason.REQUESTED, f"{source} asked for a stop.", cut=True))
@@ -174,6 +178,11 @@ class Gate:
         self._journal.note(status, self._now_ns)
         return self._command(self._guard, status)
 
+    @property
+    def latched(self) -> Fault | None:
+        """The stop that only ``reset`` ends, or None."""
+        return self._hold.fault if self._hold and self._hold.fault.latch else None
+
     def drain_decisions(self) -> list[SafetyDecision]:
         """The decisions since the last call: one for each chunk and for each change of action or reason."""
         return self._journal.drain()
@@ -196,7 +205,7 @@ class Gate:
 
     @property
     def _latched(self) -> bool:
-        return self._hold is not None and self._hold.fault.latch
+        return self.latched is not None
 
     @property
     def _at_rest(self) -> bool:
