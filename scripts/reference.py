@@ -81,6 +81,7 @@ REASONS: dict[SafetyReason, str] = {
     SafetyReason.HEARTBEAT: "A node that motion depends on has been silent for too long.",
     SafetyReason.CAMERA: "A camera that the motion depends on is unusable, or its health report is too old.",
     SafetyReason.CONTACT: "A finger is pressed harder than allowed.",
+    SafetyReason.CONTACT_STALE: "The robot has taxels, and what they feel is missing or too old.",
     SafetyReason.DRY_RUN: "Dry run: the motion passed, and is held because nothing is sent to the arm, which stays where it is.",
     SafetyReason.REQUESTED: "Somebody asked for a stop that does not latch.",
     SafetyReason.ESTOP: "An emergency stop was asked for; latched.",

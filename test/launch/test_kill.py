@@ -107,6 +107,7 @@ class Bench:
 @pytest.fixture(scope="module")
 def bench(shared_ros: Ros) -> Bench:
     shared_ros.process("sim_robot", sensor_noise="false")
+    shared_ros.process("tactile_perception")
     peer = shared_ros.peer("fake_expert")
     joints = peer.listen(JOINT_STATES, matched=True)
     wait_until(lambda: joints, "joint states")

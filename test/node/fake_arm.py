@@ -12,11 +12,11 @@ from ros_harness import Peer
 
 from vla_ros.core.actions import ActionChunk, ActionSpace
 from vla_ros.core.errors import MotionError
-from vla_ros.core.robot_state import JointState
+from vla_ros.core.robot_state import ContactState, FingerContact, JointState
 from vla_ros.robots import load_robot_config
 from vla_ros.ros.conversions.actions import chunk_to_msg, gated_from_msg
-from vla_ros.ros.conversions.robot import joint_state_to_msg
-from vla_ros.ros.interfaces import ACTION_CHUNK, GATED_COMMAND, HEARTBEAT, JOINT_STATES, load_type
+from vla_ros.ros.conversions.robot import contact_to_msg, joint_state_to_msg
+from vla_ros.ros.interfaces import ACTION_CHUNK, CONTACT, GATED_COMMAND, HEARTBEAT, JOINT_STATES, load_type
 from vla_ros.simulation.joint_trajectory_controller import JointTrajectoryController
 
 PERIOD_S = 0.01
@@ -24,16 +24,20 @@ BEAT_S = 0.1
 
 
 class FakeArm:
-    """By the system's clock. ``is_silent`` and ``is_dead`` take joint states and heartbeats away; ``is_dry``: says so, and rests."""
+    """By the system's clock. ``is_silent``, ``is_numb`` and ``is_dead`` take joint states, contact and heartbeats away.
+
+    ``is_dry``: it passes nothing on, and says so.
+    """
 
     def __init__(self, peer: Peer) -> None:
         self.config = load_robot_config("panda")
-        self.is_silent = self.is_dead = self.is_dry = False
+        self.is_silent = self.is_dead = self.is_dry = self.is_numb = False
         self.chunks = self.beats = 0
         self._controller = JointTrajectoryController(self.config.arm_joints, np.asarray(self.config.home_rad))
         self._lock = threading.Lock()
         self.commands = peer.listen(GATED_COMMAND, on_message=self._follow)
         self._joints, self._beats = peer.publisher(JOINT_STATES), peer.publisher(HEARTBEAT)
+        self._contact = peer.publisher(CONTACT)
         self._chunks = peer.publisher(ACTION_CHUNK)
         self.peer = peer
         peer.node.create_timer(PERIOD_S, self._publish)
@@ -59,6 +63,10 @@ class FakeArm:
         self._joints.publish(
             joint_state_to_msg(JointState(stamp_ns, self.config.arm_joints, desired.positions, desired.velocities, np.zeros(7)))
         )
+
+        if not self.is_numb:
+            pads = tuple(FingerContact(finger, 0.0, 0.0, (0.0, 0.0), False, False) for finger in self.config.tactile)
+            self._contact.publish(contact_to_msg(ContactState(stamp_ns, pads)))
 
     def _beat(self) -> None:
         if not self.is_dead:

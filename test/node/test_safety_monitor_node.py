@@ -80,7 +80,7 @@ def scene(monitor: Scene) -> Iterator[Scene]:
     monitor.arm.is_silent = monitor.arm.is_dead = False
     monitor.wait_for(SafetyMode.READY)
     yield monitor
-    monitor.arm.is_silent = monitor.arm.is_dead = monitor.arm.is_dry = False
+    monitor.arm.is_silent = monitor.arm.is_dead = monitor.arm.is_dry = monitor.arm.is_numb = False
     monitor.peer.call(SET_SPEED, scale=1.0)
     wait_until(lambda: at_rest(monitor.arm.commands[-1].message), "the arm to rest")
     wait_until(lambda: monitor.peer.call(RESET).success, "a reset")
@@ -174,9 +174,10 @@ def test_a_dry_run_is_judged_and_held_by_its_name(scene: Scene) -> None:
     np.testing.assert_array_equal(scene.arm.position(), before)
 
 
-@pytest.mark.parametrize("missing", ["is_silent", "is_dead"])
+@pytest.mark.parametrize("missing", ["is_silent", "is_numb", "is_dead"])
 def test_an_input_that_ceases_holds_the_arm_in_time(scene: Scene, missing: str) -> None:
-    allowed_s, reason = {"is_silent": (0.15, "joint_states_stale"), "is_dead": (0.5, "heartbeat")}[missing]
+    limits = {"is_silent": (0.15, "joint_states_stale"), "is_numb": (0.5, "contact_stale"), "is_dead": (0.5, "heartbeat")}
+    allowed_s, reason = limits[missing]
     since = len(scene.decisions)
     scene.arm.send(4 * SWEEP, rows=101)
     wait_until(lambda: not at_rest(scene.arm.commands[-1].message), "motion")

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from vla_ros.core.actions import ActionChunk, ActionSpace, GatedCommand, ShortTrajectory
-from vla_ros.core.robot_state import JointState
+from vla_ros.core.robot_state import ContactState, FingerContact, JointState
 from vla_ros.core.scene import CameraFault, CameraHealth
 from vla_ros.motion.interpolation import JointSpline
 from vla_ros.robots import Arm, load_robot
@@ -61,6 +61,12 @@ def chunk_of(rows, now_ns: int, *, seq: int = 1, dt_s: float = 0.05, expert: str
     return replace(chunk, **changes)
 
 
+def felt(now_ns: int, left_n: float = 0.0) -> ContactState:
+    """Both fingers, the left one pressed with ``left_n``."""
+    pads = (("left", left_n), ("right", 0.0))
+    return ContactState(now_ns, tuple(FingerContact(finger, force_n, 1e-4, (0.0, 0.0), False, force_n > 0) for finger, force_n in pads))
+
+
 class Rig:
     def __init__(self, config: SafetyConfig | None = None, **gate) -> None:
         self.now_ns = START_NS
@@ -78,7 +84,7 @@ class Rig:
         return p[0] + self.offset, v[0]
 
     def step(
-        self, ticks: int = 1, *, jitter_ns: int = 0, joints: bool = True, hearts: bool = True, camera: bool = True
+        self, ticks: int = 1, *, jitter_ns: int = 0, joints: bool = True, hearts: bool = True, camera: bool = True, touch: bool = True
     ) -> GatedCommand | None:
         for _ in range(ticks):
             self.now_ns += TICK_NS + jitter_ns
@@ -89,6 +95,8 @@ class Rig:
             if hearts:
                 for node in ("motion_forwarder", "action_expert", "camera_perception", "depth_perception"):
                     self.gate.on_heartbeat(node, self.steady_ns)
+            if touch:
+                self.gate.on_contact(felt(self.now_ns))
             if camera:
                 self.gate.on_camera_health(CameraHealth(self.now_ns, "front", CameraFault.OK, True, "", 0.0, 30.0))
             self.command = self.gate.tick(self.now_ns, self.steady_ns)

@@ -57,6 +57,7 @@ class GateBench(Bench):
         for node in (*self.safety.heartbeats, *self.safety.vision_heartbeats):
             self.gate.on_heartbeat(node, self.now_ns)
         self.gate.on_joint_state(self.observe().joints)
+        self.gate.on_contact(self.observe().contact)
         usable = self.camera is CameraFault.OK
         self.gate.on_camera_health(CameraHealth(self.now_ns, "front", self.camera, usable, self.camera.name.lower(), 0.0, 30.0))
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from safety_rig import START_NS, SWEEP, TICK_NS, Rig, chunk_of, home, largest_disagreement, panda, safety, sample, smooth
+from safety_rig import START_NS, SWEEP, TICK_NS, Rig, chunk_of, felt, home, largest_disagreement, panda, safety, sample, smooth
 
 from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyMode, SafetyReason
-from vla_ros.core.robot_state import ContactState, FingerContact, JointState
+from vla_ros.core.robot_state import ContactState, JointState
 from vla_ros.core.scene import CameraFault, CameraHealth
 from vla_ros.motion.interpolation import judge_samples
 from vla_ros.safety.self_test import SelfTest
@@ -77,6 +78,7 @@ def dry_run(rig: Rig, rows: np.ndarray, ticks: int) -> None:
         rig.gate.on_joint_state(JointState(rig.now_ns + TICK_NS, panda().config.arm_joints, home(), np.zeros(7), np.zeros(7)))
         rig.now_ns, rig.steady_ns = rig.now_ns + TICK_NS, rig.steady_ns + TICK_NS
         rig.gate.tick(rig.now_ns, rig.steady_ns)
+        rig.gate.on_contact(felt(rig.now_ns + TICK_NS))
         rig.decisions += rig.gate.drain_decisions()
 
 
@@ -256,8 +258,8 @@ def test_vision_chunks_need_the_camera_and_others_do_not():
 
 def test_a_finger_that_is_pressed_too_hard_holds_at_once():
     rig = moving_rig()
-    rig.gate.on_contact(ContactState(rig.now_ns, (FingerContact("left", 200.0, 1e-4, (0.0, 0.0), False, True),)))
-    rig.step()
+    rig.gate.on_contact(felt(rig.now_ns, left_n=200.0))
+    rig.step(touch=False)
     assert rig.gate.state().reason == SafetyReason.CONTACT
 
 

@@ -45,6 +45,7 @@ class SafetyReason(StrEnum):
     HEARTBEAT = "heartbeat"
     CAMERA = "camera"
     CONTACT = "contact"  # a finger is pressed too hard
+    CONTACT_STALE = "contact_stale"  # nothing is felt any more
     DRY_RUN = "dry_run"  # what was passed is not sent to the arm, which stays where it is
     REQUESTED = "requested"  # somebody asked for a stop that does not latch: a goal was cancelled
     ESTOP = "estop"

@@ -26,6 +26,7 @@ _SCALARS: dict[str, tuple[float, float]] = {
     "tracking_hold_rad": (0.01, 0.3),
     "tracking_latch_rad": (0.02, 0.6),
     "contact_force_n": (5.0, 300.0),
+    "contact_age_s": (0.02, 2.0),
 }
 _TIMEOUT_S = (0.05, 10.0)
 
@@ -56,6 +57,7 @@ class SafetyConfig:
     tracking_hold_rad: float
     tracking_latch_rad: float
     contact_force_n: float
+    contact_age_s: float
     heartbeats: Mapping[str, float]  # node -> longest silence [s]
     vision_heartbeats: Mapping[str, float]
     cameras: Mapping[str, float]  # camera -> oldest health report [s]

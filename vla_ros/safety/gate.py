@@ -19,7 +19,7 @@ from vla_ros.core.scene import CameraHealth
 from vla_ros.robots import Arm
 from vla_ros.safety.chunk_checks import ChunkDoor, Context, Refusal
 from vla_ros.safety.config import SafetyConfig
-from vla_ros.safety.inputs import Fault, Inputs, Measured
+from vla_ros.safety.inputs import ANCHOR_STEP_RAD, Fault, Inputs, Measured
 from vla_ros.safety.journal import Journal, Status, following_status
 from vla_ros.safety.motion_guard import Following, MotionGuard
 from vla_ros.safety.self_test import SelfTest, run_self_test
@@ -27,7 +27,6 @@ from vla_ros.safety.tracker import Progress
 
 HOLD_NS = 500_000_000  # a hold lasts at least this long, so that everybody sees it
 CLOCK_SLACK_NS = 20_000_000  # the clock may step back this far without a word (network time)
-ANCHOR_STEP_RAD = 0.01  # when anchored anew, the commanded position is kept if the arm is this near to it: no step at all
 CHAIN_KEPT = 16  # chunks whose verdict by the world model still counts
 PUSHED_NS = 300_000_000  # that a resting arm is seen off its command before the command follows it
 EXPERTS_KEPT = 64  # whose last sequence numbers are remembered
@@ -93,7 +92,7 @@ class Gate:
     def on_world_model(self, chunk_seq: int, safe: bool, detail: str) -> None:
         """The world model's verdict about a chunk; an unsafe one holds the arm while it follows that chunk or one that continues it."""
         following = self._following
-        if not safe and following and not following.finished and chunk_seq in self._chain:
+        if not safe and following and not following.finished and chunk in self._chain:
             self._stop_for(Fault(SafetyReason.WORLD_MODEL, detail))
 
     def on_chunk(self, chunk: ActionChunk, now_ns: int) -> SafetyDecision:
@@ -231,7 +230,8 @@ class Gate:
         if self._guard is None:
             return self._try_anchor()
         fault = self._inputs.fault(self._now_ns, self._steady_ns, self._uses_vision())
-        return fault or self._tracking_fault(self._guard)
+        finished = self._following is not None and self._following.finished
+        return fault or self._inputs.tracking_fault(self._guard.horizon.position_at, finished)
 
     def _try_anchor(self) -> Fault | None:
         fault = self._inputs.joint_fault(self._now_ns)
@@ -277,24 +277,6 @@ class Gate:
         if following is None or following.finished:
             return False
         return _sees(following.accepted.chunk)
-
-    def _tracking_fault(self, guard: MotionGuard) -> Fault | None:
-        measured = self._inputs.measured
-        if measured is None:
-            return None
-        error = np.abs(measured.positions - guard.horizon.position_at(measured.stamp_ns))
-        joint = int(error.argmax())
-        ended = self._inputs.dry_run and self._following is not None and self._following.finished and error[joint] > ANCHOR_STEP_RAD
-        if error[joint] <= self._config.tracking_hold_rad and not ended:
-            return None
-        if self._inputs.dry_run and error[joint] <= self._config.tracking_latch_rad:
-            passed = f"the first {error[joint]:.2f} rad of the motion were judged and passed"
-            return Fault(SafetyReason.DRY_RUN, f"Dry run: {passed}; nothing is sent to the arm, which stays where it is.", cut=True)
-        detail = f"{self._arm.config.arm_joints[joint]} is {error[joint]:.3f} rad off the commanded position"
-        if error[joint] > self._config.tracking_latch_rad:
-            detail = f"{detail}; allowed {self._config.tracking_latch_rad:g} rad. Reset to go on."
-            return Fault(SafetyReason.TRACKING_ERROR, detail, cut=True, latch=True)
-        return Fault(SafetyReason.TRACKING_ERROR, f"{detail}; allowed {self._config.tracking_hold_rad:g} rad.", cut=True)
 
     def _stop_for(self, fault: Fault) -> None:
         """Holds (or latches); what was followed is given up."""

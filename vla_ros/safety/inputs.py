@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,8 +15,8 @@ from vla_ros.core.scene import CameraHealth
 from vla_ros.robots import Arm
 from vla_ros.safety.config import SafetyConfig
 
-FUTURE_S = 0.1  # joint states may be stamped this far ahead of the monitor's clock
-CONTACT_MEMORY_S = 0.5  # a reading older than this says nothing about now
+ANCHOR_STEP_RAD = 0.01  # when anchored anew, the commanded position is kept if the arm is this near to it: no step at all
+FUTURE_S = 0.1  # joint states and contact may be stamped this far ahead of the monitor's clock
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Inputs:
 
     def __init__(self, arm: Arm, config: SafetyConfig) -> None:
         self._joints = arm.config.arm_joints
+        self._fingers = tuple(arm.config.tactile)  # those that feel; none: contact is not waited for
         self._config = config
         self._measured: Measured | None = None
         self._unusable_joints = ""
@@ -127,9 +128,31 @@ class Inputs:
         fault = self._camera_fault(now_ns) or self._silence(self._config.vision_heartbeats, steady_ns)
         return replace(fault, vision=True) if fault else None
 
+    def tracking_fault(self, commanded: Callable[[int], Array], finished: bool) -> Fault | None:
+        """Whether the arm is where it was ``commanded(stamp_ns)`` [dof] to be; ``finished``: it was told to rest there.
+
+        A dry run is held like any other arm that does not follow, but by its own name; a finished one already by a small error.
+        """
+        if self._measured is None:
+            return None
+        error = np.abs(self._measured.positions - commanded(self._measured.stamp_ns))
+        joint = int(error.argmax())
+        hold_rad, latch_rad = self._config.tracking_hold_rad, self._config.tracking_latch_rad
+        if error[joint] <= (min(ANCHOR_STEP_RAD, hold_rad) if self.dry_run and finished else hold_rad):
+            return None
+        if self.dry_run and error[joint] <= latch_rad:
+            passed = f"the first {error[joint]:.2f} rad of the motion were judged and passed"
+            return Fault(SafetyReason.DRY_RUN, f"Dry run: {passed}; nothing is sent to the arm, which stays where it is.", cut=True)
+        detail = f"{self._joints[joint]} is {error[joint]:.3f} rad off the commanded position"
+        if error[joint] > latch_rad:
+            return Fault(SafetyReason.TRACKING_ERROR, f"{detail}; allowed {latch_rad:g} rad. Reset to go on.", cut=True, latch=True)
+        return Fault(SafetyReason.TRACKING_ERROR, f"{detail}; allowed {hold_rad:g} rad.", cut=True)
+
     def ages_s(self, now_ns: int, steady_ns: int) -> dict[str, float]:
         """Age of each input; infinity for one that was never seen."""
         ages = {"joint_states": math.inf if self._measured is None else (now_ns - self._measured.stamp_ns) * 1e-9}
+        if self._fingers:
+            ages["contact"] = math.inf if self._contact is None else (now_ns - self._contact.stamp_ns) * 1e-9
         for camera in self._config.cameras:
             health = self._cameras.get(camera)
             ages[f"camera/{camera}"] = math.inf if health is None else (now_ns - health.stamp_ns) * 1e-9
@@ -140,8 +163,16 @@ class Inputs:
 
     def _contact_fault(self, now_ns: int) -> Fault | None:
         contact = self._contact
-        if contact is None or (now_ns - contact.stamp_ns) * 1e-9 > CONTACT_MEMORY_S:
+        if not self._fingers:
             return None
+        if contact is None:
+            return Fault(SafetyReason.CONTACT_STALE, "What the fingers feel has not been reported yet; is tactile_perception running?")
+        age_s = (now_ns - contact.stamp_ns) * 1e-9
+        if not -FUTURE_S <= age_s <= self._config.contact_age_s:
+            allowed = f"allowed {-FUTURE_S:g} to {self._config.contact_age_s:g} s; is tactile_perception running?"
+            return Fault(SafetyReason.CONTACT_STALE, f"What the fingers felt last is {age_s:.2f} s old; {allowed}")
+        if missing := set(self._fingers) - {f.finger for f in contact.fingers}:
+            return Fault(SafetyReason.CONTACT_STALE, f"Contact lacks the finger {', '.join(sorted(missing))}.")
         for finger in contact.fingers:
             if not finger.force_n <= self._config.contact_force_n:
                 detail = f"The {finger.finger} finger is pressed with {finger.force_n:.0f} N; allowed {self._config.contact_force_n:g} N."
