@@ -14,6 +14,8 @@ from vla_ros.core.decisions import SafetyMode, SafetyReason
 from vla_ros.core.robot_state import ContactState, JointState
 from vla_ros.core.scene import CameraFault, CameraHealth
 from vla_ros.motion.interpolation import judge_samples
+from vla_ros.safety.chunk_checks import ChunkId
+from vla_ros.safety.inputs import Inputs
 from vla_ros.safety.self_test import SelfTest
 
 
@@ -76,9 +78,9 @@ def dry_run(rig: Rig, rows: np.ndarray, ticks: int) -> None:
     for _ in range(ticks):
         rig.gate.on_heartbeat("motion_forwarder", rig.steady_ns + TICK_NS, dry_run=True)
         rig.gate.on_joint_state(JointState(rig.now_ns + TICK_NS, panda().config.arm_joints, home(), np.zeros(7), np.zeros(7)))
+        rig.gate.on_contact(felt(rig.now_ns + TICK_NS))
         rig.now_ns, rig.steady_ns = rig.now_ns + TICK_NS, rig.steady_ns + TICK_NS
         rig.gate.tick(rig.now_ns, rig.steady_ns)
-        rig.gate.on_contact(felt(rig.now_ns + TICK_NS))
         rig.decisions += rig.gate.drain_decisions()
 
 
@@ -263,11 +265,51 @@ def test_a_finger_that_is_pressed_too_hard_holds_at_once():
     assert rig.gate.state().reason == SafetyReason.CONTACT
 
 
+def test_fingers_that_are_not_heard_of_any_more_hold_the_arm_until_they_are():
+    rig = moving_rig(40)
+    rig.step(50, touch=False)
+    assert rig.command.action == SafetyAction.PASS
+    rig.step(1, touch=False)
+    assert rig.gate.state().reason == SafetyReason.CONTACT_STALE
+    assert "tactile_perception" in rig.gate.state().detail
+    refused = rig.send(smooth(40, SWEEP), seq=2)
+    assert refused.reason == SafetyReason.CONTACT_STALE
+    settle(rig)
+    assert rig.gate.state().mode == SafetyMode.READY
+
+
+def test_nothing_moves_before_the_fingers_were_heard_of():
+    rig = Rig()
+    rig.step(3, touch=False)
+    assert rig.gate.state().reason == SafetyReason.CONTACT_STALE
+    rig.gate.on_contact(ContactState(rig.now_ns, felt(rig.now_ns).fingers[:1]))
+    rig.step(touch=False)
+    assert "lacks the finger right" in rig.gate.state().detail
+
+
+def test_a_robot_without_taxels_is_not_asked_what_it_feels():
+    arm = copy.copy(panda())
+    object.__setattr__(arm, "config", replace(arm.config, tactile={}))
+    inputs = Inputs(arm, safety())
+    inputs.on_joint_state(JointState(START_NS, arm.config.arm_joints, home(), np.zeros(7), np.zeros(7)))
+    inputs.on_heartbeat("motion_forwarder", 0)
+    assert inputs.fault(START_NS, 0, vision=False) is None
+    assert "contact" not in inputs.ages_s(START_NS, 0)
+
+
+def verdict_on(seq: int, expert: str = "scripted", stamp_ns: int = START_NS + 2 * TICK_NS) -> ChunkId:
+    """By default the stamp of moving_rig's chunk."""
+    return ChunkId(expert, seq, stamp_ns)
+
+
 def test_an_unsafe_verdict_of_the_world_model_holds_only_its_own_chunk():
     rig = moving_rig()
-    rig.gate.on_world_model(9, False, "the arm would hit the bowl")
+    for another in (verdict_on(1, expert="move_to"), verdict_on(1, stamp_ns=START_NS - 10**9)):
+        rig.gate.on_world_model(another, False, "the arm would hit the bowl")
+        assert rig.step().action == SafetyAction.PASS, "of another expert, or from before it was started again"
+    rig.gate.on_world_model(verdict_on(9), False, "the arm would hit the bowl")
     assert rig.step().action == SafetyAction.PASS
-    rig.gate.on_world_model(1, False, "the arm would hit the bowl")
+    rig.gate.on_world_model(verdict_on(1), False, "the arm would hit the bowl")
     assert rig.step().action == SafetyAction.HOLD
     assert rig.gate.state().detail == "the arm would hit the bowl"
 
@@ -276,7 +318,7 @@ def test_a_verdict_counts_for_the_chunks_that_continue_the_one_it_is_about():
     rig = moving_rig()
     row = int(rig.command.chunk_row)
     assert rig.send(smooth(40, SWEEP)[row:], seq=2, continues_seq=1, continues_row=row).action == SafetyAction.PASS
-    rig.gate.on_world_model(1, False, "the arm would hit the bowl")
+    rig.gate.on_world_model(verdict_on(1), False, "the arm would hit the bowl")
     assert rig.step().action == SafetyAction.HOLD
 
 

@@ -61,7 +61,7 @@ class PlannerSenses:
         start_ns = node.steady_ns() + ns_from_s(DISCOVERY_S)
         self._beats_ns: dict[str, int] = dict.fromkeys(watched, start_ns)
         self.interventions = 0  # decisions that slowed, held or stopped
-        self.last_hold_reason = ""
+        self.unsafe = ""  # what the world model foresaw when the monitor last held the arm for it; whoever acts on it clears it
         self._dry_run = ""  # what the monitor said when it met an arm to which nothing is sent
         self.on_safety: Callable[[], None] = lambda: None
         node.subscribe_to(SAFETY_STATE, self._on_safety)
@@ -82,8 +82,8 @@ class PlannerSenses:
     def _on_decision(self, message: Any) -> None:
         if message.action > 0:
             self.interventions += 1
-        if message.action > 1:
-            self.last_hold_reason = message.reason
+        if message.reason == SafetyReason.WORLD_MODEL:
+            self.unsafe = message.detail
 
     def _on_safety(self, message: Any) -> None:
         before, self._safety = self._safety, safety_state_from_msg(message)

@@ -28,13 +28,16 @@ class SubtaskCaller:
         self.on_reasoning: Callable[[str], None] = lambda text: None
 
     def run(self, subtask: Subtask, attempt: int, hint: str, stop: Callable[[], bool]) -> SubtaskOutcome:
-        """Blocks until the expert has ended; ``stop() -> True`` has it bring the arm to rest first."""
+        """Blocks until the expert has ended; ``stop() -> True`` has it bring the arm to rest first.
+
+        So does a chunk that the world model finds unsafe: the expert would only try the same again, and the planner knows other ways.
+        """
         goal = self._caller.type.Goal(subtask=subtask_to_msg(subtask), attempt=attempt, hint=hint)
-        self._senses.last_hold_reason = ""
+        self._senses.unsafe = ""
         held: list[bool] = []
 
         def told_to_stop() -> bool:
-            if not stop():
+            if not (stop() or self._senses.unsafe):
                 return False
             if not held:  # the monitor brakes at once, whatever the expert does about its end
                 held.append(True)
@@ -51,6 +54,8 @@ class SubtaskCaller:
             )
         except CallError as error:
             return SubtaskOutcome(SubtaskStatus.FAILED, "no_expert", str(error))
+        if self._senses.unsafe and result.outcome != result.DONE:
+            return SubtaskOutcome(SubtaskStatus.UNSAFE, SafetyReason.WORLD_MODEL, self._senses.unsafe, result.chunks)
         return SubtaskOutcome(self._status(result), result.reason, result.message, result.chunks)
 
     def _lost(self) -> str:
@@ -59,6 +64,4 @@ class SubtaskCaller:
 
     def _status(self, result: Any) -> SubtaskStatus:
         kinds = self._caller.type.Result
-        if result.outcome == kinds.FAILED and self._senses.last_hold_reason == SafetyReason.WORLD_MODEL:
-            return SubtaskStatus.UNSAFE
         return {kinds.DONE: SubtaskStatus.DONE, kinds.CANCELED: SubtaskStatus.CANCELED}.get(result.outcome, SubtaskStatus.FAILED)

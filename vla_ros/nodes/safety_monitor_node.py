@@ -14,6 +14,7 @@ from vla_ros.core.actions import ActionChunk, SafetyAction
 from vla_ros.core.decisions import SafetyState
 from vla_ros.robots import load_robot
 from vla_ros.ros.conversions.actions import chunk_from_msg, gated_to_msg
+from vla_ros.ros.conversions.arrays import ns_from_stamp
 from vla_ros.ros.conversions.robot import contact_from_msg, joint_state_from_msg, joint_state_to_msg
 from vla_ros.ros.conversions.safety import decision_to_msg, safety_state_to_msg
 from vla_ros.ros.conversions.scene import health_from_msg
@@ -42,6 +43,7 @@ from vla_ros.ros.qos import Qos
 from vla_ros.ros.scheduling import Urgency
 from vla_ros.ros.spin import run
 from vla_ros.ros.world_model_client import WorldModelClient
+from vla_ros.safety.chunk_checks import ChunkId
 from vla_ros.safety.config import load_safety_config
 from vla_ros.safety.gate import Gate
 from vla_ros.safety.inputs import Fault
@@ -83,7 +85,7 @@ class SafetyMonitorNode(VlaNode):
         self._chunk: ActionChunk | None = None
         self._gated, self._decision = self.publish_on(GATED_COMMAND), self.publish_on(SAFETY_DECISION)
         self._state, self._markers = self.publish_on(SAFETY_STATE), self.publish_on(SAFETY_MARKERS)
-        self._world_model = WorldModelClient(self.client_of(EVALUATE_CHUNK), self.gate.on_world_model)
+        self._world_model = WorldModelClient(self.client_of(EVALUATE_CHUNK), self._on_verdict)
         for topic in (ESTOP_TOPIC, replace(ESTOP_TOPIC, qos=Qos.SENSOR)):  # reliable, and from publishers that are not
             self.subscribe_to(topic, lambda _: self._estop("a message on safety/estop"), always=True)
         self._joints = Latest(self, JOINT_STATES, joint_state_from_msg)
@@ -113,6 +115,9 @@ class SafetyMonitorNode(VlaNode):
             joints = self._joints.get()
             if joints is not None:
                 self._world_model.ask(message, joint_state_to_msg(joints))
+
+    def _on_verdict(self, chunk: Any, safe: bool, detail: str) -> None:
+        self.gate.on_world_model(ChunkId(chunk.expert, chunk.seq, ns_from_stamp(chunk.header.stamp)), safe, detail)
 
     def _estop(self, source: str) -> None:
         self.gate.estop(source)

@@ -11,9 +11,9 @@ DEADLINE_S = 0.3
 
 
 class WorldModelClient:
-    """``on_verdict(chunk_seq, is_safe, detail)`` is called for every answer; UNKNOWN counts as neither and is not passed on."""
+    """``on_verdict(chunk_message, is_safe, detail)`` is called for every answer; UNKNOWN counts as neither and is not passed on."""
 
-    def __init__(self, client: Any, on_verdict: Callable[[int, bool, str], None]) -> None:
+    def __init__(self, client: Any, on_verdict: Callable[[Any, bool, str], None]) -> None:
         self._client = client
         self._on_verdict = on_verdict
         self._service = load_type(EVALUATE_CHUNK.type)
@@ -37,7 +37,7 @@ class WorldModelClient:
         chunk, self._asked = self._asked, None
         response = future.result()
         if response is not None and chunk is not None and response.verdict != self._service.Response.UNKNOWN:
-            self._on_verdict(chunk.seq, response.verdict == self._service.Response.APPROVE, response.detail)
+            self._on_verdict(chunk, response.verdict == self._service.Response.APPROVE, response.detail)
         if self._next is not None:
             newest, self._next = self._next, None
             self.ask(*newest)

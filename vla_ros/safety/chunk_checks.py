@@ -26,6 +26,15 @@ ROUNDING = 1 + 1e-6
 
 
 @dataclass(frozen=True)
+class ChunkId:
+    """Which chunk; an expert that was started again counts from 1 again, so that its number alone does not tell."""
+
+    expert: str
+    seq: int
+    stamp_ns: int
+
+
+@dataclass(frozen=True)
 class Refusal:
     """Why a chunk is not followed."""
 

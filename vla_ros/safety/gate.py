@@ -17,7 +17,7 @@ from vla_ros.core.decisions import SafetyDecision, SafetyMode, SafetyReason, Saf
 from vla_ros.core.robot_state import ContactState, JointState
 from vla_ros.core.scene import CameraHealth
 from vla_ros.robots import Arm
-from vla_ros.safety.chunk_checks import ChunkDoor, Context, Refusal
+from vla_ros.safety.chunk_checks import ChunkDoor, ChunkId, Context, Refusal
 from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.inputs import ANCHOR_STEP_RAD, Fault, Inputs, Measured
 from vla_ros.safety.journal import Journal, Status, following_status
@@ -66,7 +66,7 @@ class Gate:
         self._now_ns = self._steady_ns = 0
         self._not_before_ns = 0
         self._seen: dict[str, tuple[int, int]] = {}  # expert -> last sequence number and stamp
-        self._chain: deque[int] = deque(maxlen=CHAIN_KEPT)  # the chunks that were followed without a break, the current one last
+        self._chain: deque[ChunkId] = deque(maxlen=CHAIN_KEPT)  # the chunks that were followed without a break, the current one last
         self._seq = 0
         self._gripper = (float("nan"), 0.0)
         self._gripper_ahead: deque[tuple[int, float, float]] = deque()  # tick from which a width holds
@@ -89,7 +89,7 @@ class Gate:
         """A node's sign of life; ``dry_run``: it sends nothing to the arm, so that the arm's standing still is no fault of its own."""
         self._inputs.on_heartbeat(node, steady_ns, dry_run=dry_run)
 
-    def on_world_model(self, chunk_seq: int, safe: bool, detail: str) -> None:
+    def on_world_model(self, chunk: ChunkId, safe: bool, detail: str) -> None:
         """The world model's verdict about a chunk; an unsafe one holds the arm while it follows that chunk or one that continues it."""
         following = self._following
         if not safe and following and not following.finished and chunk in self._chain:
@@ -104,7 +104,7 @@ class Gate:
         velocity = self._guard.horizon.state.velocity if self._guard else np.zeros(self._arm.config.dof)
         if not verdict.continued:
             self._chain.clear()
-        self._chain.append(chunk.seq)
+        self._chain.append(ChunkId(chunk.expert, chunk.seq, chunk.stamp_ns))
         self._following = Following(verdict, Progress(verdict.row, verdict.path.entry_pace(verdict.row, velocity)))
         self._hold = None
         return self._journal.note(following_status(self._following, self._speed), now_ns)
