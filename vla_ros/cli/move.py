@@ -6,6 +6,7 @@ import math
 import signal
 
 from vla_ros.cli.graph import Graph
+from vla_ros.cli.vitals import Vitals
 from vla_ros.ros.interfaces import MOVE_TO, load_type
 
 
@@ -18,7 +19,10 @@ def move_to(kind: int, gripper_width: float = math.nan) -> int:
             goal = graph.send(MOVE_TO, load_type(MOVE_TO.type).Goal(kind=kind, gripper_width=gripper_width))
             canceled: list[int] = []
 
+            vitals = Vitals(graph, MOVE_TO.server)
+
             def meanwhile() -> None:
+                vitals.check()
                 if interrupts and not canceled:
                     canceled.append(1)
                     goal.cancel()

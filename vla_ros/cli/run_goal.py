@@ -6,19 +6,30 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
+from vla_ros.cli.emergency_stop import EmergencyStop
 from vla_ros.cli.goal_view import GoalView
 from vla_ros.cli.graph import Graph, NoGraphError
 from vla_ros.cli.keys import Keys
-from vla_ros.ros.interfaces import ESTOP_TOPIC, EXECUTE_GOAL, load_type
-from vla_ros.ros.qos import profile
+from vla_ros.cli.vitals import Vitals
+from vla_ros.ros.interfaces import EXECUTE_GOAL, load_type
 
 ESTOP_KEY = " "
 
 
-def follow_goal(graph: Graph, instruction: str, time_limit_s: float, say: Callable[[str], None], wait_s: float = 5.0) -> Any:
-    """The result message. Raises NoGraphError when nobody takes the goal, or no result comes after a cancel."""
+def follow_goal(
+    graph: Graph,
+    instruction: str,
+    time_limit_s: float,
+    say: Callable[[str], None],
+    wait_s: float = 5.0,
+    check: Callable[[], None] = lambda: None,
+) -> Any:
+    """The result message. Raises NoGraphError when nobody takes the goal, or when the planner or the whole graph dies.
+
+    ``check`` is called all the while; what it raises ends the wait.
+    """
     view = GoalView(say)
-    stop = graph.node.create_publisher(load_type(ESTOP_TOPIC.type), ESTOP_TOPIC.name, profile(ESTOP_TOPIC.qos))
+    stop, vitals = EmergencyStop(graph, say), Vitals(graph, EXECUTE_GOAL.server)
     interrupts: list[int] = []
     before = signal.signal(signal.SIGINT, lambda *_: interrupts.append(1))
     try:
@@ -32,8 +43,10 @@ def follow_goal(graph: Graph, instruction: str, time_limit_s: float, say: Callab
 
             def meanwhile() -> None:
                 if keys.read() == ESTOP_KEY:
-                    stop.publish(load_type(ESTOP_TOPIC.type)())
-                    say("EMERGENCY STOP sent; 'vla reset' ends it.")
+                    stop.send()
+                stop.poll()
+                vitals.check()
+                check()
                 if interrupts and not canceled:
                     canceled.append(1)
                     goal.cancel()

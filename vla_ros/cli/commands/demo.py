@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     with RunningGraph("demo", arguments, log, say) as running, Graph("vla_demo") as graph:
         ready_s = running.wait_until_ready(graph)
         say(f"Ready after {ready_s:.1f} s. Goal: {options.instruction}")
-        result = follow_goal(graph, options.instruction, options.time_limit, say)
+        result = follow_goal(graph, options.instruction, options.time_limit, say, check=running.check)
         say(f"  {time.monotonic() - started_s:.1f} s from launch to result")
         if result.run_folder:
             finish(RunFolder(Path(result.run_folder)), options.seed, say)

@@ -1,4 +1,7 @@
-"""Stop the arm at once; it stays still until `vla reset`."""
+"""Stop the arm at once; it stays still until `vla reset`.
+
+The exit code is 0 only when the safety monitor has confirmed the stop.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Publish on the stop topic, which any node may use, and have the service confirm it."""
+    """Publish on the stop topic, which any node may use, until the monitor's state says that the arm is stopped."""
+    from vla_ros.cli.emergency_stop import CONFIRM_S, EmergencyStop
     from vla_ros.cli.graph import Graph
-    from vla_ros.ros.interfaces import ESTOP, ESTOP_TOPIC, load_type
-    from vla_ros.ros.qos import profile
 
     with Graph("vla_estop") as graph:
-        publisher = graph.node.create_publisher(load_type(ESTOP_TOPIC.type), ESTOP_TOPIC.name, profile(ESTOP_TOPIC.qos))
-        publisher.publish(load_type(ESTOP_TOPIC.type)())
-        response = graph.call(ESTOP)
-    print(response.message)
-    return 0 if response.success else 1
+        stop = EmergencyStop(graph, say=lambda text: print(text, flush=True))
+        stop.send()
+        graph.spin_until(lambda: stop.confirmed is not None, 2 * CONFIRM_S, meanwhile=stop.poll)
+    return 0 if stop.confirmed else 1

@@ -1,0 +1,71 @@
+"""Commands as people run them, beside nodes that answer, do not answer, or die."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
+
+from fake_arm import FakeArm
+from ros_harness import Ros, wait_until
+
+from vla_ros.core.decisions import SafetyMode
+from vla_ros.ros.interfaces import HEARTBEAT, SAFETY_STATE
+
+pytestmark = pytest.mark.node
+
+
+class Command:
+    """A `vla` command in a process of its own."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        self._log = folder / "command.log"
+        with self._log.open("wb") as log:
+            command = [sys.executable, "-m", "vla_ros.cli.main", *words]
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def exit_code(self) -> int:
+        try:
+            return self._process.wait(20.0)
+        finally:
+            self._process.kill()
+
+
+def test_an_emergency_stop_is_confirmed_by_the_monitor(ros: Ros, tmp_path: Path) -> None:
+    ros.process("safety_monitor")
+    peer = ros.peer()
+    states = peer.listen(SAFETY_STATE, matched=True)
+    FakeArm(peer)
+    wait_until(lambda: states and states[-1].message.mode == SafetyMode.READY, "the monitor to be ready")
+    stop = Command(tmp_path, "estop")
+    assert stop.exit_code() == 0, stop.output
+    assert "has stopped the arm" in stop.output
+    assert states[-1].message.mode == SafetyMode.STOPPED_LATCHED
+
+
+def test_an_emergency_stop_that_nobody_confirms_is_told_loudly(ros: Ros, tmp_path: Path) -> None:
+    stop = Command(tmp_path, "estop")
+    assert stop.exit_code() == 1
+    assert "NOBODY HAS CONFIRMED" in stop.output
+    assert "has stopped" not in stop.output
+
+
+def test_a_goal_whose_planner_dies_ends_with_a_sentence(ros: Ros, tmp_path: Path) -> None:
+    ros.process("safety_monitor")
+    planner = ros.process("planner", record="false", planner="openai", openai_url="http://127.0.0.1:9", openai_model="none")
+    beats = ros.peer().listen(HEARTBEAT)
+    wait_until(lambda: {h.message.node for h in beats} == {"safety_monitor", "planner"}, "heartbeats of both", 30.0)
+    goal = Command(tmp_path, "goal", "put the red cube in the blue bowl")
+    wait_until(lambda: "looking" in goal.output, "the goal to begin")
+    planner.kill()
+    assert goal.exit_code() == 2, goal.output
+    assert "Died: planner" in goal.output
+    assert "The safety monitor says: " in goal.output
