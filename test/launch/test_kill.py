@@ -91,7 +91,7 @@ class Bench:
         out = ActionChunk(
             seq=self.chunks,
             expert="fake_expert",
-            subtask_id="1",
+            subtask_id="",
             trace_id=f"fake-{self.chunks}",
             stamp_ns=start.stamp_ns,
             space=ActionSpace.JOINT_POSITION,

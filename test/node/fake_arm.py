@@ -84,7 +84,7 @@ class FakeArm:
         chunk = ActionChunk(
             seq=self.chunks,
             expert="fake_expert",
-            subtask_id="1",
+            subtask_id="",
             trace_id=f"fake-{self.chunks}",
             stamp_ns=stamp_ns,
             space=ActionSpace.JOINT_POSITION,

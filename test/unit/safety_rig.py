@@ -84,7 +84,15 @@ class Rig:
         return p[0] + self.offset, v[0]
 
     def step(
-        self, ticks: int = 1, *, jitter_ns: int = 0, joints: bool = True, hearts: bool = True, camera: bool = True, touch: bool = True
+        self,
+        ticks: int = 1,
+        *,
+        jitter_ns: int = 0,
+        joints: bool = True,
+        hearts: bool = True,
+        camera: bool = True,
+        touch: bool = True,
+        dead: tuple[str, ...] = (),
     ) -> GatedCommand | None:
         for _ in range(ticks):
             self.now_ns += TICK_NS + jitter_ns
@@ -93,7 +101,7 @@ class Rig:
                 p, v = self.arm_state()
                 self.gate.on_joint_state(JointState(self.now_ns, panda().config.arm_joints, p, v, np.zeros(7)))
             if hearts:
-                for node in ("motion_forwarder", "action_expert", "camera_perception", "depth_perception"):
+                for node in set(safety().nodes) - set(dead):
                     self.gate.on_heartbeat(node, self.steady_ns)
             if touch:
                 self.gate.on_contact(felt(self.now_ns))

@@ -54,7 +54,7 @@ class GateBench(Bench):
 
     def hear(self):
         """What the gate listens to."""
-        for node in (*self.safety.heartbeats, *self.safety.vision_heartbeats):
+        for node in self.safety.nodes:
             self.gate.on_heartbeat(node, self.now_ns)
         self.gate.on_joint_state(self.observe().joints)
         self.gate.on_contact(self.observe().contact)

@@ -76,7 +76,8 @@ def dry_run(rig: Rig, rows: np.ndarray, ticks: int) -> None:
     """The forwarder beats as one that passes nothing on, and the arm stays at home."""
     rig.send(rows)
     for _ in range(ticks):
-        rig.gate.on_heartbeat("motion_forwarder", rig.steady_ns + TICK_NS, dry_run=True)
+        for node in safety().nodes:
+            rig.gate.on_heartbeat(node, rig.steady_ns + TICK_NS, dry_run=node == "motion_forwarder")
         rig.gate.on_joint_state(JointState(rig.now_ns + TICK_NS, panda().config.arm_joints, home(), np.zeros(7), np.zeros(7)))
         rig.gate.on_contact(felt(rig.now_ns + TICK_NS))
         rig.now_ns, rig.steady_ns = rig.now_ns + TICK_NS, rig.steady_ns + TICK_NS
@@ -240,7 +241,7 @@ def test_a_silent_input_holds_and_only_a_fresh_chunk_resumes(missing, reason):
 def test_a_hold_is_ordered_in_the_tick_that_sees_the_fault():
     rig = moving_rig()
     late = int(safety().heartbeats["motion_forwarder"] * 1e9 / TICK_NS)
-    commands = [rig.step(hearts=False).action for _ in range(late + 1)]
+    commands = [rig.step(dead=("motion_forwarder",)).action for _ in range(late + 1)]
     assert commands[:late] == [SafetyAction.PASS] * late
     assert commands[late] == SafetyAction.HOLD
 
@@ -293,8 +294,27 @@ def test_a_robot_without_taxels_is_not_asked_what_it_feels():
     inputs = Inputs(arm, safety())
     inputs.on_joint_state(JointState(START_NS, arm.config.arm_joints, home(), np.zeros(7), np.zeros(7)))
     inputs.on_heartbeat("motion_forwarder", 0)
-    assert inputs.fault(START_NS, 0, vision=False) is None
+    assert inputs.fault(START_NS, 0) is None
     assert "contact" not in inputs.ages_s(START_NS, 0)
+
+
+def test_a_planner_that_dies_stops_the_motion_of_its_plan_at_once_and_no_other():
+    rig = moving_rig()
+    died_ns = rig.now_ns
+    rig.step(100, dead=("planner",))
+    held = next(d for d in rig.decisions if d.action == SafetyAction.HOLD)
+    assert held.reason == SafetyReason.HEARTBEAT
+    assert "'planner' has been silent" in held.detail
+    times, _, v, _ = rig.signal()
+    assert times[np.abs(v).max(axis=1) > 1e-6][-1] - died_ns < 500_000_000
+    here = rig.command.trajectory.positions[-1]
+    way_home = np.linspace(here, home(), 40)
+    assert rig.send(way_home, seq=2, subtask_id="1").reason == SafetyReason.HEARTBEAT
+    rig.step(100, dead=("planner",))
+    assert rig.gate.state().mode == SafetyMode.HOLDING
+    assert rig.send(way_home, expert="move_to", subtask_id="").action == SafetyAction.PASS
+    rig.step(50, dead=("planner",))
+    assert rig.gate.state().reason == SafetyReason.OK
 
 
 def verdict_on(seq: int, expert: str = "scripted", stamp_ns: int = START_NS + 2 * TICK_NS) -> ChunkId:

@@ -243,7 +243,7 @@ class CoreLoop:
         self._look(now)
         self._gate.on_joint_state(self._sim.joint_state())
         self._gate.on_contact(self._contact)
-        for node in (*self._safety.heartbeats, *self._safety.vision_heartbeats):
+        for node in self._safety.nodes:
             self._gate.on_heartbeat(node, now)
         while self._outbox and self._outbox[0][0] <= self._ticks:
             self._hand_over(self._outbox.popleft()[1], now)

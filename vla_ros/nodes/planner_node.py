@@ -66,6 +66,8 @@ class PlannerConfig:
 class PlannerNode(VlaNode):
     """One goal at a time: the goal's thread thinks and waits, callbacks only keep what is new."""
 
+    heartbeat_period_s = 0.1  # the monitor stops the motion of a plan soon after the last one
+
     def __init__(self) -> None:
         super().__init__("planner")
         self.config = declare(self, PlannerConfig)

@@ -204,7 +204,9 @@ ACTION_CHUNK = Topic(
     "safety_monitor",
     "what an expert proposes",
 )
-HEARTBEAT = Topic("heartbeat", "vla_ros/msg/Heartbeat", Qos.EVENT, "5 Hz for each node", "all", "safety_monitor, planner", "a node lives")
+HEARTBEAT = Topic(
+    "heartbeat", "vla_ros/msg/Heartbeat", Qos.EVENT, "5 Hz for each node, planner 10 Hz", "all", "safety_monitor, planner", "a node lives"
+)
 
 # --- the gate
 GATED_COMMAND = Topic(

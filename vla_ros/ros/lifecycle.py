@@ -27,6 +27,8 @@ class VlaNode(LifecycleNode):
     ``setup`` makes publishers, subscriptions and the rest; what they deliver is dropped until the node is active.
     """
 
+    heartbeat_period_s = HEARTBEAT_PERIOD_S
+
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.is_active = False
@@ -160,7 +162,7 @@ class VlaNode(LifecycleNode):
 
     def _configure(self) -> None:
         self._heartbeat = self.publish_on(HEARTBEAT)
-        self.every(HEARTBEAT_PERIOD_S, self._beat, always=True)
+        self.every(self.heartbeat_period_s, self._beat, always=True)
         self.setup()
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -60,12 +60,18 @@ class SafetyConfig:
     contact_age_s: float
     heartbeats: Mapping[str, float]  # node -> longest silence [s]
     vision_heartbeats: Mapping[str, float]
+    plan_heartbeats: Mapping[str, float]
     cameras: Mapping[str, float]  # camera -> oldest health report [s]
 
     @property
     def tick_ns(self) -> int:
         """The period of the monitor in nanoseconds."""
         return ns_from_s(self.tick_s)
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """All whose heartbeats are listened for."""
+        return (*self.heartbeats, *self.vision_heartbeats, *self.plan_heartbeats)
 
     @staticmethod
     def from_mapping(mapping: Mapping[str, Any], where: str) -> SafetyConfig:
@@ -77,7 +83,7 @@ class SafetyConfig:
         values["lookahead_ticks"] = int(mapping["lookahead_ticks"])
         values["operation"] = _shares(mapping["operation"], ("velocity", "acceleration", "jerk"), f"{where}: operation")
         values["braking"] = _shares(mapping["braking"], ("acceleration", "jerk"), f"{where}: braking")
-        for key in ("heartbeats", "vision_heartbeats", "cameras"):
+        for key in ("heartbeats", "vision_heartbeats", "plan_heartbeats", "cameras"):
             values[key] = _timeouts(mapping[key], f"{where}: {key}")
         config = SafetyConfig(**values)
         _check_order(config, where)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -160,8 +160,8 @@ class Gate:
         self._faulty = fault is not None
         if fault:
             self._stop_for(fault)
-        elif self._hold and self._hold.fault.vision and self._inputs.vision_fault(self._now_ns, steady_ns):
-            self._hold = Hold(self._hold.fault, self._now_ns)  # a chunk that does not need the cameras may still end it
+        elif self._hold and self._lasts(self._hold.fault):
+            self._hold = Hold(self._hold.fault, self._now_ns)  # a chunk that does not need what is missing may still end it
         elif self._hold and not self._latched and self._at_rest and self._now_ns - self._hold.last_ns >= HOLD_NS:
             self._hold = None
         if self._guard is None:
@@ -229,8 +229,11 @@ class Gate:
             return Fault(SafetyReason.SELF_TEST, self._self_test.detail)
         if self._guard is None:
             return self._try_anchor()
-        fault = self._inputs.fault(self._now_ns, self._steady_ns, self._uses_vision())
-        finished = self._following is not None and self._following.finished
+        following = self._following
+        finished = following is not None and following.finished
+        fault = self._inputs.fault(self._now_ns, self._steady_ns)
+        if following and not finished:
+            fault = fault or self._missing(following.accepted.chunk)
         return fault or self._inputs.tracking_fault(self._guard.horizon.position_at, finished)
 
     def _try_anchor(self) -> Fault | None:
@@ -271,12 +274,13 @@ class Gate:
             self._anchor(measured)
             self._pushed_ns = 0
 
-    def _uses_vision(self) -> bool:
-        """A chunk that says it was computed from joint states alone does not need the cameras."""
-        following = self._following
-        if following is None or following.finished:
-            return False
-        return _sees(following.accepted.chunk)
+    def _missing(self, chunk: ActionChunk) -> Fault | None:
+        """What this chunk needs beyond what any motion needs: cameras for one that rests on them, the planner for one of a plan."""
+        return self._inputs.partial_fault(self._now_ns, self._steady_ns, vision=_sees(chunk), planned=bool(chunk.subtask_id))
+
+    def _lasts(self, fault: Fault) -> bool:
+        """Whether what only some motion needs is missing yet."""
+        return bool(self._inputs.partial_fault(self._now_ns, self._steady_ns, vision=fault.vision, planned=fault.planned))
 
     def _stop_for(self, fault: Fault) -> None:
         """Holds (or latches); what was followed is given up."""
@@ -295,7 +299,7 @@ class Gate:
             return Refusal(self._hold.fault.reason, f"No chunk is taken now. {self._hold.fault.detail}")
         if self._guard is None:
             return Refusal(SafetyReason.STARTING, "No chunk is taken before joint states have been seen.")
-        fault = self._inputs.vision_fault(self._now_ns, self._steady_ns) if _sees(chunk) else None
+        fault = self._missing(chunk)
         return Refusal(fault.reason, fault.detail) if fault else None
 
     def _context(self, chunk: ActionChunk, now_ns: int) -> Context:
@@ -320,8 +324,8 @@ class Gate:
         mine = self._following is None or self._following.finished or self._following.accepted.chunk.expert == chunk.expert
         if mine and not self._faulty and refusal.reason not in _UNTIMELY:
             self._remember(chunk)
-            vision = refusal.reason in (SafetyReason.CAMERA, SafetyReason.HEARTBEAT)  # of the nodes behind the cameras: _closed
-            self._stop_for(Fault(refusal.reason, f"Chunk {chunk.seq} of '{chunk.expert}' was refused: {refusal.detail}", vision=vision))
+            fault = self._missing(chunk) or Fault(refusal.reason, refusal.detail)
+            self._stop_for(replace(fault, detail=f"Chunk {chunk.seq} of '{chunk.expert}' was refused: {refusal.detail}"))
         return decision
 
     def _remember(self, chunk: ActionChunk) -> None:

@@ -27,7 +27,8 @@ class Fault:
     detail: str  # one sentence
     cut: bool = False  # brake at once instead of after the committed look-ahead
     latch: bool = False  # only a reset resumes
-    vision: bool = False  # concerns only motion that rests on what cameras see
+    vision: bool = False  # concerns only motion that rests on what cameras see ...
+    planned: bool = False  # ... or that belongs to a plan
 
 
 @dataclass(frozen=True)
@@ -114,19 +115,21 @@ class Inputs:
             return Fault(SafetyReason.JOINT_STATES_STALE, f"The newest joint states are {age_s:.3f} s old; {allowed}.")
         return None
 
-    def fault(self, now_ns: int, steady_ns: int, vision: bool) -> Fault | None:
-        """The first thing that is wrong; cameras and the nodes behind them count only when ``vision`` is used."""
+    def fault(self, now_ns: int, steady_ns: int) -> Fault | None:
+        """The first thing that is wrong for motion of any kind."""
         return (
             self.joint_fault(now_ns)
             or self._contact_fault(now_ns)
             or self._silence(self._config.heartbeats, steady_ns)
-            or (self.vision_fault(now_ns, steady_ns) if vision else None)
         )
 
-    def vision_fault(self, now_ns: int, steady_ns: int) -> Fault | None:
-        """Whether motion may rest on what the cameras see."""
-        fault = self._camera_fault(now_ns) or self._silence(self._config.vision_heartbeats, steady_ns)
-        return replace(fault, vision=True) if fault else None
+    def partial_fault(self, now_ns: int, steady_ns: int, *, vision: bool, planned: bool) -> Fault | None:
+        """What is wrong for motion that rests on what cameras see (``vision``), or that belongs to a plan (``planned``)."""
+        if planned and (fault := self._silence(self._config.plan_heartbeats, steady_ns)):
+            return replace(fault, planned=True, cut=True)
+        if vision and (fault := self._camera_fault(now_ns) or self._silence(self._config.vision_heartbeats, steady_ns)):
+            return replace(fault, vision=True)
+        return None
 
     def tracking_fault(self, commanded: Callable[[int], Array], finished: bool) -> Fault | None:
         """Whether the arm is where it was ``commanded(stamp_ns)`` [dof] to be; ``finished``: it was told to rest there.
@@ -156,7 +159,7 @@ class Inputs:
         for camera in self._config.cameras:
             health = self._cameras.get(camera)
             ages[f"camera/{camera}"] = math.inf if health is None else (now_ns - health.stamp_ns) * 1e-9
-        for node in [*self._config.heartbeats, *self._config.vision_heartbeats]:
+        for node in self._config.nodes:
             heard = self._heard_ns.get(node)
             ages[node] = math.inf if heard is None else (steady_ns - heard) * 1e-9
         return ages
