@@ -21,6 +21,7 @@ from vla_ros.ros.lifecycle import VlaNode
 pytestmark = pytest.mark.node
 
 MoveTo = load_type(MOVE_TO.type)
+GET_STATE = Service("probe/get_state", "lifecycle_msgs/srv/GetState", "probe", "")
 CHANGE_STATE = Service("probe/change_state", "lifecycle_msgs/srv/ChangeState", "probe", "")
 
 
@@ -203,6 +204,22 @@ def test_deactivation_ends_the_goal_and_says_so(ros: Ros) -> None:
     again = peer.action(MOVE_TO).send()
     assert again.accepted
     assert spun.spins
+
+
+def test_a_node_that_ends_during_a_goal_still_sends_its_result(ros: Ros) -> None:
+    def worker(work: Work) -> Any:
+        assert work.cancel.wait(5.0)
+        asked = ros_peer.call(GET_STATE)  # whoever ends well may need others first, and itself
+        return Ending.CANCELED, result(f"stopped while {asked.current_state.label}")
+
+    ros_peer = ros.peer()
+    spun = serve(ros, worker)
+    client = ros_peer.action(MOVE_TO)
+    handle = client.send()
+    future = handle.get_result_async()
+    spun.close()
+    wait_until(future.done, "a result", 2.0)
+    assert future.result().result.message == "stopped while active"
 
 
 def test_a_node_that_ends_during_a_goal_ends_the_work_first(ros: Ros) -> None:

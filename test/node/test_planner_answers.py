@@ -50,6 +50,21 @@ def test_a_second_goal_is_answered_by_a_sentence_and_the_first_goes_on(ros: Ros)
     assert ended.outcome == CANCELED
 
 
+def test_a_planner_that_is_interrupted_ends_its_goal_with_a_result(ros: Ros) -> None:
+    planner = ros.process("planner", record="false", planner="openai", openai_url="http://127.0.0.1:9", openai_model="none")
+    peer = ros.peer()
+    action = peer.action(EXECUTE_GOAL)
+    states: list[str] = []
+    goal = action.send(ExecuteGoal.Goal(instruction="put the red cube in the blue bowl"), lambda m: states.append(m.feedback.state))
+    future = goal.get_result_async()
+    wait_until(lambda: states, "feedback of the goal")
+    assert planner.interrupt() == 0
+    wait_until(future.done, "a result", 2.0)
+    answer = future.result().result
+    assert (answer.outcome, answer.reason) == (CANCELED, "canceled")
+    assert answer.message == "Canceled: the planner is shutting down."
+
+
 @pytest.mark.parametrize("instruction", ["", "  \n"])
 def test_an_empty_instruction_is_refused(ros: Ros, instruction: str) -> None:
     peer, action = planner_beside(ros)

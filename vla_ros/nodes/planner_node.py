@@ -87,6 +87,8 @@ class PlannerNode(VlaNode):
         getattr(self._planner, "warm_up", lambda: None)()  # seconds of work, better before the first goal than beside it
         self._instruction = ""
         OneGoalServer(self, EXECUTE_GOAL, self._work, busy=self._busy)
+        self._cancel = CancelToken()
+        self.end_work_with(lambda: self._cancel.cancel("Canceled: the planner is shutting down."))  # first of all: it says why
 
     def _busy(self, goal: Any) -> Any:
         message = f"Busy with '{self._instruction}'; cancel that goal or wait for its end. Nothing was done about '{goal.instruction}'."
@@ -120,7 +122,7 @@ class PlannerNode(VlaNode):
         self._episodes.publish(episode)
 
     def _carry_out(self, work: Work) -> tuple[GoalResult, dict[str, Any]]:
-        cancel = CancelToken(work.cancel)
+        cancel = self._cancel = CancelToken(work.cancel)
         self._senses.begin_goal()
         images: dict[str, Any] = {}
         feedback = _Feedback(work, self._senses, self._publish_plan, self._publish_start)

@@ -49,7 +49,7 @@ class OneGoalServer:
         self._work: Work | None = None
         self._thread: threading.Thread | None = None
         self._server = DeferredActionServer(node, action, self._begin, accept=self._accepts, on_cancel=self._on_cancel)
-        node.end_work_with(self.cancel)
+        node.end_work_with(self.cancel, self._has_ended)
         node.keep(self, OneGoalServer.stop)
 
     def cancel(self) -> None:
@@ -64,8 +64,11 @@ class OneGoalServer:
         if self._thread is not None:
             self._thread.join(timeout=JOIN_S)
 
+    def _has_ended(self) -> bool:
+        return self._thread is None or not self._thread.is_alive()
+
     def _accepts(self, goal: Any) -> bool:
-        return self._node.is_active and (self._work is None or self._busy is not None)
+        return self._node.is_active and not self._node.is_stopping and (self._work is None or self._busy is not None)
 
     def _begin(self, handle: Any) -> None:
         if self._work is not None:

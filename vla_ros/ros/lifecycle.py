@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
+from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
@@ -19,6 +21,8 @@ from vla_ros.ros.qos import profile, subscription_profile
 
 HEARTBEAT_PERIOD_S = 0.2
 REPEAT_WARNING_S = 5.0
+WORK_S = 4.0  # that work has to end in when the process is told to; the launcher insists after 5 s
+RESULT_S = 0.3  # for results to be sent
 
 
 class VlaNode(LifecycleNode):
@@ -40,7 +44,8 @@ class VlaNode(LifecycleNode):
         self.polled: set[Subscription[Any]] = set()  # not waited for by LeanExecutor
         self._clocks: list[Subscription[Any]] = []  # of them, what tells the time
         self._made: list[tuple[Callable[[Any], bool], Any]] = []
-        self._work_enders: list[Callable[[], None]] = []
+        self.is_stopping = False  # no new work is taken
+        self._ends_of_work: list[tuple[Callable[[], None], Callable[[], bool]]] = []  # how to end it, and whether it has ended
         self._heartbeat: Publisher | None = None
 
     # --- to be filled
@@ -117,9 +122,9 @@ class VlaNode(LifecycleNode):
         self._made.append((destroy, entity))
         return entity
 
-    def end_work_with(self, end: Callable[[], None]) -> None:
-        """Has ``end`` called whenever the node becomes inactive; it must not wait."""
-        self._work_enders.append(end)
+    def end_work_with(self, end: Callable[[], None], has_ended: Callable[[], bool] = lambda: True) -> None:
+        """Has ``end`` called whenever the node becomes inactive; it must not wait. A process ends when its work ``has_ended``."""
+        self._ends_of_work.append((end, has_ended))
 
     # --- time
     def poll_clock(self) -> None:
@@ -148,10 +153,30 @@ class VlaNode(LifecycleNode):
         return all(transition() == TransitionCallbackReturn.SUCCESS for transition in transitions)
 
     def stop(self) -> None:
-        """Deactivates and cleans up, from whatever state."""
+        """Deactivates and cleans up, from whatever state; work that runs has some time to end. Not from a callback."""
         if self.is_active:
+            self._wind_down()
             self.trigger_deactivate()
         self._free()
+
+    def _wind_down(self) -> None:
+        """Ends running work while messages still come and go: whoever waits for its result is to get it."""
+        self.is_stopping = True
+        executor = self.executor
+        busy = [has_ended for _, has_ended in self._ends_of_work if not has_ended()]
+        for end, _ in self._ends_of_work:
+            end()
+        if not busy or executor is None:
+            return
+        give_up_s = time.monotonic() + WORK_S
+        try:
+            while not all(has_ended() for has_ended in busy) and time.monotonic() < give_up_s:
+                executor.spin_once(timeout_sec=0.05)
+            sent_s = time.monotonic() + RESULT_S
+            while time.monotonic() < sent_s:
+                executor.spin_once(timeout_sec=0.02)
+        except ExternalShutdownException:
+            return
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Makes everything; frees what was made when a part of it fails."""
@@ -168,7 +193,7 @@ class VlaNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Lets publishers and callbacks work, then calls ``on_start``."""
         result = super().on_activate(state)
-        self.is_active = True
+        self.is_active, self.is_stopping = True, False
         if self._succeeds(self.on_start):
             return result
         self.is_active = False
@@ -189,7 +214,7 @@ class VlaNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Ends running work and calls ``on_stop`` while publishers still work, then silences them."""
-        for end in self._work_enders:
+        for end, _ in self._ends_of_work:
             end()
         self.on_stop()
         self.is_active = False
@@ -212,7 +237,7 @@ class VlaNode(LifecycleNode):
         for destroy, entity in reversed(self._made):
             destroy(entity)
         self._made.clear()
-        self._work_enders.clear()
+        self._ends_of_work.clear()
         self.polled = set(self._clocks)
         self._heartbeat = None
 
