@@ -13,12 +13,13 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
 from ros_harness import Peer, Ros, wait_until
 
 from vla_ros.core.tasks import Predicate, Relation, Skill, Subtask
-from vla_ros.nodes.planner_senses import PlannerSenses
+from vla_ros.nodes.planner_senses import SILENCE_S, PlannerSenses
 from vla_ros.nodes.planner_subtasks import SubtaskCaller
 from vla_ros.planning.goal_result import SubtaskOutcome, SubtaskStatus
+from vla_ros.planning.ports import HazardKind
 from vla_ros.robots import load_robot
 from vla_ros.ros.action_server import Ending, OneGoalServer, Work
-from vla_ros.ros.interfaces import EXECUTE_SUBTASK, SAFETY_DECISION, load_type
+from vla_ros.ros.interfaces import EXECUTE_SUBTASK, HEARTBEAT, SAFETY_DECISION, load_type
 from vla_ros.ros.lifecycle import VlaNode
 
 pytestmark = pytest.mark.node
@@ -68,6 +69,28 @@ def begun(ros: Ros) -> tuple[Peer, Caller, list[SubtaskOutcome], threading.Threa
     thread = threading.Thread(target=lambda: outcomes.append(caller.subtasks.run(PICK, 1, "", lambda: False)), daemon=True)
     thread.start()
     return ros.peer(), caller, outcomes, thread
+
+
+def test_a_node_that_dies_during_a_goal_is_named_and_one_that_was_dead_before_is_not(ros: Ros) -> None:
+    ros.init()
+    caller = ros.spin(Caller).node
+    assert isinstance(caller, Caller)
+    peer = ros.peer()
+    out = peer.publisher(HEARTBEAT, matches=1)
+    beat = load_type(HEARTBEAT.type)
+    caller.senses.begin_goal()
+    for node in ("recorder", "world_model"):
+        out.publish(beat(node=node, lifecycle_state=3))
+    wait_until(lambda: "world_model" in caller.senses._beats_ns, "the heartbeats to be heard")
+    time.sleep(SILENCE_S + 0.1)
+    assert caller.senses.hazard() is None
+    out.publish(beat(node="tactile_perception", lifecycle_state=3))
+    wait_until(lambda: "tactile_perception" in caller.senses._beats_ns, "the heartbeat to be heard")
+    caller.senses.begin_goal()
+    assert caller.senses.hazard() is None
+    hazard = wait_until(caller.senses.hazard, "somebody to be missed", SILENCE_S + 1.0)
+    assert hazard.kind is HazardKind.NODE_DIED
+    assert "'tactile_perception' has died" in hazard.detail
 
 
 def test_an_unsafe_chunk_ends_the_attempt_at_once_and_says_what_was_foreseen(ros: Ros) -> None:

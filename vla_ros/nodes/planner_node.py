@@ -46,7 +46,8 @@ class PlannerConfig:
     scene: str = parameter("", "name of the scene, for the records")
     camera: str = parameter("front", "the robot's camera that must see, and whose pictures planners get and results hold")
     watched: str = parameter(
-        "action_expert,safety_monitor,motion_forwarder,camera_perception,depth_perception", "nodes that must live, by commas"
+        "action_expert,safety_monitor,motion_forwarder,camera_perception,depth_perception",
+        "nodes that must live, by commas; any other that lives when a goal begins must live until its end",
     )
     goal_limit: float = parameter(300.0, "for a goal that names no limit", unit="s", low=1.0, high=36000.0)
 
@@ -86,9 +87,9 @@ class PlannerNode(VlaNode):
         self._subtasks.hold = self._hold
         getattr(self._planner, "warm_up", lambda: None)()  # seconds of work, better before the first goal than beside it
         self._instruction = ""
-        OneGoalServer(self, EXECUTE_GOAL, self._work, busy=self._busy)
         self._cancel = CancelToken()
         self.end_work_with(lambda: self._cancel.cancel("Canceled: the planner is shutting down."))  # first of all: it says why
+        OneGoalServer(self, EXECUTE_GOAL, self._work, busy=self._busy)
 
     def _busy(self, goal: Any) -> Any:
         message = f"Busy with '{self._instruction}'; cancel that goal or wait for its end. Nothing was done about '{goal.instruction}'."

@@ -40,11 +40,14 @@ LOOK_S = 4.0
 LOOK_POLL_S = 0.02
 SCENE_AGE_S = 1.0  # an older scene is not planned on
 DISCOVERY_S = 15.0  # until a node that starts together with this one must have been heard
+BYSTANDERS = {"recorder"}  # whose death no goal ends for: the result says what became of the recording
 SILENCE_S = 2.0  # a node that has not beaten for so long is dead
 
 
 class PlannerSenses:
     """``watched`` are the nodes that must beat, ``camera`` the one that must see.
+
+    Of the others those that lived when a goal began must live until it ends.
 
     What changes seldom is kept by callbacks, which write single attributes; what comes often is looked at when it is asked for.
     """
@@ -60,6 +63,7 @@ class PlannerSenses:
         self._health: dict[str, CameraHealth] = {}
         start_ns = node.steady_ns() + ns_from_s(DISCOVERY_S)
         self._beats_ns: dict[str, int] = dict.fromkeys(watched, start_ns)
+        self._needed = set(watched)
         self.interventions = 0  # decisions that slowed, held or stopped
         self.unsafe = ""  # what the world model foresaw when the monitor last held the arm for it; whoever acts on it clears it
         self._dry_run = ""  # what the monitor said when it met an arm to which nothing is sent
@@ -96,6 +100,9 @@ class PlannerSenses:
     def begin_goal(self) -> None:
         """What was noted during the goal before does not count any more."""
         self._dry_run = ""
+        now_ns = self._node.steady_ns()
+        alive = {name for name, beat_ns in dict(self._beats_ns).items() if now_ns - beat_ns < ns_from_s(SILENCE_S)}
+        self._needed = (alive - BYSTANDERS - {self._node.get_name()}) | set(self._watched)
 
     def now_ns(self) -> int:
         """Time of the robot: the newest stamp of joint states."""
@@ -146,7 +153,7 @@ class PlannerSenses:
 
     def hazard(self) -> Hazard | None:
         """What forbids acting now, the gravest first."""
-        for name in self._watched:
+        for name in sorted(self._needed):
             silent_s = s_from_ns(self._node.steady_ns() - self._beats_ns[name])
             if silent_s > SILENCE_S:
                 return Hazard(HazardKind.NODE_DIED, f"Node '{name}' has died: no heartbeat for {silent_s:.1f} s.")
