@@ -12,10 +12,11 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
 
 from control_msgs.action import GripperCommand
-from rclpy.action import ActionServer
+from rclpy.action import ActionServer, GoalResponse
 from ros_harness import Heard, Peer, Ros, wait_until
 
 from vla_ros.core.actions import ActionChunk, ActionSpace, GatedCommand, SafetyAction, ShortTrajectory
+from vla_ros.core.geometry import Pose
 from vla_ros.core.robot_state import JointState
 from vla_ros.nodes.motion_forwarder_node import MotionForwarderNode
 from vla_ros.robots import load_robot_config
@@ -51,11 +52,18 @@ def command(seq: int, moves: ShortTrajectory, *, width_m: float = float("nan"), 
 
 
 class FakeGripper:
-    """Accepts every goal, and notes it."""
+    """Rejects the first ``rejections`` goals, accepts all others, and notes them."""
 
     def __init__(self, peer: Peer) -> None:
         self.goals: list[tuple[float, float]] = []
-        self.server = ActionServer(peer.node, GripperCommand, ROBOT.gripper.binding.name, self._execute)
+        self.rejections = 0
+        self.server = ActionServer(peer.node, GripperCommand, ROBOT.gripper.binding.name, self._execute, goal_callback=self._answer)
+
+    def _answer(self, _: Any) -> GoalResponse:
+        if self.rejections == 0:
+            return GoalResponse.ACCEPT
+        self.rejections -= 1
+        return GoalResponse.REJECT
 
     def _execute(self, handle: Any) -> Any:
         self.goals.append((handle.request.command.position, handle.request.command.max_effort))

@@ -8,6 +8,7 @@ from typing import Any
 from rclpy.action import ActionClient
 
 from vla_ros.core.errors import ConfigError, unknown_choice
+from vla_ros.core.stamps import ns_from_s
 from vla_ros.robots.values import GripperConfig
 from vla_ros.ros.conversions.arrays import packed
 from vla_ros.ros.interfaces import load_type
@@ -15,6 +16,7 @@ from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.qos import Qos, profile
 
 SMALLEST_CHANGE_M = 0.0005
+AGAIN_S = 0.5  # before a goal that was rejected is sent again
 
 
 class GripperPort:
@@ -44,13 +46,24 @@ class _ActionPort(GripperPort):
         super().__init__(node, config)
         self._type = load_type(config.binding.type)
         self._client = ActionClient(node, self._type, config.binding.name)
+        self._not_before_ns = 0
         node.keep(self._client, ActionClient.destroy)
 
     def _send(self, position: float, force_n: float) -> bool:
-        if not self._client.server_is_ready():
+        if not self._client.server_is_ready() or self._node.steady_ns() < self._not_before_ns:
             return False  # tried again with the next command
-        self._client.send_goal_async(self._goal(position, force_n))
+        self._client.send_goal_async(self._goal(position, force_n)).add_done_callback(self._on_answer)
         return True
+
+    def _on_answer(self, future: Any) -> None:
+        """A goal that was not taken is sent again after a while, for as long as it is commanded."""
+        handle = None if future.exception() else future.result()
+        if handle is not None and handle.accepted:
+            return
+        name = self._config.binding.name
+        self._node.get_logger().error(f"the gripper rejects goals of {name}; they are sent again", throttle_duration_sec=5.0)
+        self._not_before_ns = self._node.steady_ns() + ns_from_s(AGAIN_S)
+        self.forget()
 
     def _goal(self, position: float, force_n: float) -> Any:
         raise TypeError("an action port must define _goal")

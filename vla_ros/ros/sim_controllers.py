@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -88,7 +89,7 @@ def _gripper_topic(node: VlaNode, config: GripperConfig, command: Callable[[floa
 
 
 def _from_gripper_command(goal: Any, config: GripperConfig) -> tuple[float, float]:
-    return goal.command.position, goal.command.max_effort or config.max_force_n
+    return goal.command.position, goal.command.max_effort
 
 
 def _from_parallel(goal: Any, config: GripperConfig) -> tuple[float, float]:
@@ -119,8 +120,17 @@ class _GripperServer:
         self._config, self._command, self._state, self._read, self._fill = config, command, state, read, fill
         self._running: Any = None
         action = Action(config.binding.name, config.binding.type, "sim_robot", "the gripper")
-        self._server = DeferredActionServer(node, action, self._begin)
+        self._node = node
+        self._server = DeferredActionServer(node, action, self._begin, accept=self._accepts)
         node.every(POLL_S, self._poll)
+
+    def _accepts(self, goal: Any) -> bool:
+        """A force of 0 would be read as the most by some grippers and as none by others."""
+        position, force_n = self._read(goal, self._config)
+        good = math.isfinite(position) and math.isfinite(force_n) and force_n > 0
+        if not good:
+            self._node.get_logger().error(f"gripper goal rejected: position {position}, force {force_n} N; it needs a force above 0")
+        return good
 
     def _begin(self, handle: Any) -> None:
         position, force_n = self._read(handle.request, self._config)

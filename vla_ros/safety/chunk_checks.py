@@ -195,7 +195,10 @@ def check_finite(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | N
 
 
 def check_gripper(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | None:
-    """Widths inside the opening, or NaN for "leave it as it is"; a force that the gripper has."""
+    """Widths inside the opening, or NaN for "leave it as it is"; a force that the gripper has, above 0 where it is to move.
+
+    Some grippers read a force of 0 as the most that they have.
+    """
     gripper = door.arm.config.gripper
     width = np.asarray(chunk.gripper_width_m, dtype=float)
     wrong = (width < gripper.width_closed_m - 1e-6) | (width > gripper.width_open_m + 1e-6)
@@ -204,8 +207,9 @@ def check_gripper(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | 
         allowed = f"{gripper.width_closed_m} to {gripper.width_open_m} m"
         detail = f"The gripper's width in row {row} is {width[row]:.4f} m; allowed {allowed}."
         return Refusal(SafetyReason.POSITION_LIMIT, detail, "gripper")
-    if not (np.isfinite(chunk.gripper_force_n) and 0 <= chunk.gripper_force_n <= gripper.max_force_n):
-        detail = f"The grasp force is {chunk.gripper_force_n} N; allowed 0 to {gripper.max_force_n} N."
+    force_n, moves = chunk.gripper_force_n, bool(np.isfinite(width).any())
+    if not 0 <= force_n <= gripper.max_force_n or (moves and force_n == 0):
+        detail = f"The grasp force is {force_n} N; allowed above 0 to {gripper.max_force_n} N."
         return Refusal(SafetyReason.POSITION_LIMIT, detail, "gripper")
     return None
 

@@ -77,6 +77,7 @@ def _bad_chunks(arm: Arm, config: SafetyConfig, good: ActionChunk, home: Array) 
     yield "a NaN", replace(good, data=_changed(good.data, np.nan)), SafetyReason.CHUNK_NOT_FINITE
     yield "an infinity", replace(good, data=_changed(good.data, np.inf)), SafetyReason.CHUNK_NOT_FINITE
     yield "a gripper wider than it opens", replace(good, gripper_width_m=np.full(_ROWS, 1.0)), SafetyReason.POSITION_LIMIT
+    yield "a grasp without force", replace(good, gripper_width_m=np.full(_ROWS, 0.0), gripper_force_n=0.0), SafetyReason.POSITION_LIMIT
     yield "a missing column", replace(good, data=good.data[:, 1:]), SafetyReason.CHUNK_SHAPE
     yield "an unknown joint", replace(good, names=("nobody", *good.names[1:])), SafetyReason.CHUNK_JOINTS
     yield "poses of the TCP", replace(good, space=ActionSpace.TCP_POSE), SafetyReason.CHUNK_SPACE
