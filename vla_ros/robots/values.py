@@ -57,7 +57,7 @@ class GripperConfig:
     width_open_m: float
     width_closed_m: float
     max_force_n: float
-    grasp_force_n: float  # what an expert asks for unless it knows better
+    grasp_force_n: float  # what the scripted expert and move_to ask for
     speed_mps: float
     binding: GripperBinding
 

@@ -87,8 +87,8 @@ class Body:
 
     # -- done
     def grip(self, width_m: float) -> None:
-        """Tells the gripper an opening, with the grasp force."""
-        self.stream.grip(Gripper(width_m, self.p.grasp_force_n))
+        """Tells the gripper an opening, with the robot's grasp force."""
+        self.stream.grip(Gripper(width_m, self.arm.config.gripper.grasp_force_n))
 
     def move(
         self, build: Callable[[Array], JointPlan], check: Check = lambda: None, until: Until = lambda: False

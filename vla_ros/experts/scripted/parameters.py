@@ -36,7 +36,6 @@ class ScriptedParameters:
     # gripper and hand (Franka hand: fingers reach 9 mm below the TCP, the body ends about 37 mm above it)
     open_margin_m: float = 0.012  # on each side of the object when there is room for less than the full opening
     release_margin_m: float = 0.010  # on each side of the object when it is let go in a narrow place
-    grasp_force_n: float = 30.0
     finger_tip_below_tcp_m: float = 0.009
     finger_thickness_m: float = 0.016  # along the closing direction
     finger_breadth_m: float = 0.022  # across it
