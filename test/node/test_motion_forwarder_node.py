@@ -18,11 +18,14 @@ from ros_harness import Heard, Peer, Ros, wait_until
 from vla_ros.core.actions import ActionChunk, ActionSpace, GatedCommand, SafetyAction, ShortTrajectory
 from vla_ros.core.geometry import Pose
 from vla_ros.core.robot_state import JointState
+from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.nodes.motion_forwarder_node import MotionForwarderNode
 from vla_ros.robots import load_robot_config
 from vla_ros.ros.conversions.actions import chunk_to_msg, gated_to_msg
 from vla_ros.ros.conversions.robot import joint_state_to_msg
-from vla_ros.ros.interfaces import ACTION_CHUNK, GATED_COMMAND, HEARTBEAT, JOINT_STATES, JOINT_TRAJECTORY
+from vla_ros.ros.conversions.scene import scene_to_msg
+from vla_ros.ros.gripper import AGAIN_S
+from vla_ros.ros.interfaces import ACTION_CHUNK, GATED_COMMAND, HEARTBEAT, JOINT_STATES, JOINT_TRAJECTORY, MOVE_TO, OBJECTS, load_type
 
 pytestmark = pytest.mark.node
 
@@ -213,6 +216,35 @@ def test_the_gripper_is_told_of_changes_only(bench: Bench) -> None:
     bench.settled()
     wait_until(lambda: len(bench.gripper.goals) == 3, "three goals")
     np.testing.assert_allclose(bench.gripper.goals, [(0.04, 20.0), (0.01, 20.0), (0.01, 30.0)])  # one finger moves by half of the opening
+
+
+def test_a_gripper_that_rejects_a_goal_is_asked_again(bench: Bench) -> None:
+    bench.gripper.rejections = 2
+    seq = bench.begin()
+    give_up_s = time.monotonic() + 5.0
+    while not bench.gripper.goals:
+        assert time.monotonic() < give_up_s, "not asked again"
+        bench.gate(command(seq, trajectory(), width_m=0.08))
+        seq += 1
+    assert bench.gripper.goals == [(0.04, 20.0)]
+    assert time.monotonic() > give_up_s - 5.0 + 2 * AGAIN_S, "with pauses"
+
+
+def test_a_motion_names_all_that_it_was_planned_from_and_what_it_was_not_planned_for(bench: Bench) -> None:
+    cube = SceneObject("cube_1", "red cube", "red", "cube", Pose(np.array([0.5, 0.1, 0.3])), np.full(3, 0.045), 1.0, 1, held=True)
+    chunks, objects = bench.peer.listen(ACTION_CHUNK), bench.peer.publisher(OBJECTS)
+    seen = bench.peer.node.create_timer(0.05, lambda: objects.publish(scene_to_msg(Scene(time.time_ns(), ROBOT.base_frame, (cube,)))))
+    kinds = load_type(MOVE_TO.type).Goal
+    turned = [q + 0.2 for q in ROBOT.home_rad]
+    names = list(ROBOT.arm_joints)
+    bench.settled()
+    client = bench.peer.action(MOVE_TO)
+    goal = client.send(kinds(kind=kinds.JOINTS, joint_names=names, joint_positions=turned, gripper_width=float("nan")))
+    _, result = client.result(goal)
+    bench.peer.node.destroy_timer(seen)
+    assert result.reason == "refused", "there is no monitor"
+    assert result.message.endswith("It was planned as if the gripper were empty; it holds the red cube.")
+    assert set(chunks[0].message.input_names) == {"joint_states", "objects"}
 
 
 def test_rest_is_told_once(bench: Bench) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from vla_ros.core.actions import ActionChunk, ActionSpace
@@ -28,8 +30,11 @@ class TrajectoryChunks:
         subtask_id: str = "",
         gripper_width_m: float = float("nan"),
         gripper_force_n: float = 20.0,
+        planned_from_ns: Mapping[str, int] | None = None,
     ) -> None:
         """``first_seq``: the expert's next number. ``gripper_width_m``: kept all the way; NaN leaves the gripper as it is.
+
+        ``planned_from_ns``: what else the trajectory was planned from, and the stamps of it; named as inputs of every chunk.
 
         Raises MotionError for a trajectory that is not evenly sampled.
         """
@@ -40,6 +45,7 @@ class TrajectoryChunks:
         self._dt_s = float(steps[0]) if len(steps) else 0.05
         self._names, self._expert, self._trace_id, self._subtask_id = names, expert, trace_id, subtask_id
         self._gripper = (gripper_width_m, gripper_force_n)
+        self._planned_from_ns = dict(planned_from_ns or {})
         self._seq = first_seq - 1
         self._begin = 0  # row of the trajectory at which the chunk in force begins
         self._sent = 0  # rows of the trajectory that were handed out so far
@@ -83,5 +89,5 @@ class TrajectoryChunks:
             gripper_force_n=self._gripper[1],
             continues_seq=self._seq - 1 if continues else 0,
             continues_row=row,
-            input_stamps_ns={"joint_states": now_ns},
+            input_stamps_ns={"joint_states": now_ns, **self._planned_from_ns},
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from vla_ros.core.actions import GatedCommand, SafetyAction
 from vla_ros.core.errors import MotionError
 from vla_ros.core.geometry import Array
 from vla_ros.core.robot_state import JointState
+from vla_ros.core.scene import Scene
 from vla_ros.core.stamps import s_from_ns
 from vla_ros.motion.backend import MotionRequest, create_backend
 from vla_ros.motion.chunks import TrajectoryChunks
@@ -35,6 +37,20 @@ SCENE_AGE_S = 1.0  # older objects are not planned around
 STILL_RADPS = 0.05
 DRY_RUN = "dry_run: the motion was planned, judged and passed; nothing was sent to the arm."
 CLEARANCE_M = 0.01  # objects are grown by this on all sides
+
+
+@dataclass(frozen=True)
+class _Motion:
+    """What was planned, and from what."""
+
+    trajectory: TimedTrajectory
+    width_m: float
+    scene: Scene | None  # None: only the gripper moves
+
+    @property
+    def held(self) -> str:
+        """What is in the gripper, of which the plan knows nothing."""
+        return " and ".join(f"the {o.name}" for o in self.scene.objects if o.held) if self.scene else ""
 
 
 class MoveToServer:
@@ -62,17 +78,19 @@ class MoveToServer:
         result = self._types.Result()
         ending = Ending.ABORTED
         try:
-            trajectory, width_m = self._plan(work.goal)
-            reason = self._follow(trajectory, width_m, work)
+            motion = self._plan(work.goal)
+            reason = self._follow(motion, work)
             result.success, result.reason = not reason, reason.split(":")[0] or "done"
             result.message = reason or "The arm is where it was sent."
+            if motion.held:
+                result.message += f" It was planned as if the gripper were empty; it holds {motion.held}."
             ending = Ending.CANCELED if reason.startswith("canceled") else Ending.SUCCEEDED if result.success else Ending.ABORTED
         except (MotionError, ValueError, KeyError) as error:
             result.reason, result.message = "not_planned", str(error.args[0] if error.args else error)
         result.duration = time.monotonic() - started_s
         return ending, result
 
-    def _plan(self, goal: Any) -> tuple[TimedTrajectory, float]:
+    def _plan(self, goal: Any) -> _Motion:
         arm = self._measured().select(self._arm.config.arm_joints)
         if not float(np.abs(arm.velocities).max()) < STILL_RADPS:
             raise MotionError("The arm moves; a motion is planned from rest. Wait for its end, or cancel what moves it.")
@@ -81,9 +99,10 @@ class MoveToServer:
         if goal.kind == self._types.Goal.GRIPPER and math.isnan(width_m):
             raise MotionError("A gripper motion needs gripper_width [m].")
         target = start if goal.kind == self._types.Goal.GRIPPER else self._target(goal)
-        obstacles = () if goal.kind == self._types.Goal.GRIPPER else self._obstacles()
+        scene = None if goal.kind == self._types.Goal.GRIPPER else self._newest_scene()
+        obstacles = _obstacles(scene) if scene else ()
         request = MotionRequest(start, target, obstacles, time_limit_s=goal.time_limit or MotionRequest.time_limit_s)
-        return self._backend.plan(request), width_m
+        return _Motion(self._backend.plan(request), width_m, scene)
 
     def _measured(self) -> JointState:
         joints = self._joints.get()
@@ -105,27 +124,28 @@ class MoveToServer:
             raise MotionError(f"The pose must be given in {self._arm.config.base_frame}, not in '{frame}'.")
         return pose_from_msg(goal.pose.pose).matrix()
 
-    def _obstacles(self) -> tuple[Obstacle, ...]:
-        """What perception sees, as boxes; what is held moves with the hand and is left out."""
+    def _newest_scene(self) -> Scene:
         scene = self._scene.get()
         age_s = s_from_ns(self._measured().stamp_ns - scene.stamp_ns) if scene else float("inf")
         if scene is None or age_s > SCENE_AGE_S:
             raise MotionError(
                 f"What stands around the arm was last seen {age_s:.1f} s ago; nothing is moved blindly. Is depth_perception running?"
             )
-        return tuple(Obstacle(o.name, "box", tuple(o.size_m + 2 * CLEARANCE_M), o.pose.matrix()) for o in scene.objects if not o.held)
+        return scene
 
-    def _follow(self, trajectory: TimedTrajectory, width_m: float, work: Work) -> str:
+    def _follow(self, motion: _Motion, work: Work) -> str:
         """Submits the motion piece by piece. Returns "" when it was carried out, else why not."""
         names, force_n = self._arm.config.arm_joints, self._arm.config.gripper.grasp_force_n
+        width_m = motion.width_m
         chunks = TrajectoryChunks(
-            trajectory,
+            motion.trajectory,
             names,
             expert=SOURCE,
             first_seq=self._seq + 1,
             trace_id=work.goal_id,
             gripper_width_m=width_m,
             gripper_force_n=force_n,
+            planned_from_ns={"objects": motion.scene.stamp_ns} if motion.scene else {},
         )
         self._chunks.publish(chunk_to_msg(chunks.first(self._measured().stamp_ns)))
         moved_s, best = time.monotonic(), (0, -1.0)
@@ -154,3 +174,8 @@ class MoveToServer:
         if not math.isnan(width_m):
             work.cancel.wait(GRIPPER_S)
         return ""
+
+
+def _obstacles(scene: Scene) -> tuple[Obstacle, ...]:
+    """What perception sees, as boxes; what is held moves with the hand and is left out."""
+    return tuple(Obstacle(o.name, "box", tuple(o.size_m + 2 * CLEARANCE_M), o.pose.matrix()) for o in scene.objects if not o.held)
