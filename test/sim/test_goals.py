@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -17,13 +18,16 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
 
-from vla_ros.cli.graph import Graph, RunningGoal
+from vla_ros.cli.graph import Graph, NoGraphError, RunningGoal
+from vla_ros.cli.run_goal import follow_goal
 from vla_ros.cli.running_graph import RunningGraph
+from vla_ros.core.errors import VlaRosError
 from vla_ros.robots import load_robot_config
 from vla_ros.ros.interfaces import (
     ESTOP_TOPIC,
     EXECUTE_GOAL,
     FORGET,
+    HEARTBEAT,
     JOINT_STATES,
     MOVE_TO,
     RESET,
@@ -51,9 +55,12 @@ class Bench:
         self.speeds: list[tuple[float, float]] = []  # (time, largest joint speed)
         self.feedback: list[Any] = []
         self.safety: list[Any] = []
+        self.beats: set[str] = set()
+        self.revived: list[psutil.Popen] = []
         self.estop = graph.node.create_publisher(load_type(ESTOP_TOPIC.type), ESTOP_TOPIC.name, profile(ESTOP_TOPIC.qos))
         graph.listen(JOINT_STATES, self._on_joints)
         graph.listen(SAFETY_STATE, self.safety.append)
+        graph.listen(HEARTBEAT, lambda m: self.beats.add(m.node) if m.lifecycle_state == 3 else None)
 
     def _on_joints(self, message: Any) -> None:
         self.speeds.append((time.monotonic(), float(np.abs(message.velocity[:7]).max())))
@@ -82,6 +89,27 @@ class Bench:
         self.graph.spin_until(lambda: False, limit_s + 0.7)
         late = [t for t, speed in self.speeds if t > since_s and speed > STILL_RADPS]
         return (late[-1] - since_s) if late else 0.0
+
+
+class Victim:
+    """A node's process, to be killed and started again as the launcher started it."""
+
+    def __init__(self, bench: Bench, name: str) -> None:
+        self._bench, self._name = bench, name
+        children = psutil.Process(bench.running.pid).children(recursive=True)
+        candidates = [*children, *bench.revived]
+        self._process = next(p for p in candidates if p.is_running() and any(word.endswith(f"/vla_ros/{name}") for word in p.cmdline()))
+        self._start = {"args": self._process.cmdline(), "env": self._process.environ(), "cwd": self._process.cwd()}
+
+    def kill(self) -> None:
+        os.kill(self._process.pid, signal.SIGKILL)
+
+    def revive(self) -> None:
+        """Returns when it beats; what the launcher looks for at its end finds this one too."""
+        self._bench.beats.clear()
+        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self._bench.revived.append(psutil.Popen(**self._start, **silent, start_new_session=True))
+        assert self._bench.graph.spin_until(lambda: self._name in self._bench.beats, 30.0), f"{self._name} does not come back"
 
 
 @pytest.fixture(scope="module")
@@ -188,18 +216,50 @@ def test_home_and_gripper_go_through_the_gate(bench: Bench) -> None:
     assert home.success, home.message
 
 
-def test_a_node_that_dies_is_named_and_the_arm_stops(bench: Bench) -> None:  # last: the graph is not whole afterwards
+@pytest.mark.parametrize(
+    "name",
+    ["tactile_perception", "camera_perception", "depth_perception", "world_model", "state_publisher", "motion_forwarder", "action_expert"],
+)
+def test_a_node_that_dies_is_named_and_the_arm_stops(bench: Bench, name: str) -> None:
     bench.fresh(0)
     goal = bench.send(GOAL)
     bench.until_moving()
-    children = psutil.Process(bench.running.pid).children(recursive=True)
-    expert = next(child for child in children if any(word.endswith("/action_expert") for word in child.cmdline()))
     since_s = time.monotonic()
-    os.kill(expert.pid, signal.SIGKILL)
+    node = Victim(bench, name)
+    node.kill()
     result = goal.wait(20.0)
-    assert result.reason == "node_died"
-    assert "action_expert" in result.message
-    assert bench.rest_within_s(since_s, 3.0) <= 3.0
+    assert result.reason == "node_died", result.message
+    assert name in result.message
+    assert bench.rest_within_s(since_s, 3.5) <= 3.5
+    node.revive()
+
+
+def test_a_planner_that_dies_stops_the_arm_and_the_client_says_so(bench: Bench) -> None:
+    bench.fresh(0)
+    node = Victim(bench, "planner")
+    killed_s: list[float] = []
+
+    def kill_when_moving() -> None:
+        if not killed_s and bench.speeds and bench.speeds[-1][1] > 0.2:
+            node.kill()
+            killed_s.append(time.monotonic())
+
+    with pytest.raises(NoGraphError, match=r"Died: planner .* The safety monitor says: .*'planner' has been silent"):
+        follow_goal(bench.graph, GOAL, GOAL_LIMIT_S, say=lambda text: None, check=kill_when_moving)
+    assert bench.rest_within_s(killed_s[0], 0.5) <= 0.5
+    node.revive()
+
+
+def test_the_end_of_the_simulator_ends_goal_and_graph(bench: Bench) -> None:  # last: there is no graph afterwards
+    bench.fresh(0)
+    goal = bench.send(GOAL)
+    bench.until_moving()
+    Victim(bench, "sim_robot").kill()
+    result = goal.wait(20.0)
+    assert not result.verified
+    assert result.reason in {"canceled", "node_died"}, result.message
+    with pytest.raises(VlaRosError, match="'sim_robot' was killed by SIGKILL"):
+        bench.graph.spin_until(lambda: False, 20.0, meanwhile=bench.running.check)
 
 
 def test_a_dry_run_ends_with_what_was_judged_and_moves_nothing(tmp_path: Path) -> None:
