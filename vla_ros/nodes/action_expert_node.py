@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vla_ros.core.errors import ConfigError, VlaRosError, unknown_choice
+from vla_ros.core.stamps import s_from_ns
 from vla_ros.experts.policy import Consumed, Expert, ExpertStatus, ExpertStep, Observation, holds_expert
 from vla_ros.experts.registry import build_expert, load_expert_config
 from vla_ros.robots import load_robot
@@ -21,8 +22,10 @@ from vla_ros.ros.inbox import Latest
 from vla_ros.ros.interfaces import (
     ACTION_CHUNK,
     CONTACT,
+    EXECUTE_GOAL,
     EXECUTE_SUBTASK,
     GATED_COMMAND,
+    HEARTBEAT,
     JOINT_STATES,
     LIST_EXPERTS,
     OBJECTS,
@@ -35,6 +38,7 @@ from vla_ros.ros.parameters import declare, parameter
 from vla_ros.ros.spin import run
 
 INPUT_TIMEOUT_S = 5.0
+ORPHANED_S = 2.0  # of the planner's silence, after which its subtask is given up: nobody could cancel it
 ABORT_TIMEOUT_S = 1.0  # an expert that is told to stop has this long to bring the arm to rest
 
 
@@ -64,8 +68,14 @@ class ActionExpertNode(VlaNode):
         self._chunks, self._reasoning = self.publish_on(ACTION_CHUNK), self.publish_on(REASONING)
         self._joints = Latest(self, JOINT_STATES, joint_state_from_msg)
         self._consumed = Latest(self, GATED_COMMAND, _consumed_from_msg)
+        self._owner_heard_ns = 0
+        self.subscribe_to(HEARTBEAT, self._on_heartbeat)
         self.serve(LIST_EXPERTS, self._list)
         OneGoalServer(self, EXECUTE_SUBTASK, self._work)
+
+    def _on_heartbeat(self, message: Any) -> None:
+        if message.node == EXECUTE_GOAL.server:
+            self._owner_heard_ns = self.steady_ns()
 
     def _list(self, _: Any, response: Any) -> Any:
         configs = [load_expert_config(name) for name in self._experts]
@@ -103,9 +113,10 @@ class ActionExpertNode(VlaNode):
         expert.begin(subtask, self._wait_for_observation(), work.goal.hint)
         give_up_s = started_s + (subtask.time_limit_s or float("inf"))
         abort_by_s = float("inf")
+        self._owner_heard_ns = self.steady_ns()
         while True:
             now_s = time.monotonic()
-            if abort_by_s == float("inf") and (work.cancel.is_set() or now_s > give_up_s):
+            if abort_by_s == float("inf") and (work.cancel.is_set() or now_s > give_up_s or self._is_orphaned()):
                 expert.abort()
                 abort_by_s = now_s + ABORT_TIMEOUT_S
             step = expert.step(self._wait_for_observation())
@@ -114,6 +125,12 @@ class ActionExpertNode(VlaNode):
             if step.status is not ExpertStatus.RUNNING or now_s > abort_by_s:
                 return self._explained(step, now_s > give_up_s, subtask.time_limit_s)
             time.sleep(max(0.0, now_s + 1.0 / self.config.rate - time.monotonic()))
+
+    def _is_orphaned(self) -> bool:
+        silent_s = s_from_ns(self.steady_ns() - self._owner_heard_ns)
+        if silent_s > ORPHANED_S:
+            self.get_logger().warning(f"{EXECUTE_GOAL.server} has died: no heartbeat for {silent_s:.1f} s; its subtask is given up")
+        return silent_s > ORPHANED_S
 
     def _explained(self, step: ExpertStep, late: bool, limit_s: float) -> ExpertStep:
         if step.status is ExpertStatus.DONE or not late:

@@ -205,7 +205,13 @@ ACTION_CHUNK = Topic(
     "what an expert proposes",
 )
 HEARTBEAT = Topic(
-    "heartbeat", "vla_ros/msg/Heartbeat", Qos.EVENT, "5 Hz for each node, planner 10 Hz", "all", "safety_monitor, planner", "a node lives"
+    "heartbeat",
+    "vla_ros/msg/Heartbeat",
+    Qos.EVENT,
+    "5 Hz for each node, planner 10 Hz",
+    "all",
+    "safety_monitor, planner, action_expert",
+    "a node lives",
 )
 
 # --- the gate
