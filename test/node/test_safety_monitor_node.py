@@ -113,6 +113,8 @@ def test_a_latched_monitor_that_is_killed_comes_up_latched_and_one_that_was_rese
     heard = scene.wait_for(SafetyMode.STOPPED_LATCHED).message
     assert heard.reason == "estop"
     assert "before the monitor was started again" in heard.detail
+    heard_of = len(scene.arm.commands)
+    wait_until(lambda: len(scene.arm.commands) > heard_of + 50, "commands; by then its services have been found, beside those of the dead")
     wait_until(lambda: peer.call(RESET).success, "a reset")
     scene.wait_for(SafetyMode.READY)
     scene.restart(ros)
