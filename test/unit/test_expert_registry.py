@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vla_ros.core.errors import ConfigError
-from vla_ros.core.tasks import Skill
-from vla_ros.experts.registry import build_expert, expert_names, experts_for, load_expert_config
+from vla_ros.experts.registry import build_expert, expert_names, load_expert_config
 from vla_ros.robots import load_robot
 
 GOOD = "kind: scripted\nskills: [pick]\nrobots: [panda]\n"
@@ -19,11 +18,6 @@ def test_every_expert_that_ships_can_be_built():
             expert = build_expert(name, load_robot(robot))
             assert expert.name == name
             assert expert.skills == config.skills
-
-
-def test_experts_by_skill_and_robot():
-    assert "scripted" in experts_for(Skill.PLACE, "panda")
-    assert experts_for(Skill.PLACE, "toaster") == []
 
 
 def test_an_unknown_name_lists_the_valid_ones():

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from vla_ros.core.errors import ConfigError
 from vla_ros.core.resources import config_path
-from vla_ros.simulation.scene_config import load_scene
+from vla_ros.simulation.scene_config import WALL_M, load_scene
 from vla_ros.simulation.scene_sampler import sample_scene
-from vla_ros.simulation.shapes import floor_height_m, inner_radius_m, parts_of
+from vla_ros.simulation.shapes import inner_radius_m, parts_of
 
 SCENES = ["tabletop", "stacking", "clear_table"]
 
@@ -106,6 +106,6 @@ def test_a_bowl_is_hollow_and_fits_its_extents():
         top, bottom = part.centre_m[2] + part.half_size_m[2 if part.kind == "box" else 1], part.centre_m[2]
         if np.hypot(*part.centre_m[:2]) < 0.05:
             top = part.centre_m[2] + part.half_size_m[1]
-            assert top == pytest.approx(floor_height_m(bowl) - bowl.size_m[2] / 2)
+            assert top == pytest.approx(WALL_M["bowl"] / 2 - bowl.size_m[2] / 2)
         assert top <= bowl.size_m[2] / 2 + 1e-9
         assert bottom >= -bowl.size_m[2] / 2

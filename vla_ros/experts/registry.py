@@ -70,9 +70,3 @@ def build_expert(name: str, arm: Arm) -> Expert:
     if arm.config.name not in config.robots:
         raise ConfigError(f"Expert '{name}' is not made for this arm: {unknown_choice('robot', arm.config.name, config.robots)}")
     return BUILDERS[config.kind](config, arm)
-
-
-def experts_for(skill: Skill, robot: str) -> list[str]:
-    """Names of the experts that offer ``skill`` on ``robot``."""
-    configs = (load_expert_config(name) for name in expert_names())
-    return [c.name for c in configs if skill in c.skills and robot in c.robots]

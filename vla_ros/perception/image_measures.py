@@ -28,9 +28,6 @@ class ImageMeasures:
     checksum: int  # of all pixels looked at; equal for identical content
 
 
-MIN_GRADIENT = 6.0  # root mean square grey levels per pixel among the strongest, below which sharpness means nothing
-
-
 def measure(image: NDArray[np.uint8]) -> ImageMeasures:
     """Of an RGB image [h, w, 3]. Green stands for brightness: it is the channel with the least noise and needs no conversion."""
     half = np.ascontiguousarray(image[::2, ::2, 1])

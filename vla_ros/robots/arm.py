@@ -69,10 +69,6 @@ class Arm:
         q = np.asarray(q, dtype=float)
         return np.array(pinocchio.computeFrameJacobian(self._model, self._data, q, self._tcp, pinocchio.ReferenceFrame.LOCAL_WORLD_ALIGNED))
 
-    def min_singular_value(self, q: Array) -> float:
-        """Smallest singular value of the Jacobian: 0 in a singular posture; about 0.15 at Panda's home."""
-        return float(np.linalg.svd(self.jacobian(q), compute_uv=False)[-1])
-
     def full_q(self, q: Array, gripper_width_m: float = 0.0) -> Array:
         """Joints of the whole URDF (arm and fingers) in Pinocchio's order."""
         full = np.zeros(self._full.nq)

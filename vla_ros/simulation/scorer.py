@@ -66,14 +66,6 @@ class Scorer:
         failed = [verdict for verdict in verdicts if not verdict]
         return failed[0] if failed else verdicts[0]
 
-    def judge_all(self, predicates: tuple[Predicate, ...]) -> Verdict:
-        """Whether every one holds; the detail is that of the first that does not."""
-        for predicate in predicates:
-            verdict = self.judge(predicate)
-            if not verdict:
-                return Verdict(False, f"{predicate}: {verdict.detail}")
-        return Verdict(True, "all hold: " + ", ".join(str(p) for p in predicates))
-
     def _keys(self, name: str) -> list[str]:
         keys = [key for key, spec in self._world.specs.items() if name in (spec.name, key)]
         if not keys:
@@ -82,12 +74,12 @@ class Scorer:
 
     def _any_target(self, relation: Relation, key: str, targets: list[str]) -> Verdict:
         relations: dict[Relation, Callable[[str, str], Verdict]] = {Relation.IN: self._in, Relation.ON: self._on}
-        resting = self._released(key)
-        if not resting:
-            return resting
         others = [target for target in targets if target != key]
         if not others:
             raise SimulationError(f"'{key}' cannot be {relation.value} itself.")
+        resting = self._released(key)
+        if not resting:
+            return resting
         verdicts = [relations[relation](key, target) if relation in relations else self._beside(relation, key, target) for target in others]
         return next((verdict for verdict in verdicts if verdict), verdicts[0])
 
