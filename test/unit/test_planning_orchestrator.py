@@ -9,10 +9,11 @@ import pytest
 from planning_scene import table
 
 from vla_ros.core.errors import MotionError, PerceptionError, PlanningError
+from vla_ros.core.outcomes import Outcome
 from vla_ros.core.scene import Scene
 from vla_ros.core.stamps import ns_from_s
 from vla_ros.core.tasks import Plan, Predicate, Relation, Subtask
-from vla_ros.planning.goal_result import GoalResult, Outcome, Progress, Reason, State, SubtaskOutcome, SubtaskStatus
+from vla_ros.planning.goal_result import GoalResult, Progress, Reason, State, SubtaskOutcome, SubtaskStatus
 from vla_ros.planning.grounding import Ambiguous, NoSuchObject
 from vla_ros.planning.orchestrator import run_goal
 from vla_ros.planning.plan import Capabilities, Move, build_plan

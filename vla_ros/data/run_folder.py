@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from vla_ros.core.errors import DataError, unknown_choice
+from vla_ros.core.outcomes import Outcome
 from vla_ros.data.files import write_atomically
 
 RESULT_SCHEMA = 1
 REQUIRED_KEYS = ("instruction", "robot", "outcome", "reason", "message", "verified", "duration_s", "subtasks", "versions")
-OUTCOMES = ("succeeded", "failed", "canceled", "refused")
+OUTCOMES = tuple(outcome.word for outcome in Outcome)
 _MB = 1_000_000
 _BYTES_PER_SECOND = 10 * _MB  # a bound: two colour cameras of 640x480 as JPEG at 30 Hz take 3 MB/s, all else 2 MB/s
 _RESERVE_BYTES = 500 * _MB  # video, pictures, logs, and what other programs write meanwhile

@@ -7,7 +7,6 @@ were recorded.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyMode
 from vla_ros.core.geometry import Array
+from vla_ros.core.outcomes import ReportStatus
 
 
 class Limits(Protocol):
@@ -35,15 +35,6 @@ class Limits(Protocol):
     @property
     def acceleration_radps2(self) -> Array:
         """Largest acceleration."""
-
-
-class SubtaskStatus(IntEnum):
-    """The numbers are those of SubtaskReport.msg."""
-
-    SUCCEEDED = 0
-    FAILED = 1
-    CANCELED = 2
-    RUNNING = 3
 
 
 @dataclass(frozen=True)
@@ -73,7 +64,7 @@ class SubtaskSpan:
     name: str
     start_s: float
     end_s: float
-    status: SubtaskStatus
+    status: ReportStatus
     attempts: int
     reason: str
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vla_ros.core.errors import ConfigError, VlaRosError, unknown_choice
+from vla_ros.core.outcomes import AttemptOutcome
 from vla_ros.experts.policy import Consumed, Expert, ExpertStatus, ExpertStep, Observation, holds_expert
 from vla_ros.experts.registry import build_expert, load_expert_config
 from vla_ros.robots import load_robot
@@ -78,7 +79,7 @@ class ActionExpertNode(VlaNode):
     # --- in the goal's thread
     def _work(self, work: Work) -> tuple[Ending, Any]:
         started_s = time.monotonic()
-        result = load_type(EXECUTE_SUBTASK.type).Result(outcome=1)
+        result = load_type(EXECUTE_SUBTASK.type).Result(outcome=AttemptOutcome.FAILED)
         try:
             step = self._run(work, result)
         except (VlaRosError, ValueError) as error:
@@ -88,11 +89,11 @@ class ActionExpertNode(VlaNode):
             result.duration = time.monotonic() - started_s
         result.message = step.detail
         if step.status is ExpertStatus.DONE:
-            result.outcome, result.reason = 0, "done"
+            result.outcome, result.reason = AttemptOutcome.DONE, "done"
             return Ending.SUCCEEDED, result
         result.reason = step.failure.value
         if work.cancel.is_set():
-            result.outcome = 2
+            result.outcome = AttemptOutcome.CANCELED
             return Ending.CANCELED, result
         return Ending.ABORTED, result
 

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from vla_ros.core.outcomes import EpisodeEvent, Outcome, ReportStatus
 from vla_ros.core.tasks import Plan, ReasoningTrace, Subtask
 from vla_ros.nodes.planner_recording import GoalRecording
 from vla_ros.nodes.planner_results import goal_result_to_msg, record_to_msg
 from vla_ros.nodes.planner_senses import PlannerSenses
 from vla_ros.nodes.planner_subtasks import SubtaskCaller
-from vla_ros.planning.goal_result import GoalResult, Outcome, Progress
+from vla_ros.planning.goal_result import GoalResult, Progress
 from vla_ros.planning.orchestrator import run_goal
 from vla_ros.planning.plan import Capabilities
 from vla_ros.planning.planner import make_planner
@@ -88,23 +89,23 @@ class PlannerNode(VlaNode):
 
     def _busy(self, goal: Any) -> Any:
         message = f"Busy with '{self._instruction}'; cancel that goal or wait for its end. Nothing was done about '{goal.instruction}'."
-        return load_type(EXECUTE_GOAL.type).Result(outcome=3, reason="busy", message=message)
+        return load_type(EXECUTE_GOAL.type).Result(outcome=Outcome.REFUSED, reason="busy", message=message)
 
     # --- in the goal's thread
     def _work(self, work: Work) -> tuple[Ending, Any]:
         self._instruction = work.goal.instruction
         refusal = self._recording.start(work.goal.instruction, self.config.robot, self.config.scene)
         if refusal:
-            return Ending.ABORTED, load_type(EXECUTE_GOAL.type).Result(outcome=3, reason="cannot_record", message=refusal)
-        self._mark(0, work)
+            return Ending.ABORTED, load_type(EXECUTE_GOAL.type).Result(outcome=Outcome.REFUSED, reason="cannot_record", message=refusal)
+        self._mark(EpisodeEvent.STARTED, work)
         result, images = self._carry_out(work)
         stamp_ns = self._senses.now_ns()
-        self._mark(1, work, result)
+        self._mark(EpisodeEvent.FINISHED, work, result)
         folder = self._recording.finish(result)
         ending = {Outcome.SUCCEEDED: Ending.SUCCEEDED, Outcome.CANCELED: Ending.CANCELED}.get(result.outcome, Ending.ABORTED)
         return ending, goal_result_to_msg(result, images, folder, stamp_ns)
 
-    def _mark(self, event: int, work: Work, result: GoalResult | None = None) -> None:
+    def _mark(self, event: EpisodeEvent, work: Work, result: GoalResult | None = None) -> None:
         episode = load_type(EPISODE.type)(
             header=header_to_msg(self._senses.now_ns()),
             event=event,
@@ -114,7 +115,7 @@ class PlannerNode(VlaNode):
             scene=self.config.scene,
         )
         if result is not None:
-            episode.outcome, episode.reason, episode.text = result.outcome.value, result.reason.value, result.message
+            episode.outcome, episode.reason, episode.text = result.outcome.word, result.reason.value, result.message
         self._episodes.publish(episode)
 
     def _carry_out(self, work: Work) -> tuple[GoalResult, dict[str, Any]]:
@@ -158,9 +159,11 @@ class PlannerNode(VlaNode):
 
     def _publish_start(self, subtask: Subtask) -> None:
         message = load_type(SUBTASK_REPORT.type)(
-            header=header_to_msg(self._senses.now_ns()), subtask_id=subtask.id, description=subtask.description
+            header=header_to_msg(self._senses.now_ns()),
+            subtask_id=subtask.id,
+            description=subtask.description,
+            status=ReportStatus.RUNNING,
         )
-        message.status = message.RUNNING
         self._reports.publish(message)
 
     def _publish_plan(self, plan: Plan) -> None:

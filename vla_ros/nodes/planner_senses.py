@@ -10,8 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyMode, SafetyState
 from vla_ros.core.errors import ConfigError, PerceptionError, unknown_choice
+from vla_ros.core.outcomes import NodeState
 from vla_ros.core.robot_state import JointState
 from vla_ros.core.scene import CameraHealth, Scene
 from vla_ros.core.stamps import ns_from_s, s_from_ns
@@ -75,13 +77,13 @@ class PlannerSenses:
         self._health[message.camera] = health_from_msg(message)
 
     def _on_heartbeat(self, message: Any) -> None:
-        if message.lifecycle_state == 3:  # active
+        if message.lifecycle_state == NodeState.ACTIVE:
             self._beats_ns[message.node] = self._node.steady_ns()
 
     def _on_decision(self, message: Any) -> None:
-        if message.action > 0:
+        if message.action >= SafetyAction.SLOW:
             self.interventions += 1
-        if message.action > 1:
+        if message.action >= SafetyAction.HOLD:
             self.last_hold_reason = message.reason
 
     def _on_safety(self, message: Any) -> None:
@@ -152,7 +154,9 @@ class PlannerSenses:
 
     def safety_words(self) -> tuple[int, str]:
         """Mode and sentence of the monitor."""
-        return (int(self._safety.mode), self._safety.detail) if self._safety else (0, "The safety monitor has not been heard of yet.")
+        if self._safety is None:
+            return SafetyMode.STARTING, "The safety monitor has not been heard of yet."
+        return int(self._safety.mode), self._safety.detail
 
     def _evidence(self) -> Evidence:
         joints = self._joints()

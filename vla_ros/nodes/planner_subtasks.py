@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vla_ros.core.decisions import SafetyReason
+from vla_ros.core.outcomes import AttemptOutcome
 from vla_ros.core.tasks import Subtask
 from vla_ros.nodes.planner_senses import PlannerSenses
 from vla_ros.planning.goal_result import SubtaskOutcome, SubtaskStatus
@@ -16,6 +17,12 @@ from vla_ros.ros.interfaces import EXECUTE_SUBTASK
 from vla_ros.ros.lifecycle import VlaNode
 
 GRACE_S = 10.0  # beyond a subtask's own limit, before the expert counts as hanging
+
+_STATUSES = {
+    AttemptOutcome.DONE: SubtaskStatus.DONE,
+    AttemptOutcome.FAILED: SubtaskStatus.FAILED,
+    AttemptOutcome.CANCELED: SubtaskStatus.CANCELED,
+}
 
 
 class SubtaskCaller:
@@ -58,7 +65,6 @@ class SubtaskCaller:
         return hazard.detail if hazard is not None and hazard.kind is HazardKind.NODE_DIED and "action_expert" in hazard.detail else ""
 
     def _status(self, result: Any) -> SubtaskStatus:
-        kinds = self._caller.type.Result
-        if result.outcome == kinds.FAILED and self._senses.last_hold_reason == SafetyReason.WORLD_MODEL:
+        if result.outcome == AttemptOutcome.FAILED and self._senses.last_hold_reason == SafetyReason.WORLD_MODEL:
             return SubtaskStatus.UNSAFE
-        return {kinds.DONE: SubtaskStatus.DONE, kinds.CANCELED: SubtaskStatus.CANCELED}.get(result.outcome, SubtaskStatus.FAILED)
+        return _STATUSES[AttemptOutcome(result.outcome)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from vla_ros.core.outcomes import Outcome
 from vla_ros.core.tasks import Plan, Subtask
 from vla_ros.planning.verifier import GoalReport
 
@@ -20,15 +21,6 @@ class State(StrEnum):
     REPLANNING = "replanning"
     VERIFYING_GOAL = "verifying_goal"
     DONE = "done"
-
-
-class Outcome(StrEnum):
-    """How a goal ended."""
-
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELED = "canceled"
-    REFUSED = "refused"  # nothing was moved
 
 
 class Reason(StrEnum):

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from vla_ros.core.errors import PerceptionError, PlanningError, VlaRosError
+from vla_ros.core.outcomes import Outcome
 from vla_ros.core.scene import Scene
 from vla_ros.core.stamps import s_from_ns
 from vla_ros.core.tasks import Plan, Predicate, Relation, Skill, Subtask
 from vla_ros.planning.goal_result import (
     Attempt,
     GoalResult,
-    Outcome,
     Progress,
     Reason,
     State,

@@ -14,6 +14,7 @@ from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
 
 from vla_ros.core.errors import VlaRosError
+from vla_ros.core.outcomes import NodeState
 from vla_ros.ros.interfaces import CLOCK, HEARTBEAT, Service, Topic, load_type
 from vla_ros.ros.qos import profile, subscription_profile
 
@@ -216,7 +217,7 @@ class VlaNode(LifecycleNode):
         if self._heartbeat is None:
             return
         self._beats += 1
-        state = 3 if self.is_active else 2  # lifecycle_msgs/State: ACTIVE, INACTIVE
+        state = NodeState.ACTIVE if self.is_active else NodeState.INACTIVE
         self._heartbeat.publish(load_type(HEARTBEAT.type)(node=self.get_name(), seq=self._beats, lifecycle_state=state))
 
     def _guarded(self, callback: Callable[..., None], *, always: bool = False) -> Callable[..., None]:

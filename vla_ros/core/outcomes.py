@@ -1,0 +1,66 @@
+"""Numbers that messages, services and actions carry for how things stand or ended, by name.
+
+Each enumeration has the numbers of one interface file; test_core_enums.py compares them. Those of actions and decisions stand beside
+their values: ActionSpace, SafetyAction, SafetyMode, CameraFault.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Outcome(IntEnum):
+    """How a goal ended. The numbers are those of ExecuteGoal.action."""
+
+    SUCCEEDED = 0
+    FAILED = 1
+    CANCELED = 2
+    REFUSED = 3  # nothing was moved
+
+    @property
+    def word(self) -> str:
+        """As result.json and Episode.msg write it."""
+        return self.name.lower()
+
+
+class AttemptOutcome(IntEnum):
+    """How an expert's attempt at a subtask ended. The numbers are those of ExecuteSubtask.action."""
+
+    DONE = 0
+    FAILED = 1
+    CANCELED = 2
+
+
+class ReportStatus(IntEnum):
+    """How a subtask stands in a report. The numbers are those of SubtaskReport.msg."""
+
+    SUCCEEDED = 0
+    FAILED = 1
+    CANCELED = 2
+    RUNNING = 3
+
+
+class EpisodeEvent(IntEnum):
+    """The numbers are those of Episode.msg."""
+
+    STARTED = 0
+    FINISHED = 1
+    MARK = 2
+
+
+class MoveKind(IntEnum):
+    """Where move_to goes. The numbers are those of MoveTo.action."""
+
+    HOME = 0
+    JOINTS = 1
+    POSE = 2
+    GRIPPER = 3
+
+
+class NodeState(IntEnum):
+    """The primary states of a lifecycle node. The numbers are those of lifecycle_msgs/msg/State."""
+
+    UNCONFIGURED = 1
+    INACTIVE = 2
+    ACTIVE = 3
+    FINALIZED = 4
