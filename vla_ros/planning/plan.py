@@ -13,7 +13,8 @@ from vla_ros.core.errors import PlanningError
 from vla_ros.core.geometry import Array
 from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.core.tasks import Plan, Predicate, Relation, Skill, Subtask
-from vla_ros.planning.relations import CONTAINERS, measure
+from vla_ros.core.things import CONTAINERS
+from vla_ros.planning.relations import measure
 
 
 @dataclass(frozen=True)

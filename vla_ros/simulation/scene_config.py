@@ -11,6 +11,7 @@ import numpy as np
 
 from vla_ros.core.errors import ConfigError, unknown_choice
 from vla_ros.core.resources import config_path
+from vla_ros.core.things import ROUND_SHAPES
 from vla_ros.core.yaml_files import check_keys, load_yaml
 
 COLOURS: dict[str, tuple[float, float, float]] = {  # as painted, before lighting
@@ -76,7 +77,7 @@ class ObjectSpec:
     @property
     def is_round(self) -> bool:
         """True for what looks the same from all sides."""
-        return self.shape in ("cylinder", "bowl", "plate")
+        return self.shape in ROUND_SHAPES
 
     @property
     def is_container(self) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from vla_ros.core.errors import SimulationError, unknown_choice
 from vla_ros.core.geometry import Array, Pose, rotation_from_quat
 from vla_ros.core.tasks import Predicate, Relation
+from vla_ros.core.things import SIDES
 from vla_ros.simulation.robot import SimRobot
 from vla_ros.simulation.scene_config import ObjectSpec
 from vla_ros.simulation.shapes import inner_radius_m
@@ -22,13 +23,6 @@ RIM_TOLERANCE_M = 0.005  # something in a bowl has its lowest point no higher th
 UPRIGHT = np.cos(np.deg2rad(25.0))  # of a bowl's axis against the vertical
 HOME_TOLERANCE_RAD = 0.05
 HOME_SPEED_RADPS = 0.05
-
-_SIDES: dict[Relation, Array] = {  # seen from the robot
-    Relation.LEFT_OF: np.array([0.0, 1.0]),
-    Relation.RIGHT_OF: np.array([0.0, -1.0]),
-    Relation.IN_FRONT_OF: np.array([-1.0, 0.0]),
-    Relation.BEHIND: np.array([1.0, 0.0]),
-}
 
 
 @dataclass(frozen=True)
@@ -148,8 +142,8 @@ class Scorer:
 
     def _beside(self, relation: Relation, key: str, target: str) -> Verdict:
         offset = (self._world.object_pose(key).position_m - self._world.object_pose(target).position_m)[:2]
-        along = float(offset @ _SIDES[relation])
-        across = float(abs(offset @ _SIDES[relation][::-1]))
+        along = float(offset @ SIDES[relation])
+        across = float(abs(offset @ SIDES[relation][::-1]))
         height = lowest_point_m(self._world.specs[key], self._world.object_pose(key))
         holds = along >= max(SIDE_MIN_M, across) and abs(height) <= ON_GAP_M
         detail = f"{key} lies {along * 1e3:+.0f} mm in that direction of {target}, {across * 1e3:.0f} mm across, {height * 1e3:.0f} mm high"

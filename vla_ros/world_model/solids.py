@@ -8,10 +8,10 @@ import numpy as np
 
 from vla_ros.core.geometry import Array, rotation_about, transform
 from vla_ros.core.scene import SceneObject
+from vla_ros.core.things import CONTAINERS, ROUND_SHAPES
 
 _UP = np.array([0.0, 0.0, 1.0])
 WALLS = 12  # boxes in a bowl's rim
-PARTS = {"bowl": ("cylinder", *["box"] * WALLS), "plate": ("cylinder",), "cylinder": ("cylinder",)}  # everything else is one box
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,17 @@ class Solid:
 
 def kinds_of(shape: str) -> tuple[str, ...]:
     """Kinds of the solids that stand for a shape; what ``solids_of`` returns, in the same order."""
-    return PARTS.get(shape, ("box",))
+    if shape in CONTAINERS:
+        return ("cylinder", *["box"] * WALLS)
+    return ("cylinder",) if shape in ROUND_SHAPES else ("box",)
 
 
 def solids_of(thing: SceneObject, wall_m: float, floor_m: float) -> tuple[Solid, ...]:
     """The solids of one object, for its measured size."""
     x, y, z = np.asarray(thing.size_m, dtype=float) / 2
-    if thing.shape == "bowl":
+    if thing.shape in CONTAINERS:
         return _bowl(min(x, y), z, wall_m, floor_m)
-    if thing.shape in PARTS:
+    if thing.shape in ROUND_SHAPES:
         return (Solid("cylinder", np.array([max(x, y), z, 0.0]), np.eye(4)),)
     return (Solid("box", np.array([x, y, z]), np.eye(4)),)
 

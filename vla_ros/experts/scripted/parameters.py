@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from vla_ros.core.errors import ConfigError, unknown_choice
+from vla_ros.core.things import BOWL_WALL_M
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class ScriptedParameters:
     lift_m: float = 0.10  # above the grasp after it
     release_gap_m: float = 0.004  # under the object when it is let go on a surface
     bowl_gap_m: float = 0.010  # the same inside a container
-    bowl_wall_m: float = 0.010  # thickness of its wall
+    bowl_wall_m: float = BOWL_WALL_M  # thickness of its wall
     bowl_floor_m: float = 0.008  # thickness of a container's floor
     # gripper and hand (Franka hand: fingers reach 9 mm below the TCP, the body ends about 37 mm above it)
     open_margin_m: float = 0.012  # on each side of the object when there is room for less than the full opening
