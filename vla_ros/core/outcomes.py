@@ -1,12 +1,12 @@
-"""Numbers that messages, services and actions carry for how things stand or ended, by name.
+"""Numbers and words that messages, services and actions carry for how things stand or ended.
 
-Each enumeration has the numbers of one interface file; test_core_enums.py compares them. Those of actions and decisions stand beside
+Each enumeration agrees with one interface file; test_core_enums.py compares them. Those of actions and decisions stand beside
 their values: ActionSpace, SafetyAction, SafetyMode, CameraFault.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 
 class Outcome(IntEnum):
@@ -29,6 +29,23 @@ class AttemptOutcome(IntEnum):
     DONE = 0
     FAILED = 1
     CANCELED = 2
+
+
+class FailureKind(StrEnum):
+    """Why an attempt at a subtask failed; the words of ``reason`` in ExecuteSubtask.action and SubtaskReport.msg."""
+
+    NONE = "none"
+    NOT_FOUND = "not_found"  # the object or target is not in the scene
+    UNSUPPORTED = "unsupported"  # this expert cannot do that with this object
+    UNREACHABLE = "unreachable"  # no collision-free, reachable pose was found
+    GRASP_MISSED = "grasp_missed"  # closed on nothing, or on the wrong thing, as often as allowed
+    DROPPED = "dropped"  # held it, and lost it: look again
+    NOT_HOLDING = "not_holding"  # asked to place something that is not in the gripper
+    BLOCKED = "blocked"  # the arm did not arrive where it was sent
+    ABORTED = "aborted"  # told to stop
+    TIMEOUT = "timeout"  # not done within the subtask's time limit
+    REFUSED = "refused"  # the subtask is none for this expert, or what it must see does not come
+    NO_EXPERT = "no_expert"  # nobody took the subtask, or who did has died
 
 
 class ReportStatus(IntEnum):

@@ -19,13 +19,14 @@ import numpy as np
 
 from vla_ros.core.actions import ActionChunk, GatedCommand, SafetyAction
 from vla_ros.core.errors import ConfigError, PlanningError, VlaRosError
+from vla_ros.core.outcomes import FailureKind
 from vla_ros.core.robot_state import ContactState
 from vla_ros.core.scene import CameraFault, CameraHealth, Scene
 from vla_ros.core.stamps import ns_from_s, s_from_ns
 from vla_ros.core.tasks import Skill, Subtask
 from vla_ros.evaluation.goals import Goal, parse_goal
 from vla_ros.evaluation.seeds import parse_seeds
-from vla_ros.experts.policy import Consumed, ExpertStatus, ExpertStep, FailureKind, Observation, holds_expert
+from vla_ros.experts.policy import Consumed, ExpertStatus, ExpertStep, Observation, holds_expert
 from vla_ros.experts.registry import build_expert
 from vla_ros.perception.pipeline import DepthPerception
 from vla_ros.perception.tactile import TactileProcessor

@@ -144,7 +144,7 @@ class PlannerSenses:
         for name in self._watched:
             silent_s = s_from_ns(self._node.steady_ns() - self._beats_ns[name])
             if silent_s > SILENCE_S:
-                return Hazard(HazardKind.NODE_DIED, f"Node '{name}' has died: no heartbeat for {silent_s:.1f} s.")
+                return Hazard(HazardKind.NODE_DIED, f"Node '{name}' has died: no heartbeat for {silent_s:.1f} s.", node=name)
         if self._safety is not None and self._safety.mode is SafetyMode.STOPPED_LATCHED:
             return Hazard(HazardKind.SAFETY_STOP, f"The safety monitor has stopped the arm: {self._safety.detail}")
         health = self._health.get(self._camera)

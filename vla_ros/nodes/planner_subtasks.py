@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from vla_ros.core.decisions import SafetyReason
-from vla_ros.core.outcomes import AttemptOutcome
+from vla_ros.core.outcomes import AttemptOutcome, FailureKind
 from vla_ros.core.tasks import Subtask
 from vla_ros.nodes.planner_senses import PlannerSenses
 from vla_ros.planning.goal_result import SubtaskOutcome, SubtaskStatus
-from vla_ros.planning.ports import HazardKind
 from vla_ros.ros.calls import ActionCaller, CallError
 from vla_ros.ros.conversions.tasks import subtask_to_msg
 from vla_ros.ros.interfaces import EXECUTE_SUBTASK
@@ -34,9 +33,9 @@ class SubtaskCaller:
         self.hold: Callable[[], None] = lambda: None
         self.on_reasoning: Callable[[str], None] = lambda text: None
 
-    def run(self, subtask: Subtask, attempt: int, hint: str, stop: Callable[[], bool]) -> SubtaskOutcome:
+    def run(self, subtask: Subtask, hint: str, stop: Callable[[], bool]) -> SubtaskOutcome:
         """Blocks until the expert has ended; ``stop() -> True`` has it bring the arm to rest first."""
-        goal = self._caller.type.Goal(subtask=subtask_to_msg(subtask), attempt=attempt, hint=hint)
+        goal = self._caller.type.Goal(subtask=subtask_to_msg(subtask), hint=hint)
         self._senses.last_hold_reason = ""
         held: list[bool] = []
 
@@ -57,12 +56,12 @@ class SubtaskCaller:
                 lost=self._lost,
             )
         except CallError as error:
-            return SubtaskOutcome(SubtaskStatus.FAILED, "no_expert", str(error))
+            return SubtaskOutcome(SubtaskStatus.FAILED, FailureKind.NO_EXPERT.value, str(error))
         return SubtaskOutcome(self._status(result), result.reason, result.message, result.chunks)
 
     def _lost(self) -> str:
         hazard = self._senses.hazard()
-        return hazard.detail if hazard is not None and hazard.kind is HazardKind.NODE_DIED and "action_expert" in hazard.detail else ""
+        return hazard.detail if hazard is not None and hazard.node == EXECUTE_SUBTASK.server else ""
 
     def _status(self, result: Any) -> SubtaskStatus:
         if result.outcome == AttemptOutcome.FAILED and self._senses.last_hold_reason == SafetyReason.WORLD_MODEL:

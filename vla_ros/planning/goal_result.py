@@ -39,6 +39,8 @@ class Reason(StrEnum):
     SAFETY_STOP = "safety_stop"
     NODE_DIED = "node_died"
     TIMEOUT = "timeout"
+    BUSY = "busy"  # with another goal
+    CANNOT_RECORD = "cannot_record"
     ERROR = "error"
 
 
@@ -56,7 +58,7 @@ class SubtaskOutcome:
     """What an expert says of one attempt."""
 
     status: SubtaskStatus
-    reason: str = ""  # one word: done, grasp_failed, dropped, no_path, timeout, ...
+    reason: str = ""  # one word: done, or a FailureKind
     message: str = ""  # one sentence
     chunks: int = 0  # emitted
 

@@ -198,7 +198,7 @@ class _Run:
             self._check()
             start_ns = self._ports.now_ns()
             self._told_to_stop = False
-            outcome = self._ports.run_subtask(subtask, self._attempt, hint, self._must_stop)
+            outcome = self._ports.run_subtask(subtask, hint, self._must_stop)
             if outcome.status is SubtaskStatus.DONE or not self._told_to_stop:
                 break
             self._check()  # ends the goal, or returns when the camera is back

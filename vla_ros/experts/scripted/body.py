@@ -9,12 +9,13 @@ import numpy as np
 
 from vla_ros.core.errors import MotionError
 from vla_ros.core.geometry import Array
+from vla_ros.core.outcomes import FailureKind
 from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.core.stamps import s_from_ns
 from vla_ros.core.tasks import ReasoningTrace, Subtask
 from vla_ros.experts.chunk_stream import ChunkStream, Gripper
 from vla_ros.experts.plans import JointPlan, MotionLimits
-from vla_ros.experts.policy import FailureKind, Observation
+from vla_ros.experts.policy import Observation
 from vla_ros.experts.scripted.failures import SkillFailure
 from vla_ros.experts.scripted.parameters import ScriptedParameters
 from vla_ros.experts.scripted.routes import over, rounded, route_plan, turning

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from vla_ros.core.geometry import Array
+from vla_ros.core.outcomes import FailureKind
 from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.core.tasks import Relation
 from vla_ros.core.things import CONTAINERS, SIDES, SURFACES
-from vla_ros.experts.policy import FailureKind
 from vla_ros.experts.scripted.failures import SkillFailure
 from vla_ros.experts.scripted.footprints import Circle, Rectangle, outline_of, smallest_gap_m
 from vla_ros.experts.scripted.parameters import ScriptedParameters
