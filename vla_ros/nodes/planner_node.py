@@ -5,6 +5,7 @@ The thinking is vla_ros/planning; this file binds its ports to the graph.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from vla_ros.nodes.planner_recording import GoalRecording
 from vla_ros.nodes.planner_results import goal_result_to_msg, record_to_msg
 from vla_ros.nodes.planner_senses import PlannerSenses
 from vla_ros.nodes.planner_subtasks import SubtaskCaller
-from vla_ros.planning.goal_result import GoalResult, Progress
+from vla_ros.planning.goal_result import GoalResult, Progress, Reason
 from vla_ros.planning.orchestrator import run_goal
 from vla_ros.planning.plan import Capabilities
 from vla_ros.planning.planner import make_planner
@@ -89,14 +90,17 @@ class PlannerNode(VlaNode):
 
     def _busy(self, goal: Any) -> Any:
         message = f"Busy with '{self._instruction}'; cancel that goal or wait for its end. Nothing was done about '{goal.instruction}'."
-        return load_type(EXECUTE_GOAL.type).Result(outcome=Outcome.REFUSED, reason="busy", message=message)
+        return self._refused(Reason.BUSY, message)
+
+    def _refused(self, reason: Reason, message: str) -> Any:
+        return load_type(EXECUTE_GOAL.type).Result(outcome=Outcome.REFUSED, reason=reason.value, message=message)
 
     # --- in the goal's thread
     def _work(self, work: Work) -> tuple[Ending, Any]:
         self._instruction = work.goal.instruction
         refusal = self._recording.start(work.goal.instruction, self.config.robot, self.config.scene)
         if refusal:
-            return Ending.ABORTED, load_type(EXECUTE_GOAL.type).Result(outcome=Outcome.REFUSED, reason="cannot_record", message=refusal)
+            return Ending.ABORTED, self._refused(Reason.CANNOT_RECORD, refusal)
         self._mark(EpisodeEvent.STARTED, work)
         result, images = self._carry_out(work)
         stamp_ns = self._senses.now_ns()
@@ -174,7 +178,7 @@ class PlannerNode(VlaNode):
 
 
 class _Feedback:
-    """Turns progress, reasoning and safety into the action's feedback."""
+    """Turns progress, reasoning and safety into the action's feedback; they come from the goal's thread and from callbacks."""
 
     def __init__(self, work: Work, senses: PlannerSenses, on_plan: Callable[[Plan], None], on_subtask: Callable[[Subtask], None]) -> None:
         self._work, self._senses, self._on_plan, self._on_subtask = work, senses, on_plan, on_subtask
@@ -182,24 +186,31 @@ class _Feedback:
         self._message = load_type(EXECUTE_GOAL.type).Feedback()
         self._plan: Plan | None = None
         self._started_s = time.monotonic()
-        senses.on_safety = self._send
+        self._lock = threading.Lock()  # the message is filled and sent as a whole
+        senses.on_safety = self._safety
 
     def progress(self, progress: Progress) -> None:
         if progress.plan is not None and progress.plan is not self._plan:
             self._plan = progress.plan
             self._on_plan(progress.plan)
-            self._message.reasoning = progress.plan.explanation
+            self.reason(progress.plan.explanation)
         if progress.subtask is not None and progress.subtask is not self._subtask:
             self._on_subtask(progress.subtask)
         self._subtask = progress.subtask
-        m = self._message
-        m.state, m.subtask_id, m.subtask = progress.state.value, progress.subtask.id if progress.subtask else "", progress.message
-        m.step, m.steps = progress.step, len(progress.plan.subtasks) if progress.plan else 0
-        self._send()
+        with self._lock:
+            m = self._message
+            m.state, m.subtask_id, m.subtask = progress.state.value, progress.subtask.id if progress.subtask else "", progress.message
+            m.step, m.steps = progress.step, len(progress.plan.subtasks) if progress.plan else 0
+            self._send()
 
     def reason(self, text: str) -> None:
-        if text and text != self._message.reasoning:
-            self._message.reasoning = text
+        with self._lock:
+            if text and text != self._message.reasoning:
+                self._message.reasoning = text
+                self._send()
+
+    def _safety(self) -> None:
+        with self._lock:
             self._send()
 
     def _send(self) -> None:
