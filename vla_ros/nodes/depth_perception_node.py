@@ -142,7 +142,8 @@ class DepthPerceptionNode(VlaNode):
     def _publish(self, result: PerceptionResult, stamp_ns: int) -> None:
         base = self.arm.config.base_frame
         self._objects.publish(scene_to_msg(result.scene))
-        self._obstacles.publish(points_to_msg(result.obstacles.points_m, stamp_ns, base))
+        if self._obstacles.get_subscription_count():
+            self._obstacles.publish(points_to_msg(result.obstacles.points_m, stamp_ns, base))
         if self._detections.get_subscription_count():
             self._detections.publish(detections_to_msg(result.scene))
         if self._points.get_subscription_count():

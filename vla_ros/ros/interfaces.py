@@ -154,16 +154,16 @@ POINTS = Topic(
     "10 Hz when subscribed",
     "depth_perception",
     "RViz",
-    "robot and held object removed",
+    "for people: what stands above the table, thinned, in its colours; robot and held object removed",
 )
 OBSTACLES = Topic(
     "perception/obstacles",
     "sensor_msgs/msg/PointCloud2",
     Qos.STATE,
-    "10 Hz",
+    "10 Hz when subscribed",
     "depth_perception",
     "RViz",
-    "voxels above the table, coarse",
+    "for planners around obstacles: the same points without colour, none lost on the way",
 )
 CONTACT = Topic(
     "perception/contact",
