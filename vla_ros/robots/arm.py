@@ -59,6 +59,12 @@ class Arm:
         """The collision primitives of every link."""
         return collision_shapes(self.config)
 
+    @cached_property
+    def moving_joint(self) -> dict[str, str]:
+        """For each link the last joint between the base and it; "" for what no joint moves."""
+        joints = {i: "" if i == 0 else str(self._full.names[i]) for i in range(self._full.njoints)}
+        return {name: joints[self._full.frames[i].parentJoint] for name, i in self._links}
+
     def fk(self, q: Array) -> Array:
         """T_base_tcp [4, 4]."""
         pinocchio.forwardKinematics(self._model, self._data, np.asarray(q, dtype=float))
