@@ -172,13 +172,13 @@ def _camera_rotation(raw: Mapping[str, Any], where: str) -> Array:
 
 
 def _tactile(name: str, raw: Mapping[str, Any], where: str) -> TactileConfig:
-    check_keys(raw, ("link", "frame", "rows", "cols", "pad_size_m", "rate_hz"), (), where)
+    check_keys(raw, ("link", "frame", "rows", "cols", "pad_size_m"), (), where)
     along, across = _vector(raw, "pad_size_m", 2, where)
     if min(along, across) <= 0:
         raise ConfigError(f"{where}: pad_size_m must be above 0, found {[along, across]}.")
     rows, cols = _count(raw, "rows", where), _count(raw, "cols", where)
     link, frame = _text(raw, "link", where), _text(raw, "frame", where)
-    return TactileConfig(name, link, frame, rows, cols, (float(along), float(across)), _positive(raw, "rate_hz", where))
+    return TactileConfig(name, link, frame, rows, cols, (float(along), float(across)))
 
 
 def _workspace(raw: Mapping[str, Any], where: str) -> Box:
