@@ -67,18 +67,18 @@ def edited(tmp_path, change):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda d: d["objects"][0].update(colour="crimson"), ["objects[0].colour", "crimson", "red"]),
-        (lambda d: d["objects"][1].update(shape="cub"), ["objects[1].shape", "Did you mean 'cube'?"]),
-        (lambda d: d["objects"][0].update(size_m=[0.1, 0.1]), ["objects[0].size_m", "3 finite numbers"]),
-        (lambda d: d["objects"][0].update(size_m=[0.1, 0.1, 0.0]), ["objects[0].size_m", "greater than 0"]),
+        (lambda d: d["objects"][0].update(colour="crimson"), ["objects[0]", "colour 'crimson'", "red"]),
+        (lambda d: d["objects"][1].update(shape="cub"), ["objects[1]", "shape 'cub'", "Did you mean 'cube'?"]),
+        (lambda d: d["objects"][0].update(size_m=[0.1, 0.1]), ["objects[0]: size_m", "3 finite numbers"]),
+        (lambda d: d["objects"][0].update(size_m=[0.1, 0.1, 0.0]), ["objects[0]", "size_m must be above 0"]),
         (lambda d: d["objects"][0].update(weight=1), ["objects[0]", "'weight'", "mass_kg"]),
-        (lambda d: d["objects"][0].update(mass_kg=float("nan")), ["objects[0].mass_kg"]),
+        (lambda d: d["objects"][0].update(mass_kg=float("nan")), ["objects[0]: mass_kg"]),
         (lambda d: d["objects"].clear(), ["objects", "at least one"]),
         (lambda d: d.pop("table"), ["missing table"]),
-        (lambda d: d.update(table=3), ["table", "expected a mapping"]),
+        (lambda d: d.update(table=3), ["table", "must hold keys and values"]),
         (lambda d: d["sampler"].update(region_min_m=[1.0, 0.0]), ["sampler", "region_min_m"]),
-        (lambda d: d["sampler"].update(spacing_m=-1), ["sampler.spacing_m", "at least 0"]),
-        (lambda d: d["lighting"].update(direction=[0, 0, 0]), ["lighting.direction"]),
+        (lambda d: d["sampler"].update(spacing_m=-1), ["sampler: spacing_m", "at least 0"]),
+        (lambda d: d["lighting"].update(direction=[0, 0, 0]), ["lighting: direction"]),
     ],
 )
 def test_a_bad_file_is_named_with_the_key(tmp_path, change, words):

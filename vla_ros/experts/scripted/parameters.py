@@ -8,6 +8,7 @@ from typing import Any
 
 from vla_ros.core.errors import ConfigError, unknown_choice
 from vla_ros.core.things import BOWL_WALL_M
+from vla_ros.core.yaml_files import number, whole_number
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,10 @@ class ScriptedParameters:
 
     @staticmethod
     def from_mapping(mapping: Mapping[str, Any], where: str) -> ScriptedParameters:
-        """Raises ConfigError for an unknown key or a value that is no number."""
-        valid = [f.name for f in fields(ScriptedParameters)]
-        for key, value in mapping.items():
-            if key not in valid:
-                raise ConfigError(f"{where}: {unknown_choice('parameter', key, valid)}")
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ConfigError(f"{where}: {key} must be a number, not {value!r}.")
-        return replace(ScriptedParameters(), **mapping)
+        """Raises ConfigError for an unknown key or a value that is no number (for what is counted: no whole number)."""
+        counted = {f.name: isinstance(f.default, int) for f in fields(ScriptedParameters)}
+        for key in mapping:
+            if key not in counted:
+                raise ConfigError(f"{where}: {unknown_choice('parameter', key, counted)}")
+        values: dict[str, Any] = {key: (whole_number if counted[key] else number)(mapping, key, where) for key in mapping}
+        return replace(ScriptedParameters(), **values)
