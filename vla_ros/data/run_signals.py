@@ -7,7 +7,6 @@ were recorded.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -15,26 +14,6 @@ from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyMode
 from vla_ros.core.geometry import Array
 from vla_ros.core.outcomes import ReportStatus
-
-
-class Limits(Protocol):
-    """The limits of the arm's joints, each [dof]; robots.JointLimits is one."""
-
-    @property
-    def position_min_rad(self) -> Array:
-        """Lowest position."""
-
-    @property
-    def position_max_rad(self) -> Array:
-        """Highest position."""
-
-    @property
-    def velocity_radps(self) -> Array:
-        """Largest speed."""
-
-    @property
-    def acceleration_radps2(self) -> Array:
-        """Largest acceleration."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyMode
 from vla_ros.core.geometry import Array
 from vla_ros.core.outcomes import Outcome, ReportStatus
-from vla_ros.data.run_signals import Limits, RunSignals
+from vla_ros.data.run_signals import RunSignals
+from vla_ros.robots.values import JointLimits
 
 WIDTH_PX, HEIGHT_PX, DPI = 1600, 1200, 100
 ACTION_COLOURS = {
@@ -44,7 +45,7 @@ _OUTCOME_COLOURS = {
 _CHARACTERS_WIDE = 190  # that fit into the width of the axes at 9 points
 
 
-def save_timeline(signals: RunSignals, limits: Limits, path: Path) -> None:
+def save_timeline(signals: RunSignals, limits: JointLimits, path: Path) -> None:
     """Writes the picture of a run, 1600 x 1200 pixels, as PNG."""
     figure = Figure(figsize=(WIDTH_PX / DPI, HEIGHT_PX / DPI), dpi=DPI)
     FigureCanvasAgg(figure)

@@ -71,7 +71,7 @@ class Trouble:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SeedResult:
     """What one seed came to."""
 
     seed: int
@@ -114,7 +114,7 @@ class CoreLoop:
         time_limit_s: float = 60.0,
         say: Callable[[str], None] = lambda line: None,
         trouble: Sequence[Trouble] = (),
-    ) -> Outcome:
+    ) -> SeedResult:
         """Does ``goal`` in the scene of ``seed``; ``say`` gets the reasoning and the failures, line by line.
 
         Raises SimulationError when the scene has no such objects.
@@ -132,7 +132,7 @@ class CoreLoop:
             self._tick()
         verdict = scorer.judge(goal.predicate())
         measures = self._meter.measures()
-        return Outcome(
+        return SeedResult(
             seed=seed,
             succeeded=done and verdict.holds,
             scored=verdict.holds,
@@ -278,7 +278,7 @@ class CoreLoop:
             self._scene = self._scenes.popleft()[1]
 
 
-def row(outcome: Outcome) -> str:
+def row(outcome: SeedResult) -> str:
     """One line of the table."""
     times = sorted(outcome.foresight_ms) or [0.0]
     foresight = f"{times[len(times) // 2]:4.1f} {times[-1]:5.1f}"
@@ -310,7 +310,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if done == len(outcomes) else 1
 
 
-def _run_all(options: argparse.Namespace) -> list[Outcome]:
+def _run_all(options: argparse.Namespace) -> list[SeedResult]:
     goal, seeds = parse_goal(options.goal), parse_seeds(options.seeds)
     trouble = [Trouble.parse(text) for text in options.fault]
     loop = CoreLoop(options.robot, options.scene, watch=options.world_model)
