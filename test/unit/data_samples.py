@@ -117,3 +117,7 @@ def picture(brightness: int, height: int = 480, width: int = 640) -> np.ndarray:
     image = np.full((height, width, 3), brightness, np.uint8)
     cv2.rectangle(image, (width // 3, height // 3), (width // 2, height // 2), (220, 20, 20), -1)
     return image
+
+
+def empty_joints(dof: int) -> JointSignal:
+    return JointSignal(np.zeros(0), *(np.zeros((0, dof)) for _ in range(3)))

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from data_samples import COMPRESSED, FRONT, LIMITS, WRIST, BagMaker, S, picture, signals
+from data_samples import COMPRESSED, FRONT, LIMITS, WRIST, BagMaker, S, empty_joints, picture, signals
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +17,7 @@ from vla_ros.data.artefacts import make_artefacts
 from vla_ros.data.images import colour_decode, jpeg_encode, raw_colour
 from vla_ros.data.overlay import CAMERA_HEIGHT_PX, HEIGHT_PX, WIDTH_PX, Overlay, load_font, wrap
 from vla_ros.data.run_folder import RunFolder
-from vla_ros.data.run_signals import ContactSignal, empty_joints
+from vla_ros.data.run_signals import ContactSignal
 from vla_ros.data.timeline import HEIGHT_PX as TIMELINE_HEIGHT_PX
 from vla_ros.data.timeline import MODE_COLOURS, save_timeline
 from vla_ros.data.timeline import WIDTH_PX as TIMELINE_WIDTH_PX

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from data_samples import LIMITS, decision, signals
+from data_samples import LIMITS, decision, empty_joints, signals
 
 from vla_ros.core.actions import SafetyAction
 from vla_ros.core.geometry import Array, transform
 from vla_ros.core.outcomes import ReportStatus
-from vla_ros.data.run_signals import ContactSignal, SubtaskSpan, empty_joints
+from vla_ros.data.run_signals import ContactSignal, SubtaskSpan
 from vla_ros.evaluation.measures import count_interventions, count_recoveries, measure
 from vla_ros.robots import Box
 

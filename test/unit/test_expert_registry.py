@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from vla_ros.core.errors import ConfigError
-from vla_ros.experts.registry import build_expert, expert_names, load_expert_config
+from vla_ros.core.resources import share_dir
+from vla_ros.experts.registry import build_expert, load_expert_config
 from vla_ros.robots import load_robot
 
 GOOD = "kind: scripted\nskills: [pick]\nrobots: [panda]\n"
 
 
 def test_every_expert_that_ships_can_be_built():
-    for name in expert_names():
+    for name in (path.stem for path in (share_dir() / "config" / "experts").glob("*.yaml")):
         config = load_expert_config(name)
         for robot in config.robots:
             expert = build_expert(name, load_robot(robot))

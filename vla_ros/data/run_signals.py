@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyMode
 from vla_ros.core.geometry import Array
@@ -112,8 +110,3 @@ class RunSignals:
     def reasoning_at(self, time_s: float) -> Note | None:
         """The latest reasoning."""
         return next((n for n in reversed(self.reasoning) if n.time_s <= time_s), None)
-
-
-def empty_joints(dof: int) -> JointSignal:
-    """A signal of no samples."""
-    return JointSignal(np.zeros(0), *(np.zeros((0, dof)) for _ in range(3)))

@@ -76,7 +76,6 @@ class SeedResult:
 
     seed: int
     succeeded: bool  # every subtask done, and the scorer agrees
-    scored: bool  # as the scorer sees it
     detail: str
     robot_s: float
     wall_s: float
@@ -135,7 +134,6 @@ class CoreLoop:
         return SeedResult(
             seed=seed,
             succeeded=done and verdict.holds,
-            scored=verdict.holds,
             detail=detail if verdict.holds else f"{detail} Scorer: {verdict.detail}.",
             robot_s=robot_s,
             wall_s=time.perf_counter() - wall_s,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vla_ros.core.errors import ConfigError, unknown_choice
-from vla_ros.core.resources import config_path, share_dir
+from vla_ros.core.resources import config_path
 from vla_ros.core.tasks import Skill
 from vla_ros.core.yaml_files import check_keys, load_yaml
 from vla_ros.experts.policy import Expert
@@ -36,11 +36,6 @@ def _scripted(config: ExpertConfig, arm: Arm) -> Expert:
 
 
 BUILDERS: Mapping[str, Builder] = {"scripted": _scripted}
-
-
-def expert_names() -> list[str]:
-    """The experts that config/experts/ describes."""
-    return sorted(path.stem for path in (share_dir() / "config" / "experts").glob("*.yaml"))
 
 
 def load_expert_config(name: str) -> ExpertConfig:

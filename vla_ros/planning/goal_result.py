@@ -102,7 +102,6 @@ class Progress:
     step: int  # of the plan, from 1; 0: none
     attempt: int
     message: str  # one sentence
-    elapsed_s: float
 
 
 @dataclass(frozen=True)

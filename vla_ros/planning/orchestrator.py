@@ -321,7 +321,7 @@ class _Run:
         self._state, self._entered_ns = state, now_ns
         subtasks = self._plan.subtasks if self._plan else ()
         step = subtasks.index(self._subtask) + 1 if self._subtask in subtasks else 0
-        self._ports.report(Progress(state, self._plan, self._subtask, step, self._attempt, message, self._elapsed_s()))
+        self._ports.report(Progress(state, self._plan, self._subtask, step, self._attempt, message))
 
     def _elapsed_s(self) -> float:
         return self._since_s(self._start_ns)
