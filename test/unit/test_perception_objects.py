@@ -25,7 +25,7 @@ WORLD = [
 
 def frame_of(colour: np.ndarray, depth: np.ndarray) -> Frame:
     cloud = DEPROJECTOR.cloud(depth)
-    nothing = np.zeros(cloud.valid.shape, dtype=bool)
+    nothing = np.zeros(cloud.depth_mm.shape, dtype=bool)
     return Frame(colour[DEPROJECTOR.roi], cloud, nothing, fit_table(cloud, 0.0), DEPROJECTOR.centre_m, CAMERA.fx)
 
 
@@ -146,11 +146,11 @@ def test_the_table_is_measured_and_an_implausible_one_refused() -> None:
 def test_colours_keep_their_names_in_the_shade(light: float) -> None:
     for name in ("red", "green", "blue", "yellow", "orange", "purple"):
         pixels = np.full((10, 10, 3), np.array(RGB[name]) * 255 * light, np.uint8)
-        classes = np.unique(colour_classes(pixels))
+        classes = np.unique(colour_classes(pixels, np.arange(pixels[..., 0].size)))
         assert len(classes) == 1
         assert NAMES[classes[0]] == name
     grey = np.full((4, 4, 3), 150 * light, np.uint8)
-    assert NAMES[colour_classes(grey)[0, 0]] == "neutral"
+    assert NAMES[colour_classes(grey, np.array([0]))[0]] == "neutral"
 
 
 def test_neutral_words_follow_brightness() -> None:

@@ -14,7 +14,7 @@ from vla_ros.core.errors import PerceptionError
 from vla_ros.core.geometry import Pose, rotation_from_rpy, transform
 from vla_ros.core.robot_state import ContactState, FingerContact, JointState
 from vla_ros.core.scene import SceneObject
-from vla_ros.perception.depth import PlacedShape, inside
+from vla_ros.perception.body import PlacedShape, inside
 from vla_ros.perception.motion_in_view import robot_moves_in_view
 from vla_ros.perception.pipeline import DepthPerception, PerceptionResult
 
@@ -178,3 +178,11 @@ def test_an_unknown_shape_is_refused() -> None:
 def test_poses_of_detected_cubes_are_upright(stage: Stage) -> None:
     pose: Pose = named(stage.show([RED]), "red cube").pose
     np.testing.assert_allclose(pose.matrix()[2, :3], [0, 0, 1], atol=1e-6)
+
+
+def test_obstacles_are_those_of_their_own_image_whenever_they_are_asked_for(stage: Stage) -> None:
+    first = stage.show([RED, BLUE])
+    stage.show([Item("red", "cube", (0.6, -0.2, 0.0), 0.1)])
+    points = first.obstacles.points_m
+    assert np.any(np.linalg.norm(points[:, :2] - BLUE.centre_m[:2], axis=1) < 0.085)
+    assert not np.any(np.linalg.norm(points[:, :2] - (0.6, -0.2), axis=1) < 0.04)

@@ -58,6 +58,12 @@ def rotation_about(axis: Array, angle_rad: float) -> Array:
     return rotation_from_quat(np.array([*vector, np.cos(half)]))
 
 
+def rotation_z(angle_rad: float) -> Array:
+    """[3, 3] rotation by ``angle_rad`` about the z axis."""
+    c, s = np.cos(angle_rad), np.sin(angle_rad)
+    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
 def rotation_from_rpy(rpy_rad: Array) -> Array:
     """[3, 3] rotation of URDF's roll, pitch, yaw (about fixed x, then y, then z)."""
     roll, pitch, yaw = rpy_rad
@@ -105,6 +111,12 @@ class Pose:
     def from_matrix(T: Array) -> Pose:
         """Of a rigid [4, 4] transform."""
         return Pose(np.array(T[:3, 3]), quat_from_rotation(T[:3, :3]))
+
+    @staticmethod
+    def upright(position_m: Array, yaw_rad: float) -> Pose:
+        """Of something that stands at ``position_m`` [3], turned by ``yaw_rad`` about the vertical."""
+        half = wrap_angle(yaw_rad) / 2
+        return Pose(np.array(position_m), np.array([0.0, 0.0, np.sin(half), np.cos(half)]))
 
     def matrix(self) -> Array:
         """[4, 4] transform."""

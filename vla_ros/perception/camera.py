@@ -13,7 +13,7 @@ from vla_ros.core.errors import PerceptionError
 from vla_ros.core.scene import CameraFault, CameraHealth
 from vla_ros.core.stamps import s_from_ns
 from vla_ros.perception.alarm import Alarm
-from vla_ros.perception.image_measures import ImageMeasures, measure
+from vla_ros.perception.image_measures import GRID, ImageMeasures, measure
 from vla_ros.perception.lens_dirt import DirtConfig, LensDirt
 
 
@@ -139,7 +139,7 @@ class CameraMonitor:
             self._judge_blur(m.sharpness, stamp_ns)
             dirty = self._dirt.update(m, stamp_ns, robot_moving) if c.watch_dirt else 0
             self._set(CameraFault.DIRTY, dirty > 0, dirty == 0, stamp_ns,
-                      f"{dirty} of {m.patch_mean.size} patches stay dark or smeared while the rest changes: clean the lens")  # fmt: skip
+                      f"{dirty} of {GRID[0] * GRID[1]} patches stay dark or smeared while the rest changes: clean the lens")  # fmt: skip
 
     def _judge_blur(self, sharpness: float, stamp_ns: int) -> None:
         """Against the running reference; an image without texture says nothing."""

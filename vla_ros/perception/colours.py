@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vla_ros.perception.outlines import quantile
+
 NONE = 0  # too dark or too pale for a hue: neutral
 NAMES = ("neutral", "red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")
 HUE_LIMITS_DEG = (  # upper ends
@@ -51,21 +53,20 @@ def _table() -> NDArray[np.uint8]:
     return _class_of(rgb)
 
 
-def colour_classes(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[h, w] index into NAMES of each pixel of an RGB image [h, w, 3]."""
-    wide = image.astype(np.uint16) >> 3
-    index = (wide[..., 0] << 10) | (wide[..., 1] << 5) | wide[..., 2]
-    return np.take(_table(), index)
+def colour_classes(image: NDArray[np.uint8], pixels: NDArray[np.intp]) -> NDArray[np.uint8]:
+    """[n] index into NAMES of the pixels of an RGB image [h, w, 3] with the flat indices ``pixels`` [n]."""
+    packed = cv2.cvtColor(image, cv2.COLOR_RGB2BGR555).view(np.uint16)  # red << 10 | green << 5 | blue
+    return _table().take(packed.reshape(-1).take(pixels))
 
 
 def colour_word(class_index: int, pixels: NDArray[np.uint8]) -> str:
     """The basic colour word of one surface, from its class and its pixels [n, 3]; brightness tells brown, white, grey and black apart."""
-    value = float(np.percentile(pixels.max(axis=1), 75)) / 255
     name = NAMES[class_index]
-    if name == "orange" and value < BROWN_MAX_VALUE:
-        return "brown"
-    if name != "neutral":
+    if name not in ("orange", "neutral"):
         return name
+    value = float(quantile(np.sort(pixels.max(axis=1)), 0.75)) / 255
+    if name == "orange":
+        return "brown" if value < BROWN_MAX_VALUE else name
     if value > WHITE_MIN_VALUE:
         return "white"
     return "black" if value < BLACK_MAX_VALUE else "grey"

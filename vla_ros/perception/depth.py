@@ -1,8 +1,7 @@
-"""Depth images to points in the base frame, and which pixels show the robot or what it holds."""
+"""Depth images to points in the base frame."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,22 +9,55 @@ from numpy.typing import NDArray
 
 from vla_ros.core.errors import PerceptionError
 from vla_ros.core.geometry import Array, inverse, transform_points
-from vla_ros.perception.models import CameraModel, CollisionShape
+from vla_ros.perception.models import CameraModel
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Points = NDArray[np.float32]
-MAX_DEPTH_M = 5.0  # farther returns say nothing about a table-top
+MAX_DEPTH_MM = 5000  # farther returns say nothing about a table-top
+
+
+class Rays:
+    """Where the pixels of one camera's region of interest look, in the base frame: ``centre_m + directions * depth``."""
+
+    def __init__(self, directions: Points, centre_m: Array) -> None:
+        self.directions = directions  # [3, h, w] per metre of depth along the optical axis
+        self.centre_m = centre_m  # [3]
+        self._thinned: dict[int, Points] = {}
+
+    def every(self, step_px: int) -> Points:
+        """[3, n] directions of every ``step_px``th row and column, kept together: gathered each time they cost a cache miss each."""
+        if step_px not in self._thinned:
+            self._thinned[step_px] = np.ascontiguousarray(self.directions[:, ::step_px, ::step_px]).reshape(3, -1)
+        return self._thinned[step_px]
+
+    def points(self, directions: Points, depth_m: Points) -> Points:
+        """[3, n] points at ``depth_m`` [n] along ``directions`` [3, n]."""
+        xyz = directions * depth_m
+        xyz += self.centre_m.astype(np.float32)[:, None]
+        return xyz
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """Points of the image's region of interest, as planes: ``xyz[:, v, u]``. Where ``valid`` is False, xyz is the camera's centre."""
+    """What a depth image's region of interest shows. Points are made where they are asked for: most pixels are the table's."""
 
-    xyz: Points  # [3, h, w] m, base frame
-    depth_m: Points  # [h, w] along the optical axis; 0 where there is no return
-    valid: Mask  # [h, w]
+    depth_mm: NDArray[np.uint16]  # [h, w] along the optical axis; no return where it is 0 or more than MAX_DEPTH_MM
+    rays: Rays
     origin_px: tuple[int, int]  # (u, v) of the region's first pixel in the whole image
+
+    def every(self, step_px: int) -> NDArray[np.uint16]:
+        """[h, w] the depths of every ``step_px``th row and column."""
+        return np.ascontiguousarray(self.depth_mm[::step_px, ::step_px])
+
+    def points(self, pixels: NDArray[np.intp]) -> Points:
+        """[3, n] m, base frame, of flat indices [n]."""
+        depth_m = self.depth_mm.reshape(-1).take(pixels) * np.float32(0.001)
+        return self.rays.points(self.rays.every(1).take(pixels, axis=1), depth_m)
+
+    def sampled(self, step_px: int, depth_mm: NDArray[np.uint16], pixels: NDArray[np.intp]) -> Points:
+        """The same of ``depth_mm``, which is ``every(step_px)``, and flat indices into it."""
+        return self.rays.points(self.rays.every(step_px).take(pixels, axis=1), depth_mm.reshape(-1).take(pixels) * np.float32(0.001))
 
 
 def check_depth(depth_mm: NDArray[np.uint16], camera: CameraModel) -> None:
@@ -57,17 +89,14 @@ class Deprojector:
         self.roi = self._region_of_interest(np.asarray(region_min_m, dtype=float), np.asarray(region_max_m, dtype=float))
         v, u = np.mgrid[self.roi]
         rays_camera = np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones(u.shape)])
-        self._rays = np.einsum("ij,jhw->ihw", self.T_base_camera[:3, :3], rays_camera).astype(np.float32)
+        directions = np.einsum("ij,jhw->ihw", self.T_base_camera[:3, :3], rays_camera).astype(np.float32)
         self.centre_m = self.T_base_camera[:3, 3].copy()
+        self.rays = Rays(directions, self.centre_m)
 
     def cloud(self, depth_mm: NDArray[np.uint16]) -> Cloud:
         """The points of the region of interest. Raises PerceptionError for a wrong image."""
         check_depth(depth_mm, self._camera)
-        depth_m = depth_mm[self.roi] * np.float32(0.001)
-        valid = (depth_m > 0) & (depth_m < MAX_DEPTH_M)
-        xyz = self._rays * depth_m
-        xyz += self.centre_m.astype(np.float32)[:, None, None]
-        return Cloud(xyz, depth_m, valid, (self.roi[1].start, self.roi[0].start))
+        return Cloud(np.ascontiguousarray(depth_mm[self.roi]), self.rays, (self.roi[1].start, self.roi[0].start))
 
     def project(self, points_m: Array) -> tuple[Array, Array]:
         """Pixels [n, 2] (u, v; NaN behind the camera) and depths [n] m of points [n, 3] in the base frame."""
@@ -77,20 +106,19 @@ class Deprojector:
         safe = np.where(z > 1e-3, z, np.nan)
         return np.stack([camera.fx * local[:, 0] / safe + camera.cx, camera.fy * local[:, 1] / safe + camera.cy], axis=1), z
 
-    def window(self, centre_m: Array, radius_m: float) -> tuple[slice, slice] | None:
-        """Rows and columns of the region of interest that can show a ball; None when it lies outside or around the camera."""
-        local = transform_points(self._T_camera_base, centre_m[None])[0]
-        nearest = local[2] - radius_m
-        height, width = self._rays.shape[1:]
-        if nearest < 0.02:
-            return (slice(0, height), slice(0, width)) if local[2] > -radius_m else None
-        camera, v0, u0 = self._camera, self.roi[0].start, self.roi[1].start
-        u, v = camera.fx * local[0] / local[2] + camera.cx - u0, camera.fy * local[1] / local[2] + camera.cy - v0
-        ru, rv = camera.fx * radius_m / nearest + 2, camera.fy * radius_m / nearest + 2
-        off_axis = 1 + float(np.hypot(local[0], local[1]) / local[2])  # a ball off the axis shows as an ellipse
-        rows = slice(max(0, int(v - rv * off_axis)), min(height, int(v + rv * off_axis) + 1))
-        columns = slice(max(0, int(u - ru * off_axis)), min(width, int(u + ru * off_axis) + 1))
-        return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
+    def rows(self, centres_m: Array, radii_m: Array) -> NDArray[np.intp]:
+        """[2, n] first row of the region of interest that can show each of n balls, and the first after it."""
+        local = transform_points(self._T_camera_base, centres_m)
+        nearest = local[:, 2] - radii_m
+        height = self.rays.directions.shape[1]
+        around = (nearest < 0.02) & (local[:, 2] > -radii_m)
+        z = np.maximum(local[:, 2], 0.02)
+        v = self._camera.fy * local[:, 1] / z + self._camera.cy - self.roi[0].start
+        off_axis = 1 + np.hypot(local[:, 0], local[:, 1]) / z  # a ball off the axis shows as an ellipse
+        reach = (self._camera.fy * radii_m / np.maximum(nearest, 0.02) + 2) * off_axis
+        first, after = np.where(around, 0, v - reach), np.where(around, height, v + reach + 1)
+        after = np.where(local[:, 2] > -radii_m, after, 0)
+        return np.clip(np.stack([first, after]), 0, height).astype(np.intp)
 
     def _region_of_interest(self, low_m: Array, high_m: Array) -> tuple[slice, slice]:
         corners = np.array([[x, y, z] for x in (low_m[0], high_m[0]) for y in (low_m[1], high_m[1]) for z in (low_m[2], high_m[2])])
@@ -107,71 +135,3 @@ class Deprojector:
                 "check its pose in config/robots/."
             )
         return rows, columns
-
-
-@dataclass(frozen=True)
-class PlacedShape:
-    """A primitive somewhere in the base frame; sizes as in CollisionShape."""
-
-    kind: str
-    size_m: Array
-    T_base_shape: Array
-
-    @property
-    def bounding_radius_m(self) -> float:
-        """Of a ball about its centre that holds it."""
-        size = self.size_m
-        if self.kind == "box":
-            return float(np.linalg.norm(size)) / 2
-        return float(size[0]) if self.kind == "sphere" else float(size[0] + size[1] / 2)
-
-
-def robot_shapes(shapes: Iterable[CollisionShape], link_poses: Mapping[str, Array]) -> list[PlacedShape]:
-    """The robot's collision shapes, placed. Raises PerceptionError for a shape of a link without a pose."""
-    placed = []
-    for shape in shapes:
-        if shape.link not in link_poses:
-            raise PerceptionError(f"No pose for link '{shape.link}', which has a collision shape; poses: {', '.join(sorted(link_poses))}.")
-        size = np.atleast_1d(np.asarray(shape.size_m, dtype=float))
-        placed.append(PlacedShape(shape.kind, size, link_poses[shape.link] @ shape.T_link_shape))
-    return placed
-
-
-def inside(shape: PlacedShape, xyz: Points, margin_m: float) -> Mask:
-    """Which points (``xyz`` [3, ...], base frame) lie inside the shape grown by ``margin_m``."""
-    T = inverse(shape.T_base_shape).astype(np.float32)
-    flat = xyz.reshape(3, -1)
-    local = T[:3, :3] @ flat + T[:3, 3:4]
-    size = shape.size_m
-    if shape.kind == "box":
-        result = np.all(np.abs(local) < (size[:3] / 2 + margin_m).astype(np.float32)[:, None], axis=0)
-    elif shape.kind == "sphere":
-        result = np.einsum("in,in->n", local, local) < (size[0] + margin_m) ** 2
-    elif shape.kind in ("cylinder", "capsule"):
-        across = local[0] ** 2 + local[1] ** 2
-        beyond = np.abs(local[2]) - np.float32(size[1] / 2)
-        if shape.kind == "cylinder":
-            result = (beyond < margin_m) & (across < (size[0] + margin_m) ** 2)
-        else:
-            result = across + np.maximum(beyond, 0) ** 2 < (size[0] + margin_m) ** 2
-    else:
-        raise PerceptionError(f"Unknown collision shape '{shape.kind}'; valid: box, capsule, cylinder, sphere.")
-    return np.asarray(result, dtype=bool).reshape(xyz.shape[1:])
-
-
-def mask_of(shapes: Iterable[PlacedShape], cloud: Cloud, deprojector: Deprojector, margin_m: float) -> Mask:
-    """[h, w] pixels of the cloud that lie inside any of the shapes grown by ``margin_m``.
-
-    Only the shapes' windows are computed, and of them every second row and column, each for its neighbours too: a pixel is far
-    smaller than the margin.
-    """
-    coarse_xyz = np.ascontiguousarray(cloud.xyz[:, ::2, ::2])
-    coarse = np.zeros(coarse_xyz.shape[1:], dtype=bool)
-    for shape in shapes:
-        window = deprojector.window(shape.T_base_shape[:3, 3], shape.bounding_radius_m + margin_m)
-        if window is not None:
-            half = tuple(slice(s.start // 2, (s.stop + 1) // 2) for s in window)
-            coarse[half] |= inside(shape, np.ascontiguousarray(coarse_xyz[:, half[0], half[1]]), margin_m)
-    height, width = cloud.valid.shape
-    mask = np.repeat(np.repeat(coarse, 2, axis=0), 2, axis=1)[:height, :width]
-    return mask & cloud.valid

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -12,43 +13,56 @@ from vla_ros.core.geometry import Array
 
 GRID = (6, 8)  # rows and columns of the patches that are watched for dirt
 _CELL = (16, 16)  # size to which a patch is reduced
+_LEVELS = np.arange(256, dtype=np.float32)
+
+
+MIN_GRADIENT = 24  # grey levels over two pixels of the strongest edges ...
+MIN_GRADIENT_SOFT = 10  # ... and of the strongest in a blurred picture
+MIN_EDGE_PIXELS = 150  # with fewer, sharpness means nothing
 
 
 @dataclass(frozen=True)
 class ImageMeasures:
-    """Grey levels 0-255."""
+    """Grey levels 0-255. What is made of the patches is made when first asked for: dirt is looked for only now and then."""
 
     mean: float
     bright: float  # 99th percentile
     clipped: float  # 0-1, part of the pixels at the top of the range
     sharpness: float  # energy of the Laplacian per energy of the gradient; NaN where there is too little texture to judge
-    patch_mean: Array  # GRID
-    patch_texture: Array  # GRID, mean absolute difference between neighbours
-    small: NDArray[np.int16]  # [96, 128] the reduced picture, for comparison with other images
     checksum: int  # of all pixels looked at; equal for identical content
+    half: NDArray[np.uint8]  # [h, w] the picture at half its size
+
+    @cached_property
+    def small(self) -> NDArray[np.int16]:
+        """[96, 128] the reduced picture, for comparison with other images."""
+        return cv2.resize(self.half, (GRID[1] * _CELL[1], GRID[0] * _CELL[0]), interpolation=cv2.INTER_AREA).astype(np.int16)
+
+    @cached_property
+    def patch_mean(self) -> Array:
+        """GRID, mean grey level."""
+        return np.asarray(self.small.reshape(GRID[0], _CELL[0], GRID[1], _CELL[1]).mean(axis=(1, 3)))
+
+    @cached_property
+    def patch_texture(self) -> Array:
+        """GRID, mean absolute difference between neighbours."""
+        texture = np.abs(np.diff(self.small, axis=1))
+        padded = np.pad(texture, ((0, 0), (0, 1)), mode="edge")
+        return np.asarray(padded.reshape(GRID[0], _CELL[0], GRID[1], _CELL[1]).mean(axis=(1, 3)))
 
 
 def measure(image: NDArray[np.uint8]) -> ImageMeasures:
     """Of an RGB image [h, w, 3]. Green stands for brightness: it is the channel with the least noise and needs no conversion."""
     half = np.ascontiguousarray(image[::2, ::2, 1])
-    grid_rows, grid_columns = GRID
-    small = cv2.resize(half, (grid_columns * _CELL[1], grid_rows * _CELL[0]), interpolation=cv2.INTER_AREA).astype(np.int16)
-    histogram = cv2.calcHist([half], [0], None, [256], [0, 256]).ravel()
-    total = float(histogram.sum())
-    bright = float(np.searchsorted(np.cumsum(histogram), 0.99 * total))
-    differences = np.abs(np.diff(small, axis=1))
-    texture = differences.reshape(grid_rows, _CELL[0], -1)[:, :, : grid_columns * _CELL[1] - 1]
-    padded = np.pad(texture, ((0, 0), (0, 0), (0, 1)), mode="edge").reshape(grid_rows, _CELL[0], grid_columns, _CELL[1])
-    patches = small.reshape(grid_rows, _CELL[0], grid_columns, _CELL[1])
+    histogram = cv2.calcHist([half[::2]], [0], None, [256], [0, 256]).ravel()
+    cumulated = np.cumsum(histogram)
+    total = float(cumulated[-1])
     return ImageMeasures(
-        mean=float(np.dot(histogram, np.arange(256)) / total),
-        bright=bright,
-        clipped=float(histogram[252:].sum() / total),
+        mean=float(histogram @ _LEVELS) / total,
+        bright=float(np.searchsorted(cumulated, 0.99 * total)),
+        clipped=float(histogram[252:].sum()) / total,
         sharpness=_sharpness(half),
-        patch_mean=patches.mean(axis=(1, 3)),
-        patch_texture=padded.mean(axis=(1, 3)),
-        small=small,
         checksum=_checksum(half),
+        half=half,
     )
 
 
@@ -59,18 +73,22 @@ def _sharpness(half: NDArray[np.uint8]) -> float:
     gradient at the same pixels it depends on the edges' width only, not on how many there are.
     """
     smooth = cv2.blur(half, (2, 2))
-    gx = cv2.Sobel(smooth, cv2.CV_16S, 1, 0, ksize=1)
-    gy = cv2.Sobel(smooth, cv2.CV_16S, 0, 1, ksize=1)
-    gradient = np.abs(gx) + np.abs(gy)
-    strong = gradient > 24
-    if int(np.count_nonzero(strong)) < 150:
-        weak = gradient > 10
-        if int(np.count_nonzero(weak)) < 150:
+    across = cv2.absdiff(smooth[1:-1, 2:], smooth[1:-1, :-2])
+    down = cv2.absdiff(smooth[2:, 1:-1], smooth[:-2, 1:-1])
+    gradient = np.add(across, down, dtype=np.int16).reshape(-1)
+    strong = np.flatnonzero(gradient > MIN_GRADIENT)
+    if len(strong) < MIN_EDGE_PIXELS:
+        strong = np.flatnonzero(gradient > MIN_GRADIENT_SOFT)
+        if len(strong) < MIN_EDGE_PIXELS:
             return float("nan")
-        strong = weak
-    energy = float(np.mean(np.square(gradient[strong], dtype=np.float32)))
-    laplacian = cv2.Laplacian(smooth, cv2.CV_16S, ksize=1)
-    return float(np.mean(np.square(laplacian[strong], dtype=np.float32))) / energy
+    laplacian = cv2.Laplacian(smooth, cv2.CV_16S, ksize=1)[1:-1, 1:-1].reshape(-1)
+    return _energy(laplacian.take(strong)) / _energy(gradient.take(strong))
+
+
+def _energy(values: NDArray[np.int16]) -> float:
+    """Sum of the squares."""
+    exact = values.astype(np.float32)
+    return float(exact @ exact)
 
 
 def _checksum(half: NDArray[np.uint8]) -> int:

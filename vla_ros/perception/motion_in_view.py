@@ -6,7 +6,7 @@ import numpy as np
 
 from vla_ros.core.geometry import Array, inverse, transform_points
 from vla_ros.core.robot_state import JointState
-from vla_ros.perception.depth import robot_shapes
+from vla_ros.perception.body import shape_poses
 from vla_ros.perception.models import CameraModel, RobotModel
 
 LOOK_AHEAD_S = 0.1
@@ -33,8 +33,7 @@ def robot_moves_in_view(arm: RobotModel, camera: CameraModel, joints: JointState
 
 def _pixels(arm: RobotModel, camera: CameraModel, q: Array, width_m: float) -> Array:
     """[n, 2] of the shapes' centres; NaN behind the camera."""
-    shapes = robot_shapes(arm.collision_shapes, arm.link_poses(q, width_m))
-    centres = np.array([s.T_base_shape[:3, 3] for s in shapes]).reshape(-1, 3)
+    centres = shape_poses(arm.collision_shapes, arm.link_poses(q, width_m))[:, :3, 3]
     x, y, z = transform_points(inverse(np.asarray(camera.T_parent_camera)), centres).T
     z = np.where(z > 0.05, z, np.nan)
     return np.stack([camera.fx * x / z + camera.cx, camera.fy * y / z + camera.cy], axis=1)

@@ -7,7 +7,7 @@ from enum import Enum
 import numpy as np
 
 from vla_ros.core.geometry import Array, transform_points
-from vla_ros.perception.depth import Cloud, Deprojector, Mask
+from vla_ros.perception.depth import MAX_DEPTH_MM, Cloud, Deprojector, Mask
 
 MIN_VISIBLE = 0.35  # part of an object's top that has to be in view before its place can be called empty
 MIN_EMPTY = 0.7  # part of what is in view that has to show something farther away
@@ -31,13 +31,14 @@ class VisibilityTest:
         """Of the top face (the rim, when ``hollow``) of a box of extents ``size_m`` [3]."""
         pixels, expected = self._deprojector.project(transform_points(T_base_object, _top_samples(size_m, hollow)))
         u0, v0 = self._cloud.origin_px
-        height, width = self._cloud.valid.shape
+        height, width = self._cloud.depth_mm.shape
         u, v = np.nan_to_num(pixels, nan=-1e6).round().astype(int).T - np.array([[u0], [v0]])
         inside = (u >= 0) & (v >= 0) & (u < width) & (v < height)
         u, v = u[inside], v[inside]
-        behind = self._cloud.depth_m[v, u] - expected[inside]
+        depth_mm = self._cloud.depth_mm[v, u]
+        behind = depth_mm * 0.001 - expected[inside]
         tolerance = float(np.clip(0.6 * size_m[2], 0.006, 0.02))
-        readable = self._cloud.valid[v, u] & ~self._robot[v, u]
+        readable = (depth_mm > 0) & (depth_mm < MAX_DEPTH_MM) & ~self._robot[v, u]
         empty = int(np.sum(readable & (behind > tolerance)))
         there = int(np.sum(readable & (np.abs(behind) <= tolerance)))
         if empty + there < MIN_VISIBLE * len(expected):

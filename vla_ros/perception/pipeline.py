@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,13 +14,15 @@ from vla_ros.core.errors import PerceptionError
 from vla_ros.core.geometry import Array
 from vla_ros.core.robot_state import ContactState, JointState
 from vla_ros.core.scene import Scene
-from vla_ros.perception.depth import Deprojector, Image, PlacedShape, check_colour, mask_of, robot_shapes
+from vla_ros.perception.body import PlacedShape, covered, robot_shapes
+from vla_ros.perception.depth import Deprojector, Image, check_colour
 from vla_ros.perception.models import CameraModel, RobotModel, Workspace
 from vla_ros.perception.objects import ColourDetector, Detector, DetectorConfig, Frame
 from vla_ros.perception.obstacles import ColouredPoints, ObstacleConfig, obstacle_points
 from vla_ros.perception.occlusion import VisibilityTest
 from vla_ros.perception.table import TablePlane, fit_table
 from vla_ros.perception.tracker import Grip, SceneTracker, TrackerConfig
+from vla_ros.perception.volume import STEP_PX, Volume, standing_points
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,17 @@ class PerceptionResult:
     """What one pair of images says."""
 
     scene: Scene
-    obstacles: ColouredPoints  # thinned, for people; the safety monitor does not look at them yet
     table: TablePlane
-    robot_pixels: int  # removed as the robot's
+    robot_pixels: int  # above the table, removed as the robot's
+    find_obstacles: Callable[[], ColouredPoints] = field(repr=False, compare=False)
+
+    @cached_property
+    def obstacles(self) -> ColouredPoints:
+        """Thinned, for people; the safety monitor does not look at them yet.
+
+        Made when first asked for, with the colours that the image has then.
+        """
+        return self.find_obstacles()
 
 
 class DepthPerception:
@@ -63,6 +75,8 @@ class DepthPerception:
         self._arm, self._camera, self._config = arm, camera, config or DepthPerceptionConfig()
         self._deprojector = Deprojector(camera, *_region(arm.config.workspace, self._config))
         self._middle_m = (arm.config.workspace.min_m + arm.config.workspace.max_m) / 2
+        lowest_m = min(self._config.detector.min_height_m, self._config.obstacles.min_height_m)
+        self._above_table = Volume((lowest_m, np.inf), step_px=STEP_PX)
         self._detector: Detector = detector or ColourDetector(self._config.detector)
         self._tracker = SceneTracker(replace(self._config.tracker, frame_id=arm.config.base_frame))
 
@@ -82,19 +96,26 @@ class DepthPerception:
         cloud = self._deprojector.cloud(depth_mm)
         poses = self._link_poses(joints)
         grip = Grip(poses[self._arm.config.tcp_frame], contact is not None and contact.both_in_contact)
-        robot = mask_of(robot_shapes(self._arm.collision_shapes, poses), cloud, self._deprojector, c.robot_margin_m)
         table = fit_table(cloud, c.table_height_m)
+        standing = standing_points(self._above_table, cloud, table)
+        is_robot = covered(robot_shapes(self._arm.collision_shapes, poses), standing, self._deprojector, c.robot_margin_m)
+        robot = standing.image(is_robot, cloud.depth_mm.shape)
         image = colour[self._deprojector.roi]
         frame = Frame(image, cloud, robot, table, self._deprojector.centre_m, float(self._camera.fx))
         visibility = VisibilityTest(cloud, robot, self._deprojector)
         middle = table.height_at(float(self._middle_m[0]), float(self._middle_m[1]))
         scene = self._tracker.update(self._detector.detect(frame), stamp_ns, visibility=visibility, grip=grip, table_height_m=middle)
-        ignored = robot | mask_of(self._held_shapes(), cloud, self._deprojector, c.held_margin_m)
-        return PerceptionResult(scene, obstacle_points(cloud, image, ignored, table, c.obstacles), table, int(robot.sum()))
+        held = self._held_shapes()
+
+        def obstacles() -> ColouredPoints:
+            free = ~is_robot & ~covered(held, standing, self._deprojector, c.held_margin_m)
+            return obstacle_points(standing, image, free, table, c.obstacles)
+
+        return PerceptionResult(scene, table, cv2.countNonZero(robot.view(np.uint8)), obstacles)
 
     def _held_shapes(self) -> Sequence[PlacedShape]:
         held = self._tracker.held
-        return [PlacedShape("box", held.size_m, held.T_base_object)] if held else []
+        return [PlacedShape("box", held.size_m, held.T_base_object.copy())] if held else []
 
     def _link_poses(self, joints: JointState) -> dict[str, Array]:
         names = self._arm.config

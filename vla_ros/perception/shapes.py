@@ -7,11 +7,12 @@ known shapes, and only where something stands in the way.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from vla_ros.core.geometry import Array
-from vla_ros.perception.outlines import Circle, Rectangle, completed, filled_rectangle, fit_circle, right_angle
+from vla_ros.perception.outlines import Circle, Rectangle, completed, filled_rectangle, fit_circle, quantile, right_angle
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,15 @@ class View:
     hidden: float  # 0-1, part of its outline that borders on something nearer to the camera or on top of it
     cut: bool  # touches the edge of the image or of the work region
 
+    @cached_property
+    def heights_m(self) -> Array:
+        """[n] of the points, sorted."""
+        return np.sort(self.points_m[:, 2])
+
+    def above(self, height_m: float) -> Array:
+        """[k, 2] places of the points higher than ``height_m``."""
+        return np.compress(self.points_m[:, 2] > height_m, self.points_m[:, :2], axis=0)
+
 
 @dataclass(frozen=True)
 class Solid:
@@ -57,10 +67,10 @@ class Solid:
 
 def describe(view: View, limits: ShapeLimits) -> Solid:
     """The solid that explains the view best; "unknown" with the box of the seen points when none does."""
-    top = _top(view.points_m[:, 2])
-    face = view.points_m[view.points_m[:, 2] > top - limits.top_band_m, :2]
+    top = _top(view.heights_m)
+    face = view.above(top - limits.top_band_m)
     if len(face) >= 12 and np.ptp(face, axis=0).max() > 1.5 * limits.round_radius_m[0]:
-        rim = view.points_m[view.points_m[:, 2] > top - limits.rim_band_m, :2]
+        rim = view.above(top - limits.rim_band_m)
         ring = round_solid(view, top, fit_circle(rim if len(rim) > 60 else face), face, limits)
         if ring is not None:
             return ring
@@ -80,12 +90,12 @@ def round_solid(view: View, top: float, circle: Circle, face: Array, limits: Sha
     low, high = limits.round_radius_m
     if not low <= circle.radius_m <= high or circle.residual_m > limits.ring_residual_m or circle.coverage < limits.rim_coverage:
         return None
-    distance = np.linalg.norm(face - circle.centre_m, axis=1)
-    if np.mean(distance < 0.6 * circle.radius_m) > limits.hollow_part:
+    distance = np.hypot(*(face - circle.centre_m).T)
+    if np.count_nonzero(distance < 0.6 * circle.radius_m) > limits.hollow_part * len(distance):
         return None
     height = top - view.table_m
-    rim = distance[np.abs(distance - circle.radius_m) < 0.02]
-    outer = float(np.percentile(rim, 96)) + view.pixel_m / 2
+    rim = np.sort(distance[np.abs(distance - circle.radius_m) < 0.02])
+    outer = float(quantile(rim, 0.96)) + view.pixel_m / 2
     shape = "plate" if height < limits.plate_height_m else "bowl"
     centre = np.array([*circle.centre_m, view.table_m + height / 2])
     sure = 0.95 * min(1.0, 0.4 + circle.coverage * 0.65)
@@ -137,15 +147,15 @@ def _cube_from_sides(view: View, top: float, outline: Rectangle, limits: ShapeLi
     return Solid("cube", np.array([*rect.centre_m, bottom + height / 2]), rect.yaw_rad, size, 0.006, max(confidence, 0.1))
 
 
-def _top(z: Array) -> float:
-    """Height of the highest face: the middle of the points near the highest ones, which noise does not lift."""
-    highest = np.percentile(z, 98)
-    return float(np.median(z[z > highest - 0.004]))
+def _top(heights: Array) -> float:
+    """Height of the highest face: the middle of the points near the highest ones, which noise does not lift. ``heights`` are sorted."""
+    band = heights[np.searchsorted(heights, quantile(heights, 0.98) - 0.004, side="right") :]
+    return float(quantile(band, 0.5))
 
 
 def _bottom(view: View, top: float, limits: ShapeLimits) -> tuple[float, bool]:
     """Height of the lower edge, and whether it was seen: on the table unless the lowest points lie clearly above it."""
-    lowest = float(np.percentile(view.points_m[:, 2], 2))
+    lowest = float(quantile(view.heights_m, 0.02))
     if lowest - view.table_m < 0.014:
         return view.table_m, True
     side_seen = top - lowest > limits.top_band_m * 2
@@ -156,4 +166,5 @@ def _solid(shape: str, view: View, centre_xy: Array, yaw_rad: float, size_m: Arr
     few = min(1.0, len(view.points_m) / 60)
     sigma = 0.0015 + 0.012 * view.hidden + (0.01 if view.cut else 0.0)
     centre = np.array([*centre_xy, top - size_m[2] / 2])
-    return Solid(shape, centre, yaw_rad, size_m, sigma, float(np.clip(confidence * (0.5 + 0.5 * few) * (0.6 if view.cut else 1), 0.05, 1)))
+    sure = confidence * (0.5 + 0.5 * few) * (0.6 if view.cut else 1)
+    return Solid(shape, centre, yaw_rad, size_m, sigma, float(min(max(sure, 0.05), 1)))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from vla_ros.core.geometry import Array
-from vla_ros.perception.depth import Cloud
+from vla_ros.perception.depth import MAX_DEPTH_MM, Cloud
 
 
 @dataclass(frozen=True)
@@ -31,20 +32,22 @@ def fit_table(cloud: Cloud, height_m: float, *, search_m: float = 0.02, max_tilt
 
     A plane that has too few points, tilts more than ``max_tilt_rad`` or lies off by more than half of ``search_m`` is refused.
     """
-    xyz = cloud.xyz[:, ::step_px, ::step_px].reshape(3, -1)[:, cloud.valid[::step_px, ::step_px].ravel()].astype(float)
-    x, y, z = xyz[:, np.abs(xyz[2] - height_m) < search_m]
+    depth = cloud.every(step_px)
+    xyz = cloud.sampled(step_px, depth, np.flatnonzero((depth > 0) & (depth < MAX_DEPTH_MM)))
+    x, y, z = xyz.take(np.flatnonzero(np.abs(xyz[2] - np.float32(height_m)) < search_m), axis=1).astype(float)
     if len(z) < 100:
         return _configured(height_m, f"only {len(z)} samples near the table's height of {height_m:.3f} m")
-    rows = np.stack([np.ones_like(x), x, y], axis=1)
+    rows = np.stack([np.ones_like(x), x, y])
     keep = np.abs(z - np.median(z)) < search_m / 2
     for _ in range(2):
-        used = rows[keep]
-        solution: Array = np.linalg.solve(used.T @ used + 1e-9 * np.eye(3), used.T @ z[keep])
-        residual = z - rows @ solution
-        spread = max(float(np.std(residual[keep])), 5e-4)
-        keep = np.abs(residual) < 3 * spread
+        used = rows * keep
+        sums = used @ rows.T
+        solution: Array = np.linalg.solve(sums + 1e-9 * np.eye(3), used @ z)
+        residual = z - solution @ rows
+        kept = residual[keep]
+        keep = np.abs(residual) < 3 * max(math.sqrt(kept @ kept / len(kept)), 5e-4)
     tilt = float(np.hypot(solution[1], solution[2]))
-    off = float(np.median(rows[keep] @ solution)) - height_m
+    off = float(solution @ sums[0]) / float(sums[0, 0]) - height_m
     if tilt > max_tilt_rad or abs(off) > search_m / 2:
         return _configured(height_m, f"the measured plane tilts by {tilt:.3f} rad and lies {off * 1e3:+.1f} mm off")
     rms = float(np.sqrt(np.mean(residual[keep] ** 2)))

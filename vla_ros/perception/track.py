@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from vla_ros.core.geometry import Array, Pose, inverse, rotation_about, transform, transform_points, wrap_angle, yaw_of
+from vla_ros.core.geometry import Array, Pose, inverse, rotation_z, transform, transform_points, wrap_angle, yaw_of
 from vla_ros.core.scene import SceneObject
 from vla_ros.core.things import CONTAINERS, SURFACES
 from vla_ros.perception.objects import Detection
@@ -172,23 +173,25 @@ class Track:
         self.T_tcp_object, self.let_go = None, True
         self.T_base_object[2, 3] = support_m + self.size_m[2] / 2
         yaw = yaw_of(self.T_base_object[:3, :3])
-        self.T_base_object = transform(rotation_about(np.array([0.0, 0.0, 1.0]), yaw), self.position_m)
+        self.T_base_object = transform(rotation_z(yaw), self.position_m)
         self.velocity_mps = np.zeros(3)
         self.variance_m2 = self.variance_m2 + 0.01**2
 
     def as_object(self) -> SceneObject:
         """The value that others see; yaw in [-pi/4, pi/4) unless it is held."""
-        T, size = self.T_base_object, self.size_m.copy()
-        if not self.held:
-            yaw = yaw_of(T[:3, :3])
+        size = self.size_m.copy()
+        if self.held:
+            pose = Pose.from_matrix(self.T_base_object)
+        else:
+            yaw = yaw_of(self.T_base_object[:3, :3])
             if round((yaw - quarter_turn(yaw)) / QUARTER) % 2:
                 size[[0, 1]] = size[[1, 0]]
-            T = transform(rotation_about(np.array([0.0, 0.0, 1.0]), quarter_turn(yaw)), self.position_m)
+            pose = Pose.upright(self.position_m, quarter_turn(yaw))
         covariance = np.diag([*self.variance_m2, 1e-4, 1e-4, self.yaw_variance_rad2])
-        moving = float(np.linalg.norm(self.velocity_mps)) > STILL_MPS and not self.occluded
+        moving = math.hypot(*self.velocity_mps) > STILL_MPS and not self.occluded
         velocity = self.velocity_mps.copy() if moving or self.held else np.zeros(3)
         return SceneObject(
-            self.id, self.name, self.colour, self.shape, Pose.from_matrix(T), size, float(self.confidence), self.last_seen_ns,
+            self.id, self.name, self.colour, self.shape, pose, size, float(self.confidence), self.last_seen_ns,
             covariance, velocity, self.occluded, self.held,
         )  # fmt: skip
 
@@ -201,7 +204,7 @@ class Track:
         noise = float(detection.covariance[5, 5])
         gain = 1.0 if moved else self.yaw_variance_rad2 / (self.yaw_variance_rad2 + noise)
         self.yaw_variance_rad2 = max((1 - gain) * self.yaw_variance_rad2, 1e-5) + 2e-5 if not moved else noise
-        self.T_base_object[:3, :3] = rotation_about(np.array([0.0, 0.0, 1.0]), yaw + gain * off)
+        self.T_base_object[:3, :3] = rotation_z(yaw + gain * off)
         if detection.complete and detection.shape == self.shape:
             self.size_m = self.size_m + SIZE_GAIN * (size - self.size_m)
 
@@ -213,7 +216,7 @@ class Track:
     def _same_solid(self, detection: Detection) -> bool:
         off = np.sort(detection.size_m[:2]) - np.sort(self.size_m[:2])
         same_size = np.all(np.abs(off) < SAME_SIZE_M) and abs(detection.size_m[2] - self.size_m[2]) < SAME_SIZE_M
-        near = float(np.linalg.norm(detection.pose.position_m - self.position_m)) < NEAR_M
+        near = math.dist(detection.pose.position_m, self.position_m) < NEAR_M
         return detection.shape == self.shape and detection.confidence > 0.75 and bool(same_size) and near
 
     def _seen(self, stamp_ns: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -111,10 +112,10 @@ class SceneTracker:
         return [d for j, d in enumerate(detections) if j not in used and not self._is_fragment(d)]
 
     def _cost(self, track: Track, detection: Detection) -> float:
-        distance = float(np.linalg.norm(detection.pose.position_m - track.position_m))
-        reach = self._config.gate_m + 3 * float(np.sqrt(track.variance_m2.max()))
         if detection.colour != track.colour:
             return FORBIDDEN
+        distance = math.dist(detection.pose.position_m, track.position_m)
+        reach = self._config.gate_m + 3 * math.sqrt(track.variance_m2.max())
         if not detection.complete and track.explains(detection):
             return min(distance, self._config.gate_m / 2)
         if distance > reach:
