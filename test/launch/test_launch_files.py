@@ -21,6 +21,7 @@ from ros_harness import Heard, Peer, Ros, wait_until
 from rviz_topics import topics_of
 
 from vla_ros.cli.running_graph import NODES, RunningGraph
+from vla_ros.core.outcomes import NodeState
 from vla_ros.robots import load_robot_config
 from vla_ros.ros.interfaces import GATED_COMMAND, HEARTBEAT, JOINT_TRAJECTORY, TOPICS
 
@@ -66,7 +67,7 @@ def test_every_node_becomes_active_and_beats(demo: Demo) -> None:
 
     def missing() -> set[str]:
         demo.graph.check()
-        return expected - {h.message.node for h in demo.heartbeats if h.message.lifecycle_state == 3}
+        return expected - {h.message.node for h in demo.heartbeats if h.message.lifecycle_state == NodeState.ACTIVE}
 
     wait_until(lambda: not missing(), f"heartbeats of {sorted(expected)}", START_S)
     assert {h.message.node for h in demo.heartbeats} == expected

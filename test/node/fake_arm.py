@@ -12,6 +12,7 @@ from ros_harness import Peer
 
 from vla_ros.core.actions import ActionChunk, ActionSpace
 from vla_ros.core.errors import MotionError
+from vla_ros.core.outcomes import NodeState
 from vla_ros.core.robot_state import ContactState, FingerContact, JointState
 from vla_ros.robots import load_robot_config
 from vla_ros.ros.conversions.actions import chunk_to_msg, gated_from_msg
@@ -71,7 +72,8 @@ class FakeArm:
     def _beat(self) -> None:
         if not self.is_dead:
             self.beats += 1
-            self._beats.publish(load_type(HEARTBEAT.type)(node="motion_forwarder", seq=1, lifecycle_state=3, dry_run=self.is_dry))
+            beat = load_type(HEARTBEAT.type)(node="motion_forwarder", seq=1, lifecycle_state=NodeState.ACTIVE, dry_run=self.is_dry)
+            self._beats.publish(beat)
 
     def send(self, sweep: Any, *, rows: int = 21, dt_s: float = 0.05, spoil: Any = None) -> ActionChunk:
         """A chunk from where the arm is by ``sweep`` [7] rad, at rest at both ends, that rests on joint states alone."""

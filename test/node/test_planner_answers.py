@@ -10,6 +10,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
 
 from ros_harness import Ros, wait_until
 
+from vla_ros.core.outcomes import Outcome
 from vla_ros.nodes.planner_node import PlannerNode
 from vla_ros.planning.planner import BuiltinPlanner
 from vla_ros.ros.interfaces import EXECUTE_GOAL, OBJECTS, load_type
@@ -17,7 +18,6 @@ from vla_ros.ros.interfaces import EXECUTE_GOAL, OBJECTS, load_type
 pytestmark = pytest.mark.node
 
 ExecuteGoal = load_type(EXECUTE_GOAL.type)
-REFUSED, CANCELED = 3, 2
 
 
 @pytest.fixture(autouse=True)
@@ -41,13 +41,13 @@ def test_a_second_goal_is_answered_by_a_sentence_and_the_first_goes_on(ros: Ros)
 
     second = action.send(ExecuteGoal.Goal(instruction="clear the table into the green bowl"))
     _, answer = action.result(second)
-    assert (answer.outcome, answer.reason) == (REFUSED, "busy")
+    assert (answer.outcome, answer.reason) == (Outcome.REFUSED, "busy")
     assert "Busy with 'put the red cube in the blue bowl'" in answer.message
     assert "Nothing was done about 'clear the table into the green bowl'" in answer.message
 
     first.cancel_goal_async()
     _, ended = action.result(first)
-    assert ended.outcome == CANCELED
+    assert ended.outcome == Outcome.CANCELED
 
 
 def test_a_planner_that_is_interrupted_ends_its_goal_with_a_result(ros: Ros) -> None:
@@ -61,7 +61,7 @@ def test_a_planner_that_is_interrupted_ends_its_goal_with_a_result(ros: Ros) -> 
     assert planner.interrupt() == 0
     wait_until(future.done, "a result", 2.0)
     answer = future.result().result
-    assert (answer.outcome, answer.reason) == (CANCELED, "canceled")
+    assert (answer.outcome, answer.reason) == (Outcome.CANCELED, "canceled")
     assert answer.message == "Canceled: the planner is shutting down."
 
 
@@ -72,7 +72,7 @@ def test_an_empty_instruction_is_refused(ros: Ros, instruction: str) -> None:
     timer = peer.node.create_timer(0.05, lambda: objects.publish(load_type(OBJECTS.type)()))
     _, answer = action.result(action.send(ExecuteGoal.Goal(instruction=instruction)))
     peer.node.destroy_timer(timer)
-    assert (answer.outcome, answer.reason, answer.verified) == (REFUSED, "not_understood", False)
+    assert (answer.outcome, answer.reason, answer.verified) == (Outcome.REFUSED, "not_understood", False)
     assert "The instruction is empty" in answer.message
 
 

@@ -21,6 +21,8 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
 from vla_ros.cli.graph import Graph, NoGraphError, RunningGoal
 from vla_ros.cli.run_goal import follow_goal
 from vla_ros.cli.running_graph import RunningGraph
+from vla_ros.core.decisions import SafetyMode
+from vla_ros.core.outcomes import NodeState, Outcome, ReportStatus
 from vla_ros.ros.interfaces import (
     ESTOP_TOPIC,
     EXECUTE_GOAL,
@@ -57,7 +59,7 @@ class Bench:
         self.estop = graph.node.create_publisher(load_type(ESTOP_TOPIC.type), ESTOP_TOPIC.name, profile(ESTOP_TOPIC.qos))
         graph.listen(JOINT_STATES, self._on_joints)
         graph.listen(SAFETY_STATE, self.safety.append)
-        graph.listen(HEARTBEAT, lambda m: self.beats.add(m.node) if m.lifecycle_state == 3 else None)
+        graph.listen(HEARTBEAT, lambda m: self.beats.add(m.node) if m.lifecycle_state == NodeState.ACTIVE else None)
 
     def _on_joints(self, message: Any) -> None:
         self.speeds.append((time.monotonic(), float(np.abs(message.velocity[:7]).max())))
@@ -69,9 +71,9 @@ class Bench:
         self.graph.spin_until(lambda: False, 1.0)
         self.graph.call(FORGET)
         self.graph.spin_until(lambda: False, 1.0)
-        if self.safety and self.safety[-1].mode == 4:
+        if self.safety and self.safety[-1].mode == SafetyMode.STOPPED_LATCHED:
             assert self.graph.call(RESET).success
-        assert self.graph.spin_until(lambda: bool(self.safety) and self.safety[-1].mode == 1, 20.0), self.safety[-1].detail
+        assert self.graph.spin_until(lambda: bool(self.safety) and self.safety[-1].mode == SafetyMode.READY, 20.0), self.safety[-1].detail
 
     def send(self, instruction: str) -> RunningGoal:
         self.feedback.clear()
@@ -123,7 +125,7 @@ def test_a_goal_is_done_verified_and_recorded(bench: Bench) -> None:
     result = bench.send(GOAL).wait(GOAL_LIMIT_S)
     assert result.verified, result.message
     assert result.reason == "verified"
-    assert result.subtasks[-1].status == 0
+    assert result.subtasks[-1].status == ReportStatus.SUCCEEDED
     assert len(result.image_before.data) > 1000
     assert len(result.image_after.data) > 1000
     score = bench.graph.call(SIM_SCORE, relations=["in"], object_names=["red cube"], target_names=["blue bowl"])
@@ -131,7 +133,7 @@ def test_a_goal_is_done_verified_and_recorded(bench: Bench) -> None:
     assert score.collisions == 0
     assert {f.state for f in bench.feedback} >= {"acting", "verifying_goal", "done"}
     recorded = json.loads((Path(result.run_folder) / "result.json").read_text())
-    assert recorded["outcome"] == "succeeded"
+    assert recorded["outcome"] == Outcome.SUCCEEDED.word
     assert recorded["recording"]["complete"]
     assert (Path(result.run_folder) / "bag" / "metadata.yaml").is_file()
 
@@ -149,7 +151,7 @@ def test_what_cannot_be_done_is_refused_and_nothing_moves(bench: Bench, instruct
     bench.fresh(0)
     since_s = time.monotonic()
     result = bench.send(instruction).wait(30.0)
-    assert (result.outcome, result.reason) == (3, reason), result.message
+    assert (result.outcome, result.reason) == (Outcome.REFUSED, reason), result.message
     assert words in result.message + result.question
     assert max((speed for t, speed in bench.speeds if t > since_s), default=0.0) < STILL_RADPS
 
@@ -174,7 +176,7 @@ def test_cancel_stops_the_arm_and_leaves_the_stop_usable(bench: Bench) -> None:
     assert bench.rest_within_s(since_s, 0.5) <= 0.5
     assert goal.wait(10.0).reason == "canceled"
     bench.estop.publish(load_type(ESTOP_TOPIC.type)())
-    assert bench.graph.spin_until(lambda: bench.safety[-1].mode == 4, 2.0)
+    assert bench.graph.spin_until(lambda: bench.safety[-1].mode == SafetyMode.STOPPED_LATCHED, 2.0)
     assert bench.graph.call(RESET).success
 
 

@@ -14,6 +14,7 @@ from test_goals import GOAL, STILL_RADPS, Bench, Victim
 
 from vla_ros.cli.graph import Graph
 from vla_ros.cli.running_graph import RunningGraph
+from vla_ros.core.decisions import SafetyMode
 from vla_ros.core.errors import VlaRosError
 from vla_ros.robots import load_robot_config
 from vla_ros.ros.interfaces import MOVE_TO, SAFETY_DECISION, load_type
@@ -37,7 +38,7 @@ def test_a_dry_run_ends_with_what_was_judged_and_moves_nothing(tmp_path: Path) -
         assert result.plan.subtasks[0].description == "pick up the red cube"
         assert {"ok", "dry_run"} <= {d.reason for d in decisions}
         assert not {"tracking_error"} & {d.reason for d in decisions}
-        assert graph.spin_until(lambda: bench.safety[-1].mode == 1, 5.0), bench.safety[-1].detail
+        assert graph.spin_until(lambda: bench.safety[-1].mode == SafetyMode.READY, 5.0), bench.safety[-1].detail
         kinds = load_type(MOVE_TO.type).Goal
         turned = [float(q) for q in load_robot_config("panda").home_rad]
         turned[0] += 0.4

@@ -12,10 +12,11 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyMode
+from vla_ros.core.outcomes import ReportStatus
 from vla_ros.core.resources import share_dir
 from vla_ros.data.bag_writer import BagWriter
 from vla_ros.data.images import jpeg_encode
-from vla_ros.data.run_signals import ContactSignal, Decision, JointSignal, ModeChange, Note, RunSignals, SubtaskSpan, SubtaskStatus
+from vla_ros.data.run_signals import ContactSignal, Decision, JointSignal, ModeChange, Note, RunSignals, SubtaskSpan
 
 S = 1_000_000_000
 JOINTS = tuple(f"panda_joint{k}" for k in range(1, 8))
@@ -51,9 +52,9 @@ def signals(duration_s: float = 10.0) -> RunSignals:
         gripper_width_m=np.where(times_s > 4, 0.045, 0.08),
         contact=ContactSignal(("left", "right"), times_s, force_n),
         subtasks=(
-            SubtaskSpan("1", "pick up the red cube", 1.0, 3.0, SubtaskStatus.FAILED, 1, "grasp_failed"),
-            SubtaskSpan("1", "pick up the red cube", 3.0, 6.0, SubtaskStatus.SUCCEEDED, 2, "done"),
-            SubtaskSpan("2", "place the red cube in the blue bowl", 6.0, 9.0, SubtaskStatus.SUCCEEDED, 1, "done"),
+            SubtaskSpan("1", "pick up the red cube", 1.0, 3.0, ReportStatus.FAILED, 1, "grasp_failed"),
+            SubtaskSpan("1", "pick up the red cube", 3.0, 6.0, ReportStatus.SUCCEEDED, 2, "done"),
+            SubtaskSpan("2", "place the red cube in the blue bowl", 6.0, 9.0, ReportStatus.SUCCEEDED, 1, "done"),
         ),
         decisions=(decision(0.0, SafetyAction.HOLD, "no_chunk"), decision(1.0), decision(5.0, SafetyAction.STOP, "estop")),
         modes=(ModeChange(0.0, SafetyMode.READY, "ok", "ready"), ModeChange(5.0, SafetyMode.STOPPED_LATCHED, "estop", "stopped")),
@@ -116,3 +117,7 @@ def picture(brightness: int, height: int = 480, width: int = 640) -> np.ndarray:
     image = np.full((height, width, 3), brightness, np.uint8)
     cv2.rectangle(image, (width // 3, height // 3), (width // 2, height // 2), (220, 20, 20), -1)
     return image
+
+
+def empty_joints(dof: int) -> JointSignal:
+    return JointSignal(np.zeros(0), *(np.zeros((0, dof)) for _ in range(3)))

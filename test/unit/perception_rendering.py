@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from vla_ros.robots import Box
+
 os.environ.setdefault("MUJOCO_GL", "egl")
 mujoco = pytest.importorskip("mujoco")
 
@@ -154,6 +156,7 @@ class PostConfig:
     finger_joints: tuple[str, ...] = ("finger",)
     base_frame: str = "base"
     tcp_frame: str = "tcp"
+    workspace: Box = field(default_factory=lambda: Box("base", np.array([0.25, -0.45, 0.01]), np.array([0.75, 0.45, 0.75])))
 
 
 class PostRobot:

@@ -181,10 +181,11 @@ def test_a_pose_that_is_not_finite_is_refused() -> None:
         ARM.ik(ARM.fk(HOME), np.full(7, np.inf))
 
 
-def test_singular_postures_are_recognised() -> None:
-    assert ARM.min_singular_value(HOME) > 0.1
-    straight = np.array([0.0, 0.0, 0.0, -0.0698, 0.0, 0.0698, 0.0])
-    assert ARM.min_singular_value(straight) < 0.3 * ARM.min_singular_value(HOME)
+def test_links_know_the_joint_that_moves_them() -> None:
+    joints = ARM.moving_joint
+    assert (joints["panda_link0"], joints["panda_link1"]) == ("", "panda_joint1")
+    assert joints["panda_hand_tcp"] == "panda_joint7"
+    assert {link for link, joint in joints.items() if joint in ARM.config.finger_joints} >= {"panda_leftfinger", "panda_rightfinger"}
 
 
 def test_two_arms_do_not_disturb_each_other() -> None:

@@ -11,17 +11,17 @@ from data_samples import FINGERS, JOINTS, BagMaker, S
 from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyMode
 from vla_ros.core.errors import DataError
+from vla_ros.core.outcomes import EpisodeEvent, ReportStatus
 from vla_ros.data.bag_signals import read_run_signals
-from vla_ros.data.run_signals import SubtaskStatus
 
 START = 100 * S
 
 
 def make_bag(folder: Path, namespace: str = "") -> Path:
     maker = BagMaker(folder)
-    maker.write(f"{namespace}/episode", "vla_ros/msg/Episode", START - 50 * S, event=0, instruction="an earlier goal")
-    maker.write(f"{namespace}/episode", "vla_ros/msg/Episode", START - 40 * S, event=1, outcome="failed")
-    maker.write(f"{namespace}/episode", "vla_ros/msg/Episode", START, event=0, instruction="tidy up")
+    maker.write(f"{namespace}/episode", "vla_ros/msg/Episode", START - 50 * S, event=EpisodeEvent.STARTED, instruction="an earlier goal")
+    maker.write(f"{namespace}/episode", "vla_ros/msg/Episode", START - 40 * S, event=EpisodeEvent.FINISHED, outcome="failed")
+    maker.write(f"{namespace}/episode", "vla_ros/msg/Episode", START, event=EpisodeEvent.STARTED, instruction="tidy up")
     for k in range(200):
         stamp_ns = START + k * S // 100
         names = [*reversed(JOINTS), *FINGERS]
@@ -40,14 +40,14 @@ def make_bag(folder: Path, namespace: str = "") -> Path:
         )
     report = {"subtask_id": "1", "description": "pick up the cube"}
     topic = f"{namespace}/subtask_report"
-    maker.write(topic, "vla_ros/msg/SubtaskReport", START + S // 2, status=3, attempts=1, **report)
-    maker.write(topic, "vla_ros/msg/SubtaskReport", START + S, status=1, attempts=1, reason="dropped", **report)
-    maker.write(topic, "vla_ros/msg/SubtaskReport", START + 2 * S, status=0, attempts=2, duration=0.75, reason="done", **report)
-    maker.write(
-        f"{namespace}/safety/decision", "vla_ros/msg/SafetyDecision", START + S // 2, action=2, reason="camera", margin_position=0.25
-    )
+    maker.write(topic, "vla_ros/msg/SubtaskReport", START + S // 2, status=ReportStatus.RUNNING, attempts=1, **report)
+    maker.write(topic, "vla_ros/msg/SubtaskReport", START + S, status=ReportStatus.FAILED, attempts=1, reason="dropped", **report)
+    maker.write(topic, "vla_ros/msg/SubtaskReport", START + 2 * S, status=ReportStatus.SUCCEEDED, attempts=2, duration=0.75, **report)
+    decision = {"action": SafetyAction.HOLD, "reason": "camera", "margin_position": 0.25}
+    maker.write(f"{namespace}/safety/decision", "vla_ros/msg/SafetyDecision", START + S // 2, **decision)
     maker.write(f"{namespace}/reasoning", "vla_ros/msg/ReasoningTrace", START + S // 4, phase="plan", text="because")
-    maker.write(f"{namespace}/episode", "vla_ros/msg/Episode", START + 2 * S, event=1, outcome="succeeded", reason="verified")
+    ended = {"event": EpisodeEvent.FINISHED, "outcome": "succeeded", "reason": "verified"}
+    maker.write(f"{namespace}/episode", "vla_ros/msg/Episode", START + 2 * S, **ended)
     maker.bag.close()
     return folder
 
@@ -62,8 +62,8 @@ def test_signals_are_those_of_the_messages(tmp_path: Path) -> None:
     np.testing.assert_allclose(run.gripper_width_m, 0.03)
     np.testing.assert_allclose(run.contact.force_n[7], [7.0, 14.0])
     assert [(s.start_s, s.end_s, s.status, s.attempts) for s in run.subtasks] == [
-        (0.5, 1.0, SubtaskStatus.FAILED, 1),
-        (1.25, 2.0, SubtaskStatus.SUCCEEDED, 2),
+        (0.5, 1.0, ReportStatus.FAILED, 1),
+        (1.25, 2.0, ReportStatus.SUCCEEDED, 2),
     ]
     assert [(d.time_s, d.action, d.reason, d.margin_position_rad) for d in run.decisions] == [(0.5, SafetyAction.HOLD, "camera", 0.25)]
     assert [(m.time_s, m.mode) for m in run.modes] == [(0.0, SafetyMode.READY), (0.5, SafetyMode.HOLDING), (0.6, SafetyMode.READY)]
@@ -86,12 +86,12 @@ def test_a_run_without_end_lasts_as_long_as_its_joints(tmp_path: Path) -> None:
     for k in (0, 1, 2, 1, 3):  # one stamp goes back
         position = np.zeros(7)
         maker.write("/joint_states", "sensor_msgs/msg/JointState", START + k * S, name=list(JOINTS), position=position)
-    maker.write("/subtask_report", "vla_ros/msg/SubtaskReport", START + S, status=3, subtask_id="1")
+    maker.write("/subtask_report", "vla_ros/msg/SubtaskReport", START + S, status=ReportStatus.RUNNING, subtask_id="1")
     maker.bag.flush()
     run = read_run_signals(tmp_path / "bag", JOINTS, FINGERS, instruction="asked on the command line")
     assert (run.outcome, run.duration_s, run.instruction) == ("", 3.0, "asked on the command line")
     assert run.joints.times_s.tolist() == [0.0, 1.0, 2.0, 3.0]
     assert np.isnan(run.joints.velocities).all()
-    assert [(s.start_s, s.end_s, s.status) for s in run.subtasks] == [(1.0, 3.0, SubtaskStatus.RUNNING)]
+    assert [(s.start_s, s.end_s, s.status) for s in run.subtasks] == [(1.0, 3.0, ReportStatus.RUNNING)]
     assert "not completed" in run.damage
     maker.bag.close()

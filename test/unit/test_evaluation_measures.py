@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from data_samples import LIMITS, decision, signals
+from data_samples import LIMITS, decision, empty_joints, signals
 
 from vla_ros.core.actions import SafetyAction
 from vla_ros.core.geometry import Array, transform
-from vla_ros.data.run_signals import ContactSignal, SubtaskSpan, SubtaskStatus, empty_joints
+from vla_ros.core.outcomes import ReportStatus
+from vla_ros.data.run_signals import ContactSignal, SubtaskSpan
 from vla_ros.evaluation.measures import count_interventions, count_recoveries, measure
 from vla_ros.robots import Box
 
@@ -87,5 +88,5 @@ def test_interventions(decisions: list[tuple[SafetyAction, str]], count: int) ->
     ],
 )
 def test_recoveries(spans: list[tuple[str, int]], count: int) -> None:
-    found = [SubtaskSpan(name, name, 0.0, 1.0, SubtaskStatus.SUCCEEDED, attempts, "") for name, attempts in spans]
+    found = [SubtaskSpan(name, name, 0.0, 1.0, ReportStatus.SUCCEEDED, attempts, "") for name, attempts in spans]
     assert count_recoveries(found) == count

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from vla_ros.core.errors import MotionError
 from vla_ros.core.geometry import rotation_about
+from vla_ros.core.outcomes import FailureKind
 from vla_ros.core.tasks import Relation
-from vla_ros.experts.policy import FailureKind
 from vla_ros.experts.scripted.failures import SkillFailure
 from vla_ros.experts.scripted.footprints import Circle, Rectangle, gap_m
 from vla_ros.experts.scripted.grasps import choose_grasp, solve_down

@@ -10,8 +10,9 @@ from expert_bench import HOME, TICK_S, Bench, pick, place, scene, thing
 
 from vla_ros.core.decisions import SafetyMode, SafetyReason, SafetyState
 from vla_ros.core.errors import PlanningError
+from vla_ros.core.outcomes import FailureKind
 from vla_ros.core.tasks import Relation, Skill
-from vla_ros.experts.policy import ExpertStatus, FailureKind, holds_expert
+from vla_ros.experts.policy import ExpertStatus, holds_expert
 from vla_ros.experts.registry import build_expert
 from vla_ros.experts.scripted.expert import ScriptedExpert
 from vla_ros.experts.scripted.parameters import ScriptedParameters

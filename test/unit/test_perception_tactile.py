@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from vla_ros.core.errors import PerceptionError
 from vla_ros.core.robot_state import ContactState
-from vla_ros.perception.tactile import TactileConfig, TactileProcessor
+from vla_ros.perception.tactile import TactileProcessor, TactileProcessorConfig
 
 STEP_NS = 10_000_000
 
@@ -106,7 +106,7 @@ def test_what_is_no_pad_is_refused(bad: np.ndarray) -> None:
 
 @given(arrays(float, (4, 4), elements=st.floats(-1, 50)), arrays(float, (4, 4), elements=st.floats(-1, 50)))
 def test_the_centre_stays_on_the_pad_and_force_is_never_negative(left: np.ndarray, right: np.ndarray) -> None:
-    processor = TactileProcessor(TactileConfig(tare_samples=1))
+    processor = TactileProcessor(TactileProcessorConfig(tare_samples=1))
     processor.update(np.zeros((4, 4)), np.zeros((4, 4)), 1)
     for i in range(5):
         state = processor.update(left, right, 2 + i * STEP_NS)

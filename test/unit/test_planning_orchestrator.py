@@ -9,10 +9,11 @@ import pytest
 from planning_scene import table
 
 from vla_ros.core.errors import MotionError, PerceptionError, PlanningError
+from vla_ros.core.outcomes import Outcome
 from vla_ros.core.scene import Scene
 from vla_ros.core.stamps import ns_from_s
 from vla_ros.core.tasks import Plan, Predicate, Relation, Subtask
-from vla_ros.planning.goal_result import GoalResult, Outcome, Progress, Reason, State, SubtaskOutcome, SubtaskStatus
+from vla_ros.planning.goal_result import GoalResult, Progress, Reason, State, SubtaskOutcome, SubtaskStatus
 from vla_ros.planning.grounding import Ambiguous, NoSuchObject
 from vla_ros.planning.orchestrator import run_goal
 from vla_ros.planning.plan import Capabilities, Move, build_plan
@@ -61,8 +62,8 @@ class World:
             self.later.remove(entry)
             entry[1]()
 
-    def run_subtask(self, subtask: Subtask, attempt: int, hint: str, stop: Callable[[], bool]) -> SubtaskOutcome:
-        self.calls.append((subtask.description, attempt, hint))
+    def run_subtask(self, subtask: Subtask, hint: str, stop: Callable[[], bool]) -> SubtaskOutcome:
+        self.calls.append((subtask.description, hint))
         for _ in range(20):  # 2 s of motion
             self.wait(0.1)
             if stop():
@@ -193,7 +194,8 @@ def test_failed_attempt_is_repeated() -> None:
     result = world.run()
     assert result.outcome is Outcome.SUCCEEDED
     assert result.recoveries == 1
-    assert [c[1:] for c in world.calls] == [(1, ""), (2, ""), (1, "")]
+    assert [c[1] for c in world.calls] == ["", "", ""]
+    assert [len(record.attempts) for record in result.subtasks] == [2, 1]
     assert [a.outcome.reason for a in result.subtasks[0].attempts] == ["grasp_failed", "done"]
 
 
@@ -201,7 +203,8 @@ def test_same_then_other_approach_then_other_plan_then_failure_by_name() -> None
     world = World(never={HELD})
     result = world.run()
     assert (result.outcome, result.reason, result.replans) == (Outcome.FAILED, Reason.SUBTASK_FAILED, 2)
-    assert [c[1:] for c in world.calls] == [(1, ""), (2, ""), (3, ""), (4, OTHER_APPROACH)] * 3
+    assert [c[1] for c in world.calls] == ["", "", "", OTHER_APPROACH] * 3
+    assert [[a.number for a in record.attempts] for record in result.subtasks] == [[1, 2, 3, 4]] * 3
     assert result.message == "Could not pick up the red cube (4 attempts): it did not work: held(red_cube) measured False."
     assert [r.revision for r in result.subtasks] == [0, 1, 2]
     assert world.holds >= 1
@@ -337,7 +340,7 @@ def test_camera_that_comes_back_resumes_the_same_attempt() -> None:
     result = world.run()
     assert result.outcome is Outcome.SUCCEEDED
     assert result.recoveries == 0
-    assert world.calls[:2] == [("pick up the red cube", 1, "")] * 2
+    assert world.calls[:2] == [("pick up the red cube", "")] * 2
     assert world.holds == 1
     assert result.time_in_state_s[State.HOLDING] == pytest.approx(8.0, abs=0.2)
 
@@ -370,8 +373,8 @@ def test_hazard_that_flickers_does_not_cost_an_attempt() -> None:
     world.later = [(1.0, lambda: setattr(world, "hazard", BLACK))]
     inner = world.run_subtask
 
-    def run(subtask: Subtask, attempt: int, hint: str, stop: Callable[[], bool]) -> SubtaskOutcome:
-        outcome = inner(subtask, attempt, hint, stop)
+    def run(subtask: Subtask, hint: str, stop: Callable[[], bool]) -> SubtaskOutcome:
+        outcome = inner(subtask, hint, stop)
         world.hazard = None  # gone by the time the expert has stopped
         return outcome
 

@@ -74,7 +74,7 @@ def test_unknown_robot_lists_the_valid_ones() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("limits", "velocity_radps"), [1.0] * 6, r"limits: velocity_radps must be a list of 7 numbers, found 6"),
+        (("limits", "velocity_radps"), [1.0] * 6, r"limits: velocity_radps must be a list of 7 finite numbers, found 6"),
         (("limits", "velocity_radps"), [1.0] * 6 + [0.0], r"velocity_radps must be above 0"),
         (("limits", "position_min_rad"), [3.0] + [-1.0] * 6, r"position_min_rad\[0\] = 3 is not below position_max_rad\[0\]"),
         (("limits", "speed"), [1.0] * 7, r"Unknown key 'speed'"),
@@ -91,7 +91,7 @@ def test_unknown_robot_lists_the_valid_ones() -> None:
         (("cameras", "front", "vertical_fov_deg"), 180.0, r"front: vertical_fov_deg must be below 180"),
         (("cameras", "front", "look_at_m"), [1.15, 0.0, 0.8], r"must differ from position_m"),
         (("cameras", "front", "quat_xyzw"), [0.0, 0.0, 0.0, 1.0], r"either look_at_m"),
-        (("cameras", "front", "width_px"), 0, r"whole number above 0"),
+        (("cameras", "front", "width_px"), 0, r"width_px must be a whole number of at least 1"),
         (("cameras", "front", "depth"), "yes please", r"depth must be true or false"),
         (("tactile", "left", "pad_size_m"), [0.0, 1.0], r"pad_size_m must be above 0"),
         (("collision", "ignored_pairs"), ["a"], r"list of \[link, link\]"),

@@ -105,3 +105,16 @@ def test_a_sourced_ros_is_used_only_when_it_can_be(environment: dict[str, str], 
 def test_a_ros_without_rclpy_is_not_used() -> None:
     environment = {"AMENT_PREFIX_PATH": "/opt/ros/kilted", "ROS_DISTRO": "kilted", "ROS_VERSION": "2"}
     assert bash("python3() { false; }; choose_mode", **environment) == "wheels"
+
+
+def test_pip_installs_every_file_that_the_core_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    setuptools = pytest.importorskip("setuptools")
+    monkeypatch.chdir(CHECKOUT)
+    found: dict[str, list[tuple[str, list[str]]]] = {}
+    monkeypatch.setattr(setuptools, "setup", lambda **arguments: found.update(files=arguments["data_files"]))
+    exec(compile((CHECKOUT / "setup.py").read_text(), str(CHECKOUT / "setup.py"), "exec"), {"__file__": str(CHECKOUT / "setup.py")})
+    installed = {f"{folder}/{Path(name).name}": name for folder, names in found["files"] for name in names}
+    shared = [path for folder in ("config", "launch", "urdf") for path in (CHECKOUT / folder).rglob("*") if path.is_file()]
+    wanted = {"share/vla_ros/package.xml": "package.xml"}
+    wanted |= {f"share/vla_ros/{path.relative_to(CHECKOUT)}": str(path.relative_to(CHECKOUT)) for path in shared}
+    assert installed == wanted

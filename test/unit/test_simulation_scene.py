@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from vla_ros.core.errors import ConfigError
 from vla_ros.core.resources import config_path
-from vla_ros.simulation.scene_config import load_scene
+from vla_ros.simulation.scene_config import WALL_M, load_scene
 from vla_ros.simulation.scene_sampler import sample_scene
-from vla_ros.simulation.shapes import floor_height_m, inner_radius_m, parts_of
+from vla_ros.simulation.shapes import inner_radius_m, parts_of
 
 SCENES = ["tabletop", "stacking", "clear_table"]
 
@@ -67,18 +67,18 @@ def edited(tmp_path, change):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda d: d["objects"][0].update(colour="crimson"), ["objects[0].colour", "crimson", "red"]),
-        (lambda d: d["objects"][1].update(shape="cub"), ["objects[1].shape", "Did you mean 'cube'?"]),
-        (lambda d: d["objects"][0].update(size_m=[0.1, 0.1]), ["objects[0].size_m", "3 finite numbers"]),
-        (lambda d: d["objects"][0].update(size_m=[0.1, 0.1, 0.0]), ["objects[0].size_m", "greater than 0"]),
+        (lambda d: d["objects"][0].update(colour="crimson"), ["objects[0]", "colour 'crimson'", "red"]),
+        (lambda d: d["objects"][1].update(shape="cub"), ["objects[1]", "shape 'cub'", "Did you mean 'cube'?"]),
+        (lambda d: d["objects"][0].update(size_m=[0.1, 0.1]), ["objects[0]: size_m", "3 finite numbers"]),
+        (lambda d: d["objects"][0].update(size_m=[0.1, 0.1, 0.0]), ["objects[0]", "size_m must be above 0"]),
         (lambda d: d["objects"][0].update(weight=1), ["objects[0]", "'weight'", "mass_kg"]),
-        (lambda d: d["objects"][0].update(mass_kg=float("nan")), ["objects[0].mass_kg"]),
+        (lambda d: d["objects"][0].update(mass_kg=float("nan")), ["objects[0]: mass_kg"]),
         (lambda d: d["objects"].clear(), ["objects", "at least one"]),
         (lambda d: d.pop("table"), ["missing table"]),
-        (lambda d: d.update(table=3), ["table", "expected a mapping"]),
+        (lambda d: d.update(table=3), ["table", "must hold keys and values"]),
         (lambda d: d["sampler"].update(region_min_m=[1.0, 0.0]), ["sampler", "region_min_m"]),
-        (lambda d: d["sampler"].update(spacing_m=-1), ["sampler.spacing_m", "at least 0"]),
-        (lambda d: d["lighting"].update(direction=[0, 0, 0]), ["lighting.direction"]),
+        (lambda d: d["sampler"].update(spacing_m=-1), ["sampler: spacing_m", "at least 0"]),
+        (lambda d: d["lighting"].update(direction=[0, 0, 0]), ["lighting: direction"]),
     ],
 )
 def test_a_bad_file_is_named_with_the_key(tmp_path, change, words):
@@ -106,6 +106,6 @@ def test_a_bowl_is_hollow_and_fits_its_extents():
         top, bottom = part.centre_m[2] + part.half_size_m[2 if part.kind == "box" else 1], part.centre_m[2]
         if np.hypot(*part.centre_m[:2]) < 0.05:
             top = part.centre_m[2] + part.half_size_m[1]
-            assert top == pytest.approx(floor_height_m(bowl) - bowl.size_m[2] / 2)
+            assert top == pytest.approx(WALL_M["bowl"] / 2 - bowl.size_m[2] / 2)
         assert top <= bowl.size_m[2] / 2 + 1e-9
         assert bottom >= -bowl.size_m[2] / 2

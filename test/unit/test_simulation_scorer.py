@@ -119,15 +119,6 @@ def test_a_cube_pressed_on_the_table_is_not_held(robot, scorer):
     assert "table" in verdict.detail
 
 
-def test_all_of_several(robot, scorer):
-    place(robot, blue_bowl=(0.5, 0.2, 0.025), red_cube=(0.5, 0.2, FLOOR))
-    red, green = (Predicate(Relation.IN, name, "blue bowl") for name in ("red cube", "green cube"))
-    assert scorer.judge_all((red,))
-    verdict = scorer.judge_all((red, green))
-    assert not verdict
-    assert "green cube" in verdict.detail
-
-
 def test_unknown_names_list_the_known_ones(scorer):
     with pytest.raises(SimulationError, match="Did you mean 'red cube'"):
         scorer.judge(Predicate(Relation.HELD, "rod cube"))

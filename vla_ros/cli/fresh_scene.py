@@ -7,6 +7,7 @@ from typing import Any
 
 from vla_ros.cli.graph import Graph, NoGraphError
 from vla_ros.cli.running_graph import RunningGraph
+from vla_ros.core.decisions import SafetyMode
 from vla_ros.core.errors import VlaRosError
 from vla_ros.ros.interfaces import FORGET, JOINT_STATES, RESET, SAFETY_STATE, SIM_RESET
 
@@ -14,7 +15,6 @@ REST_S = 1.0  # after a reset, for the objects to come to rest
 SETTLE_S = 1.5  # for perception to see the scene from several images
 READY_TIMEOUT_S = 30.0
 STILL_RADPS = 0.01
-MODE_READY, MODE_LATCHED = 1, 4
 
 
 class FreshScene:
@@ -46,12 +46,12 @@ class FreshScene:
         self._graph.call(FORGET)
         self.wait(SETTLE_S)
         give_up_s = time.monotonic() + READY_TIMEOUT_S
-        while self._safety is None or self._safety.mode != MODE_READY:
+        while self._safety is None or self._safety.mode != SafetyMode.READY:
             if time.monotonic() > give_up_s:
                 raise NoGraphError(
                     f"The safety monitor is not ready {READY_TIMEOUT_S:g} s after the reset: {self._safety and self._safety.detail}"
                 )
-            if self._safety is not None and self._safety.mode == MODE_LATCHED:
+            if self._safety is not None and self._safety.mode == SafetyMode.STOPPED_LATCHED:
                 self._graph.call(RESET)
             self.wait(0.5)
 

@@ -6,8 +6,16 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
-SAFETY_MODES = ("STARTING", "READY", "SLOWED", "HOLDING", "STOPPED")
-OUTCOMES = ("SUCCEEDED", "FAILED", "CANCELED", "REFUSED", "DRY_RUN")
+from vla_ros.core.decisions import SafetyMode
+from vla_ros.core.outcomes import Outcome, ReportStatus
+
+MOVING = (SafetyMode.READY, SafetyMode.SLOWED)
+STATUS_WORDS = {
+    ReportStatus.SUCCEEDED: "done",
+    ReportStatus.FAILED: "failed",
+    ReportStatus.CANCELED: "canceled",
+    ReportStatus.RUNNING: "running",
+}
 WIDTH = 120
 
 
@@ -20,14 +28,14 @@ class GoalView:
 
     def on_feedback(self, f: Any) -> None:
         """Prints what is new: subtask, reasoning, and the monitor where it is neither ready nor merely slowing."""
-        mode = SAFETY_MODES[f.safety_mode]
+        mode = SafetyMode(f.safety_mode).name.removesuffix("_LATCHED")
         step = f"{f.step}/{f.steps} " if f.steps and f.step else ""
         self._line(f, "state", f"{f.state:<14} {step}{f.subtask}")
         self._line(f, "reasoning", f"{'':<14} {f.reasoning}" if f.reasoning else "")
-        self._line(f, "safety", f"{'safety ' + mode:<14} {f.safety_detail}" if f.safety_mode not in (1, 2) else f"{'safety READY':<14}")
+        self._line(f, "safety", f"{'safety ' + mode:<14} {f.safety_detail}" if f.safety_mode not in MOVING else f"{'safety READY':<14}")
 
     def _line(self, f: Any, kind: str, text: str) -> None:
-        if not text or self._shown.get(kind) == text or (kind == "safety" and kind not in self._shown and f.safety_mode in (1, 2)):
+        if not text or self._shown.get(kind) == text or (kind == "safety" and kind not in self._shown and f.safety_mode in MOVING):
             return
         self._shown[kind] = text
         lines = textwrap.wrap(text, WIDTH, subsequent_indent=" " * 15, drop_whitespace=False) or [""]
@@ -35,12 +43,11 @@ class GoalView:
 
     def show_result(self, result: Any) -> None:
         """The outcome with its proof."""
-        self._say(f"\n{OUTCOMES[result.outcome]} ({result.reason}): {result.message}")
+        self._say(f"\n{Outcome(result.outcome).name} ({result.reason}): {result.message}")
         for report in result.subtasks:
-            status = ("done", "failed", "canceled", "running")[report.status]
             self._say(
-                f"  {report.subtask_id}. {report.description}: {status}, {report.attempts} attempt(s), {report.duration:.1f} s. "
-                f"{report.verification}"
+                f"  {report.subtask_id}. {report.description}: {STATUS_WORDS[report.status]}, {report.attempts} attempt(s), "
+                f"{report.duration:.1f} s. {report.verification}"
             )
         if result.verification:
             self._say(f"  verified: {'yes' if result.verified else 'no'} (score {result.score:.2f}). {result.verification}")

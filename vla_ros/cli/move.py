@@ -7,11 +7,12 @@ import signal
 
 from vla_ros.cli.graph import Graph
 from vla_ros.cli.vitals import Vitals
+from vla_ros.core.outcomes import MoveKind
 from vla_ros.ros.interfaces import MOVE_TO, load_type
 
 
-def move_to(kind: int, gripper_width: float = math.nan) -> int:
-    """``kind`` as in MoveTo.action. The exit code is 0 when the motion was carried out."""
+def move_to(kind: MoveKind, gripper_width: float = math.nan) -> int:
+    """The exit code is 0 when the motion was carried out."""
     interrupts: list[int] = []
     before = signal.signal(signal.SIGINT, lambda *_: interrupts.append(1))
     try:

@@ -13,7 +13,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from vla_ros.cli.graph import Graph
+from vla_ros.core.decisions import SafetyMode
 from vla_ros.core.errors import VlaRosError
+from vla_ros.core.outcomes import NodeState
 from vla_ros.ros.domain import free_domain_id
 from vla_ros.ros.interfaces import HEARTBEAT, OBJECTS, SAFETY_STATE
 
@@ -29,7 +31,6 @@ NODES = (
     "world_model",
     "planner",
 )
-READY_MODE = 1
 STOP_TIMEOUT_S = 20.0
 TAIL_LINES = 15
 CANNOT_START = "]: cannot start: "  # as every node of this package says it
@@ -95,12 +96,12 @@ class RunningGraph:
         alive: set[str] = set()
         state: list[Any] = []
         seen: list[Any] = []
-        graph.listen(HEARTBEAT, lambda m: alive.add(m.node) if m.lifecycle_state == 3 else None)
+        graph.listen(HEARTBEAT, lambda m: alive.add(m.node) if m.lifecycle_state == NodeState.ACTIVE else None)
         graph.listen(SAFETY_STATE, lambda m: state.append(m))
         graph.listen(OBJECTS, lambda m: seen.append(m) if m.objects else None)
 
         def ready() -> bool:
-            return set(NODES) <= alive and bool(state) and state[-1].mode == READY_MODE and bool(seen)
+            return set(NODES) <= alive and bool(state) and state[-1].mode == SafetyMode.READY and bool(seen)
 
         if not graph.spin_until(ready, timeout_s, meanwhile=self.check):
             raise VlaRosError(f"The graph is not ready after {timeout_s:g} s: {self._missing(alive, state, seen)}. See {self._log}.")
@@ -108,7 +109,7 @@ class RunningGraph:
 
     def _missing(self, alive: set[str], state: list[Any], seen: list[Any]) -> str:
         reasons = [f"no heartbeat of {name}" for name in NODES if name not in alive]
-        if not state or state[-1].mode != READY_MODE:
+        if not state or state[-1].mode != SafetyMode.READY:
             reasons.append(f"safety monitor: {state[-1].detail if state else 'not heard of'}")
         if not seen:
             reasons.append("no objects seen")

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from vla_ros.cli.fresh_scene import FreshScene
-from vla_ros.cli.goal_view import OUTCOMES
 from vla_ros.cli.graph import Graph
 from vla_ros.cli.running_graph import RunningGraph
 from vla_ros.core.errors import DataError
+from vla_ros.core.outcomes import Outcome
 from vla_ros.core.tasks import Predicate
 from vla_ros.data.bag_signals import read_run_signals
 from vla_ros.data.run_folder import RunFolder
@@ -93,7 +93,7 @@ class SeedRunner:
             seed=seed,
             succeeded=bool(result.verified),
             scorer_succeeded=bool(score.success) if len(score.holds) else None,
-            outcome=OUTCOMES[result.outcome].lower(),
+            outcome=Outcome(result.outcome).word,
             reason=result.reason,
             message=result.message + ("" if score.success == result.verified else f" Scorer: {score.message}"),
             time_s=float(result.duration),

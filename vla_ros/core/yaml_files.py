@@ -1,7 +1,8 @@
-"""YAML files read with errors that name file, line and the keys that are valid."""
+"""YAML files read with errors that name file, line and the keys that are valid; ``where`` names file and section, for people."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,77 @@ def load_yaml(path: Path) -> dict[str, Any]:
 
 
 def check_keys(mapping: Mapping[str, Any], required: Collection[str], optional: Collection[str], where: str) -> None:
-    """Raises ConfigError for a missing or unknown key of ``mapping``; ``where`` names file and section."""
+    """Raises ConfigError for a missing or unknown key of ``mapping``."""
     for key in mapping:
         if key not in required and key not in optional:
             raise ConfigError(f"{where}: {unknown_choice('key', key, [*required, *optional])}")
     missing = [key for key in required if key not in mapping]
     if missing:
         raise ConfigError(f"{where}: missing {', '.join(missing)}.")
+
+
+def section(mapping: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
+    """The mapping under ``key``. Raises ConfigError for anything else."""
+    value = mapping[key]
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{where}: {key} must hold keys and values, found {value!r}.")
+    return dict(value)
+
+
+def text(mapping: Mapping[str, Any], key: str, where: str) -> str:
+    """The text under ``key``. Raises ConfigError for an empty one and for anything else."""
+    value = mapping[key]
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{where}: {key} must be text, found {value!r}.")
+    return value
+
+
+def number(mapping: Mapping[str, Any], key: str, where: str, low: float = -math.inf, high: float = math.inf) -> float:
+    """The finite number from ``low`` to ``high`` under ``key``. Raises ConfigError for anything else, true and false included."""
+    value = mapping[key]
+    if not _is_number(value) or not low <= value <= high:
+        raise ConfigError(f"{where}: {key} must be a finite number{_range(low, high)}, found {value!r}.")
+    return float(value)
+
+
+def positive(mapping: Mapping[str, Any], key: str, where: str) -> float:
+    """The finite number above 0 under ``key``. Raises ConfigError for anything else."""
+    value = number(mapping, key, where)
+    if value <= 0:
+        raise ConfigError(f"{where}: {key} must be above 0, found {value:g}.")
+    return value
+
+
+def whole_number(mapping: Mapping[str, Any], key: str, where: str, low: int = 1, high: float = math.inf) -> int:
+    """The whole number from ``low`` to ``high`` under ``key``. Raises ConfigError for anything else."""
+    value = mapping[key]
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ConfigError(f"{where}: {key} must be a whole number{_range(low, high)}, found {value!r}.")
+    return value
+
+
+def numbers(mapping: Mapping[str, Any], key: str, count: int, where: str) -> tuple[float, ...]:
+    """The list of ``count`` finite numbers under ``key``. Raises ConfigError for anything else."""
+    value = mapping[key]
+    if not isinstance(value, list) or len(value) != count or not all(map(_is_number, value)):
+        found = len(value) if isinstance(value, list) and all(map(_is_number, value)) else repr(value)
+        raise ConfigError(f"{where}: {key} must be a list of {count} finite numbers, found {found}.")
+    return tuple(float(v) for v in value)
+
+
+def all_positive(mapping: Mapping[str, Any], key: str, count: int, where: str) -> tuple[float, ...]:
+    """As ``numbers``, every one above 0."""
+    values = numbers(mapping, key, count, where)
+    if min(values) <= 0:
+        raise ConfigError(f"{where}: every number of {key} must be above 0, found {list(values)}.")
+    return values
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _range(low: float, high: float) -> str:
+    if high < math.inf:
+        return f" from {low:g} to {high:g}"
+    return f" of at least {low:g}" if low > -math.inf else ""

@@ -27,7 +27,6 @@ class Recovery:
 
     info: BagInfo
     was_whole: bool  # the file had its index already; only metadata.yaml was written
-    cut_bytes: int  # torn bytes removed from its end
 
 
 def recover(folder: Path) -> Recovery:
@@ -40,7 +39,7 @@ def recover(folder: Path) -> Recovery:
     if not found.has_index:
         _complete(path, found)
     write_metadata(folder, found.info())
-    return Recovery(found.info(), found.has_index, found.torn_bytes)
+    return Recovery(found.info(), found.has_index)
 
 
 def mcap_file(folder: Path) -> Path:

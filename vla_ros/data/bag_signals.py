@@ -12,6 +12,7 @@ from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyMode
 from vla_ros.core.errors import DataError
 from vla_ros.core.geometry import Array
+from vla_ros.core.outcomes import EpisodeEvent, ReportStatus
 from vla_ros.core.stamps import NS_PER_S, s_from_ns
 from vla_ros.data.bag_reader import BagReader
 from vla_ros.data.run_signals import (
@@ -22,10 +23,7 @@ from vla_ros.data.run_signals import (
     Note,
     RunSignals,
     SubtaskSpan,
-    SubtaskStatus,
 )
-
-_STARTED, _FINISHED = 0, 1  # of Episode.msg
 
 
 def read_run_signals(
@@ -101,9 +99,9 @@ class _Collector:
         if not self.joints:
             raise DataError(f"{bag} holds no joint states of {', '.join(self.joint_names)}; was the right robot given?")
         # The last one: earlier episodes are told again to whoever subscribes late.
-        started = next(((t, e) for t, e in reversed(self.episodes) if e.event == _STARTED), None)
+        started = next(((t, e) for t, e in reversed(self.episodes) if e.event == EpisodeEvent.STARTED), None)
         start_ns = started[0] if started else self.joints[0][0]
-        finished = next(((t, e) for t, e in reversed(self.episodes) if e.event == _FINISHED and t >= start_ns), None)
+        finished = next(((t, e) for t, e in reversed(self.episodes) if e.event == EpisodeEvent.FINISHED and t >= start_ns), None)
         end_ns = finished[0] if finished else max(self.joints[-1][0], start_ns)
         names = [started[1].instruction if started else "", *(p.instruction for t, p in self.plans if t >= start_ns), instruction]
         gripper = _increasing([(t, np.array([w])) for t, w in self.fingers], 1, start_ns)
@@ -145,7 +143,7 @@ class _Collector:
     def _events(self, start_ns: int) -> tuple[Note, ...]:
         """What happened to the goal: plans made, and the episode's own events."""
         plans = [(t, "plan" if p.revision == 0 else f"plan {p.revision}", p.explanation) for t, p in self.plans]
-        labels = {_STARTED: "start", _FINISHED: "end"}
+        labels = {EpisodeEvent.STARTED: "start", EpisodeEvent.FINISHED: "end"}
         episodes = [(t, labels.get(e.event, e.text or "mark"), e.outcome or e.text) for t, e in self.episodes]
         return tuple(Note(s_from_ns(t - start_ns), label, text) for t, label, text in sorted(plans + episodes) if t >= start_ns)
 
@@ -177,7 +175,7 @@ def _spans(reports: Sequence[tuple[int, Any]], start_ns: int, end_ns: int) -> tu
     spans: list[SubtaskSpan] = []
     running: dict[str, tuple[int, Any]] = {}
     for stamp_ns, report in reports:
-        if report.status == SubtaskStatus.RUNNING:
+        if report.status == ReportStatus.RUNNING:
             running.setdefault(report.subtask_id, (stamp_ns, report))
             continue
         opened_ns = running.pop(report.subtask_id, (stamp_ns - round(report.duration * NS_PER_S), None))[0]
@@ -187,7 +185,7 @@ def _spans(reports: Sequence[tuple[int, Any]], start_ns: int, end_ns: int) -> tu
 
 
 def _span(report: Any, start_s: float, end_s: float) -> SubtaskSpan:
-    status = SubtaskStatus(report.status)
+    status = ReportStatus(report.status)
     return SubtaskSpan(report.subtask_id, report.description, start_s, end_s, status, int(report.attempts), report.reason)
 
 

@@ -1,7 +1,4 @@
-"""Images as a bag stores them: colour as JPEG, depth as PNG of 16 bits.
-
-Measured at 640x480 on one core: JPEG 1 ms; PNG 1.5 ms for simulated depth, 5 ms for depth with noise.
-"""
+"""Colour images as a bag stores them: JPEG, 1 ms for 640x480 on one core."""
 
 from __future__ import annotations
 
@@ -12,7 +9,6 @@ from numpy.typing import NDArray
 from vla_ros.core.errors import DataError
 
 Image8 = NDArray[np.uint8]
-Image16 = NDArray[np.uint16]
 
 
 def jpeg_encode(rgb: Image8, quality: int = 90) -> bytes:
@@ -20,18 +16,9 @@ def jpeg_encode(rgb: Image8, quality: int = 90) -> bytes:
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
         raise DataError(f"JPEG needs an [h, w, 3] image of uint8; got {list(rgb.shape)} of {rgb.dtype}.")
     done, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return _encoded(done, data)
-
-
-def depth_png_encode(depth_mm: Image16, level: int = 1) -> bytes:
-    """Lossless PNG of an [h, w] depth image in mm; level 0-9. Raises DataError for another shape or type.
-
-    Level 1 with every row coded as differences to the left: a quarter of a noisy camera's raw size, in half of the time of PNG's usual way.
-    """
-    if depth_mm.ndim != 2 or depth_mm.dtype != np.uint16:
-        raise DataError(f"Depth as PNG needs an [h, w] image of uint16; got {list(depth_mm.shape)} of {depth_mm.dtype}.")
-    options = [cv2.IMWRITE_PNG_COMPRESSION, level, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB]
-    return _encoded(*cv2.imencode(".png", depth_mm, options))
+    if not done:
+        raise DataError("The image could not be encoded.")
+    return data.tobytes()
 
 
 def colour_decode(data: bytes | Image8, half: bool = False) -> Image8:
@@ -42,14 +29,6 @@ def colour_decode(data: bytes | Image8, half: bool = False) -> Image8:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def depth_decode(data: bytes | Image8) -> Image16:
-    """[h, w] depth in mm of a PNG file's bytes. Raises DataError unless it is one channel of 16 bits."""
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if image is None or image.ndim != 2 or image.dtype != np.uint16:
-        raise DataError("A compressed depth image cannot be decoded: expected a PNG file with one channel of 16 bits.")
-    return np.asarray(image, np.uint16)
-
-
 def raw_colour(data: Image8, height: int, width: int, step: int, encoding: str) -> Image8:
     """[h, w, 3] RGB of an uncompressed image message's data; ``step``: bytes in a row. Raises DataError for other encodings."""
     if encoding not in ("rgb8", "bgr8"):
@@ -58,9 +37,3 @@ def raw_colour(data: Image8, height: int, width: int, step: int, encoding: str) 
         raise DataError(f"An image is inconsistent: {data.size} bytes for {height} rows of {step} bytes, {width} pixels each.")
     rows = np.asarray(data, np.uint8).reshape(height, step)[:, : width * 3].reshape(height, width, 3)
     return rows if encoding == "rgb8" else np.ascontiguousarray(rows[:, :, ::-1])
-
-
-def _encoded(done: bool, data: NDArray[np.uint8]) -> bytes:
-    if not done:
-        raise DataError("The image could not be encoded.")
-    return data.tobytes()

@@ -16,18 +16,14 @@ from typing import Any
 import numpy as np
 
 from vla_ros.core.errors import DataError, unknown_choice
+from vla_ros.core.outcomes import Outcome
 from vla_ros.data.files import write_atomically
 
 RESULT_SCHEMA = 1
 REQUIRED_KEYS = ("instruction", "robot", "outcome", "reason", "message", "verified", "duration_s", "subtasks", "versions")
-OUTCOMES = ("succeeded", "failed", "canceled", "refused", "dry_run")
+OUTCOMES = tuple(outcome.word for outcome in Outcome)
 _MB = 1_000_000
-_BYTES_PER_SECOND = {
-    # JPEG (quality 90) of two colour cameras and 16-bit PNG of one depth camera, 640x480 at 30 Hz: 3 + 5 MB/s; all else 2 MB/s.
-    "train": 10 * _MB,
-    # The same images as they come: 2 x 27.6 + 18.4 MB/s; all else 2 MB/s.
-    "full": 76 * _MB,
-}
+_BYTES_PER_SECOND = 10 * _MB  # a bound: two colour cameras of 640x480 as JPEG at 30 Hz take 3 MB/s, all else 2 MB/s
 _RESERVE_BYTES = 500 * _MB  # video, pictures, logs, and what other programs write meanwhile
 _SLUG_LENGTH = 40
 
@@ -92,7 +88,7 @@ class RunFolder:
         return value
 
 
-def create_run_folder(root: Path, instruction: str, now_ns: int, *, profile: str = "train", time_limit_s: float = 120.0) -> RunFolder:
+def create_run_folder(root: Path, instruction: str, now_ns: int, *, time_limit_s: float = 120.0) -> RunFolder:
     """A new folder ``root/<UTC time>_<words of the instruction>``; ``now_ns``: wall clock, since 1970.
 
     Raises DataError when the disk will not hold a run of ``time_limit_s``, or when the folder cannot be made.
@@ -101,7 +97,7 @@ def create_run_folder(root: Path, instruction: str, now_ns: int, *, profile: str
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"Cannot create the folder for runs {root}: {error.strerror}; choose another one.") from error
-    check_free_space(root, needed_bytes(profile, time_limit_s))
+    check_free_space(root, needed_bytes(time_limit_s))
     stem = f"{datetime.fromtimestamp(now_ns / 1e9, UTC):%Y%m%dT%H%M%SZ}_{slug(instruction)}"
     for attempt in range(1, 100):  # two runs may begin in the same second
         path = root / (stem if attempt == 1 else f"{stem}_{attempt}")
@@ -115,11 +111,9 @@ def create_run_folder(root: Path, instruction: str, now_ns: int, *, profile: str
     raise DataError(f"{root} already holds 99 runs named {stem}.")
 
 
-def needed_bytes(profile: str, time_limit_s: float) -> int:
-    """What a run of this length may take on the disk. Raises DataError for an unknown recording profile."""
-    if profile not in _BYTES_PER_SECOND:
-        raise DataError(unknown_choice("recording profile", profile, _BYTES_PER_SECOND))
-    return int(_BYTES_PER_SECOND[profile] * max(time_limit_s, 0.0)) + _RESERVE_BYTES
+def needed_bytes(time_limit_s: float) -> int:
+    """What a run of this length may take on the disk."""
+    return int(_BYTES_PER_SECOND * max(time_limit_s, 0.0)) + _RESERVE_BYTES
 
 
 def check_free_space(folder: Path, needed: int) -> None:
@@ -128,7 +122,7 @@ def check_free_space(folder: Path, needed: int) -> None:
     if free < needed:
         raise DataError(
             f"The disk of {folder} has {free / 1e9:.1f} GB free, but this run may take {needed / 1e9:.1f} GB; nothing was started. "
-            "Free some space, choose another folder, record less (profile 'train'), or set a shorter time limit."
+            "Free some space, choose another folder, or set a shorter time limit."
         )
 
 

@@ -7,43 +7,11 @@ were recorded.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import Protocol
-
-import numpy as np
 
 from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyMode
 from vla_ros.core.geometry import Array
-
-
-class Limits(Protocol):
-    """The limits of the arm's joints, each [dof]; robots.JointLimits is one."""
-
-    @property
-    def position_min_rad(self) -> Array:
-        """Lowest position."""
-
-    @property
-    def position_max_rad(self) -> Array:
-        """Highest position."""
-
-    @property
-    def velocity_radps(self) -> Array:
-        """Largest speed."""
-
-    @property
-    def acceleration_radps2(self) -> Array:
-        """Largest acceleration."""
-
-
-class SubtaskStatus(IntEnum):
-    """The numbers are those of SubtaskReport.msg."""
-
-    SUCCEEDED = 0
-    FAILED = 1
-    CANCELED = 2
-    RUNNING = 3
+from vla_ros.core.outcomes import ReportStatus
 
 
 @dataclass(frozen=True)
@@ -73,7 +41,7 @@ class SubtaskSpan:
     name: str
     start_s: float
     end_s: float
-    status: SubtaskStatus
+    status: ReportStatus
     attempts: int
     reason: str
 
@@ -142,8 +110,3 @@ class RunSignals:
     def reasoning_at(self, time_s: float) -> Note | None:
         """The latest reasoning."""
         return next((n for n in reversed(self.reasoning) if n.time_s <= time_s), None)
-
-
-def empty_joints(dof: int) -> JointSignal:
-    """A signal of no samples."""
-    return JointSignal(np.zeros(0), *(np.zeros((0, dof)) for _ in range(3)))

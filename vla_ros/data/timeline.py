@@ -16,7 +16,9 @@ from matplotlib.patches import Patch
 from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyMode
 from vla_ros.core.geometry import Array
-from vla_ros.data.run_signals import Limits, RunSignals, SubtaskStatus
+from vla_ros.core.outcomes import Outcome, ReportStatus
+from vla_ros.data.run_signals import RunSignals
+from vla_ros.robots.values import JointLimits
 
 WIDTH_PX, HEIGHT_PX, DPI = 1600, 1200, 100
 ACTION_COLOURS = {
@@ -34,11 +36,17 @@ MODE_COLOURS = {
 }
 _SUBTASK_COLOURS = ("#4c78a8", "#72b7b2", "#b279a2", "#9d755d", "#7b9e3b", "#5f6caf")
 _FAILED_EDGE = ACTION_COLOURS[SafetyAction.STOP]
-_OUTCOME_COLOURS = {"succeeded": "#1d7a43", "failed": "#b01c2e", "canceled": "#8a6d00", "refused": "#8a6d00", "dry_run": "#8a6d00"}
+_OUTCOME_COLOURS = {
+    Outcome.SUCCEEDED.word: "#1d7a43",
+    Outcome.FAILED.word: "#b01c2e",
+    Outcome.CANCELED.word: "#8a6d00",
+    Outcome.REFUSED.word: "#8a6d00",
+    Outcome.DRY_RUN.word: "#8a6d00",
+}
 _CHARACTERS_WIDE = 190  # that fit into the width of the axes at 9 points
 
 
-def save_timeline(signals: RunSignals, limits: Limits, path: Path) -> None:
+def save_timeline(signals: RunSignals, limits: JointLimits, path: Path) -> None:
     """Writes the picture of a run, 1600 x 1200 pixels, as PNG."""
     figure = Figure(figsize=(WIDTH_PX / DPI, HEIGHT_PX / DPI), dpi=DPI)
     FigureCanvasAgg(figure)
@@ -74,7 +82,7 @@ def _draw_subtasks(axes: Axes, signals: RunSignals, end_s: float) -> None:
     """Spans with names above, events of the goal below."""
     for k, span in enumerate(signals.subtasks):
         width = max(span.end_s - span.start_s, 0.002 * end_s)
-        ended_badly = span.status in (SubtaskStatus.FAILED, SubtaskStatus.CANCELED)
+        ended_badly = span.status in (ReportStatus.FAILED, ReportStatus.CANCELED)
         edge = _FAILED_EDGE if ended_badly else "white"
         colour = _SUBTASK_COLOURS[k % len(_SUBTASK_COLOURS)]
         axes.barh(1.0, width, left=span.start_s, height=0.8, color=colour, edgecolor=edge, linewidth=2, hatch="//" if ended_badly else None)
@@ -90,7 +98,7 @@ def _draw_subtasks(axes: Axes, signals: RunSignals, end_s: float) -> None:
 
 def _events(signals: RunSignals) -> list[tuple[float, str, str]]:
     """(time, label, colour) of the goal's events and of subtasks that ended badly."""
-    failed = [s for s in signals.subtasks if s.status in (SubtaskStatus.FAILED, SubtaskStatus.CANCELED)]
+    failed = [s for s in signals.subtasks if s.status in (ReportStatus.FAILED, ReportStatus.CANCELED)]
     marks = [(e.time_s, e.label, "#333333") for e in signals.events]
     return sorted(marks + [(s.end_s, f"{s.status.name.lower()}: {s.reason}", _FAILED_EDGE) for s in failed])
 

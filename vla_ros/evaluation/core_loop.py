@@ -19,13 +19,14 @@ import numpy as np
 
 from vla_ros.core.actions import ActionChunk, GatedCommand, SafetyAction
 from vla_ros.core.errors import ConfigError, PlanningError, VlaRosError
+from vla_ros.core.outcomes import FailureKind
 from vla_ros.core.robot_state import ContactState
 from vla_ros.core.scene import CameraFault, CameraHealth, Scene
 from vla_ros.core.stamps import ns_from_s, s_from_ns
 from vla_ros.core.tasks import Skill, Subtask
 from vla_ros.evaluation.goals import Goal, parse_goal
 from vla_ros.evaluation.seeds import parse_seeds
-from vla_ros.experts.policy import Consumed, ExpertStatus, ExpertStep, FailureKind, Observation, holds_expert
+from vla_ros.experts.policy import Consumed, ExpertStatus, ExpertStep, Observation, holds_expert
 from vla_ros.experts.registry import build_expert
 from vla_ros.perception.pipeline import DepthPerception
 from vla_ros.perception.tactile import TactileProcessor
@@ -70,12 +71,11 @@ class Trouble:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SeedResult:
     """What one seed came to."""
 
     seed: int
     succeeded: bool  # every subtask done, and the scorer agrees
-    scored: bool  # as the scorer sees it
     detail: str
     robot_s: float
     wall_s: float
@@ -113,7 +113,7 @@ class CoreLoop:
         time_limit_s: float = 60.0,
         say: Callable[[str], None] = lambda line: None,
         trouble: Sequence[Trouble] = (),
-    ) -> Outcome:
+    ) -> SeedResult:
         """Does ``goal`` in the scene of ``seed``; ``say`` gets the reasoning and the failures, line by line.
 
         Raises SimulationError when the scene has no such objects.
@@ -131,10 +131,9 @@ class CoreLoop:
             self._tick()
         verdict = scorer.judge(goal.predicate())
         measures = self._meter.measures()
-        return Outcome(
+        return SeedResult(
             seed=seed,
             succeeded=done and verdict.holds,
-            scored=verdict.holds,
             detail=detail if verdict.holds else f"{detail} Scorer: {verdict.detail}.",
             robot_s=robot_s,
             wall_s=time.perf_counter() - wall_s,
@@ -277,7 +276,7 @@ class CoreLoop:
             self._scene = self._scenes.popleft()[1]
 
 
-def row(outcome: Outcome) -> str:
+def row(outcome: SeedResult) -> str:
     """One line of the table."""
     times = sorted(outcome.foresight_ms) or [0.0]
     foresight = f"{times[len(times) // 2]:4.1f} {times[-1]:5.1f}"
@@ -309,7 +308,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if done == len(outcomes) else 1
 
 
-def _run_all(options: argparse.Namespace) -> list[Outcome]:
+def _run_all(options: argparse.Namespace) -> list[SeedResult]:
     goal, seeds = parse_goal(options.goal), parse_seeds(options.seeds)
     trouble = [Trouble.parse(text) for text in options.fault]
     loop = CoreLoop(options.robot, options.scene, watch=options.world_model)

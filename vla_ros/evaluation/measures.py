@@ -11,8 +11,9 @@ import numpy as np
 from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyReason
 from vla_ros.core.geometry import Array
-from vla_ros.data.run_signals import Decision, JointSignal, Limits, RunSignals, SubtaskSpan
+from vla_ros.data.run_signals import Decision, JointSignal, RunSignals, SubtaskSpan
 from vla_ros.robots import Box
+from vla_ros.robots.values import JointLimits
 
 _PATH_STEP_S = 0.05  # summing at the full rate would add up the noise of the encoders
 # The arm has nothing to do, or its user wants it slow: nobody stepped in.
@@ -44,7 +45,7 @@ class Measures:
     recoveries: int  # attempts at subtasks beyond the first
 
 
-def measure(signals: RunSignals, limits: Limits, workspace: Box, fk: Callable[[Array], Array]) -> Measures:
+def measure(signals: RunSignals, limits: JointLimits, workspace: Box, fk: Callable[[Array], Array]) -> Measures:
     """``fk`` maps joint positions [dof] to T_base_tcp [4, 4]; ``workspace`` is given in that base frame."""
     inside = signals.joints.times_s >= 0.0
     positions = signals.joints.positions[inside]

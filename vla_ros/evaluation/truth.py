@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from vla_ros.core.errors import ConfigError
 from vla_ros.core.tasks import Predicate, Relation
+from vla_ros.core.things import CONTAINERS
 from vla_ros.planning.grammar import Clear, Home, NounPhrase, Pick, Put, Tower, parse
 
 
@@ -19,7 +20,7 @@ def truth_of(instruction: str, names: Collection[str]) -> tuple[Predicate, ...]:
     for command in parse(instruction):
         if isinstance(command, Put):
             target = _name(command.target, names)
-            relation = command.relation or (Relation.IN if target.endswith("bowl") else Relation.ON)
+            relation = command.relation or (Relation.IN if target.split()[-1] in CONTAINERS else Relation.ON)
             predicates += [Predicate(relation, thing, target) for phrase in command.things for thing in _names(phrase, names)]
         elif isinstance(command, Tower):
             tower = [_name(phrase, names) for phrase in command.things]

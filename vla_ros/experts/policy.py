@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vla_ros.core.actions import ActionChunk, GatedCommand
 from vla_ros.core.decisions import SafetyMode, SafetyReason, SafetyState
+from vla_ros.core.outcomes import FailureKind
 from vla_ros.core.robot_state import ContactState, JointState
 from vla_ros.core.scene import Scene
 from vla_ros.core.tasks import ReasoningTrace, Skill, Subtask
@@ -80,20 +81,6 @@ class ExpertStatus(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
-
-
-class FailureKind(StrEnum):
-    """Why a subtask failed; tells the orchestrator whether trying again makes sense."""
-
-    NONE = "none"
-    NOT_FOUND = "not_found"  # the object or target is not in the scene
-    UNSUPPORTED = "unsupported"  # this expert cannot do that with this object
-    UNREACHABLE = "unreachable"  # no collision-free, reachable pose was found
-    GRASP_MISSED = "grasp_missed"  # closed on nothing, or on the wrong thing, as often as allowed
-    DROPPED = "dropped"  # held it, and lost it: look again
-    NOT_HOLDING = "not_holding"  # asked to place something that is not in the gripper
-    BLOCKED = "blocked"  # the arm did not arrive where it was sent
-    ABORTED = "aborted"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vla_ros.core.errors import ConfigError, unknown_choice
-from vla_ros.core.resources import config_path, share_dir
+from vla_ros.core.resources import config_path
 from vla_ros.core.tasks import Skill
 from vla_ros.core.yaml_files import check_keys, load_yaml
 from vla_ros.experts.policy import Expert
@@ -38,11 +38,6 @@ def _scripted(config: ExpertConfig, arm: Arm) -> Expert:
 BUILDERS: Mapping[str, Builder] = {"scripted": _scripted}
 
 
-def expert_names() -> list[str]:
-    """The experts that config/experts/ describes."""
-    return sorted(path.stem for path in (share_dir() / "config" / "experts").glob("*.yaml"))
-
-
 def load_expert_config(name: str) -> ExpertConfig:
     """Reads config/experts/<name>.yaml (or a path). Raises ConfigError that lists what is valid."""
     path = config_path("experts", name)
@@ -70,9 +65,3 @@ def build_expert(name: str, arm: Arm) -> Expert:
     if arm.config.name not in config.robots:
         raise ConfigError(f"Expert '{name}' is not made for this arm: {unknown_choice('robot', arm.config.name, config.robots)}")
     return BUILDERS[config.kind](config, arm)
-
-
-def experts_for(skill: Skill, robot: str) -> list[str]:
-    """Names of the experts that offer ``skill`` on ``robot``."""
-    configs = (load_expert_config(name) for name in expert_names())
-    return [c.name for c in configs if skill in c.skills and robot in c.robots]

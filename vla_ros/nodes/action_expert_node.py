@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vla_ros.core.errors import ConfigError, VlaRosError, unknown_choice
+from vla_ros.core.outcomes import AttemptOutcome, FailureKind
 from vla_ros.core.stamps import s_from_ns
 from vla_ros.experts.policy import Consumed, Expert, ExpertStatus, ExpertStep, Observation, holds_expert
 from vla_ros.experts.registry import build_expert, load_expert_config
@@ -88,21 +89,21 @@ class ActionExpertNode(VlaNode):
     # --- in the goal's thread
     def _work(self, work: Work) -> tuple[Ending, Any]:
         started_s = time.monotonic()
-        result = load_type(EXECUTE_SUBTASK.type).Result(outcome=1)
+        result = load_type(EXECUTE_SUBTASK.type).Result(outcome=AttemptOutcome.FAILED)
         try:
             step = self._run(work, result)
         except (VlaRosError, ValueError) as error:
-            result.reason, result.message = "refused", str(error)
+            result.reason, result.message = FailureKind.REFUSED.value, str(error)
             return Ending.ABORTED, result
         finally:
             result.duration = time.monotonic() - started_s
         result.message = step.detail
         if step.status is ExpertStatus.DONE:
-            result.outcome, result.reason = 0, "done"
+            result.outcome, result.reason = AttemptOutcome.DONE, "done"
             return Ending.SUCCEEDED, result
         result.reason = step.failure.value
         if work.cancel.is_set():
-            result.outcome = 2
+            result.outcome = AttemptOutcome.CANCELED
             return Ending.CANCELED, result
         return Ending.ABORTED, result
 
@@ -133,11 +134,14 @@ class ActionExpertNode(VlaNode):
         return silent_s > ORPHANED_S
 
     def _explained(self, step: ExpertStep, late: bool, limit_s: float) -> ExpertStep:
-        if step.status is ExpertStatus.DONE or not late:
+        """The last step as the result tells it: an expert that is still RUNNING did not stop when it was told to."""
+        if step.status is ExpertStatus.DONE or not (late or step.status is ExpertStatus.RUNNING):
             return step
-        return ExpertStep(
-            ExpertStatus.FAILED, f"Not done within {limit_s:g} s; at last: {step.detail}", failure=step.failure, phase=step.phase
-        )
+        if not late:
+            detail = f"Did not stop within {ABORT_TIMEOUT_S:g} s of being told to; at last: {step.detail}"
+            return ExpertStep(ExpertStatus.FAILED, detail, failure=FailureKind.ABORTED, phase=step.phase)
+        detail = f"Not done within {limit_s:g} s; at last: {step.detail}"
+        return ExpertStep(ExpertStatus.FAILED, detail, failure=FailureKind.TIMEOUT, phase=step.phase)
 
     def _expert(self, name: str) -> Expert:
         if name not in self._experts:

@@ -12,6 +12,7 @@ import numpy as np
 from vla_ros.core.actions import GatedCommand, SafetyAction
 from vla_ros.core.errors import MotionError
 from vla_ros.core.geometry import Array
+from vla_ros.core.outcomes import MoveKind
 from vla_ros.core.robot_state import JointState
 from vla_ros.core.scene import Scene
 from vla_ros.core.stamps import s_from_ns
@@ -96,10 +97,10 @@ class MoveToServer:
             raise MotionError("The arm moves; a motion is planned from rest. Wait for its end, or cancel what moves it.")
         start = arm.positions
         width_m = float(goal.gripper_width)
-        if goal.kind == self._types.Goal.GRIPPER and math.isnan(width_m):
+        if goal.kind == MoveKind.GRIPPER and math.isnan(width_m):
             raise MotionError("A gripper motion needs gripper_width [m].")
-        target = start if goal.kind == self._types.Goal.GRIPPER else self._target(goal)
-        scene = None if goal.kind == self._types.Goal.GRIPPER else self._newest_scene()
+        target = start if goal.kind == MoveKind.GRIPPER else self._target(goal)
+        scene = None if goal.kind == MoveKind.GRIPPER else self._newest_scene()
         obstacles = _obstacles(scene) if scene else ()
         request = MotionRequest(start, target, obstacles, time_limit_s=goal.time_limit or MotionRequest.time_limit_s)
         return _Motion(self._backend.plan(request), width_m, scene)
@@ -111,9 +112,9 @@ class MoveToServer:
         return joints
 
     def _target(self, goal: Any) -> Array:
-        if goal.kind == self._types.Goal.HOME:
+        if goal.kind == MoveKind.HOME:
             return np.array(self._arm.config.home_rad)
-        if goal.kind == self._types.Goal.JOINTS:
+        if goal.kind == MoveKind.JOINTS:
             by_name = dict(zip(goal.joint_names, goal.joint_positions, strict=True))
             missing = [name for name in self._arm.config.arm_joints if name not in by_name]
             if missing:

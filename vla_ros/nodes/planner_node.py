@@ -5,17 +5,19 @@ The thinking is vla_ros/planning; this file binds its ports to the graph.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from vla_ros.core.outcomes import EpisodeEvent, Outcome, ReportStatus
 from vla_ros.core.tasks import Plan, ReasoningTrace, Subtask
 from vla_ros.nodes.planner_recording import GoalRecording
 from vla_ros.nodes.planner_results import goal_result_to_msg, record_to_msg
 from vla_ros.nodes.planner_senses import PlannerSenses
 from vla_ros.nodes.planner_subtasks import SubtaskCaller
-from vla_ros.planning.goal_result import GoalResult, Outcome, Progress
+from vla_ros.planning.goal_result import GoalResult, Progress, Reason
 from vla_ros.planning.orchestrator import run_goal
 from vla_ros.planning.plan import Capabilities
 from vla_ros.planning.planner import make_planner
@@ -93,23 +95,26 @@ class PlannerNode(VlaNode):
 
     def _busy(self, goal: Any) -> Any:
         message = f"Busy with '{self._instruction}'; cancel that goal or wait for its end. Nothing was done about '{goal.instruction}'."
-        return load_type(EXECUTE_GOAL.type).Result(outcome=3, reason="busy", message=message)
+        return self._refused(Reason.BUSY, message)
+
+    def _refused(self, reason: Reason, message: str) -> Any:
+        return load_type(EXECUTE_GOAL.type).Result(outcome=Outcome.REFUSED, reason=reason.value, message=message)
 
     # --- in the goal's thread
     def _work(self, work: Work) -> tuple[Ending, Any]:
         self._instruction = work.goal.instruction
         refusal = self._recording.start(work.goal.instruction, self.config.robot, self.config.scene)
         if refusal:
-            return Ending.ABORTED, load_type(EXECUTE_GOAL.type).Result(outcome=3, reason="cannot_record", message=refusal)
-        self._mark(0, work)
+            return Ending.ABORTED, self._refused(Reason.CANNOT_RECORD, refusal)
+        self._mark(EpisodeEvent.STARTED, work)
         result, images = self._carry_out(work)
         stamp_ns = self._senses.now_ns()
-        self._mark(1, work, result)
+        self._mark(EpisodeEvent.FINISHED, work, result)
         folder = self._recording.finish(result)
         ending = {Outcome.SUCCEEDED: Ending.SUCCEEDED, Outcome.CANCELED: Ending.CANCELED}.get(result.outcome, Ending.ABORTED)
         return ending, goal_result_to_msg(result, images, folder, stamp_ns)
 
-    def _mark(self, event: int, work: Work, result: GoalResult | None = None) -> None:
+    def _mark(self, event: EpisodeEvent, work: Work, result: GoalResult | None = None) -> None:
         episode = load_type(EPISODE.type)(
             header=header_to_msg(self._senses.now_ns()),
             event=event,
@@ -119,7 +124,7 @@ class PlannerNode(VlaNode):
             scene=self.config.scene,
         )
         if result is not None:
-            episode.outcome, episode.reason, episode.text = result.outcome.value, result.reason.value, result.message
+            episode.outcome, episode.reason, episode.text = result.outcome.word, result.reason.value, result.message
         self._episodes.publish(episode)
 
     def _carry_out(self, work: Work) -> tuple[GoalResult, dict[str, Any]]:
@@ -164,9 +169,11 @@ class PlannerNode(VlaNode):
 
     def _publish_start(self, subtask: Subtask) -> None:
         message = load_type(SUBTASK_REPORT.type)(
-            header=header_to_msg(self._senses.now_ns()), subtask_id=subtask.id, description=subtask.description
+            header=header_to_msg(self._senses.now_ns()),
+            subtask_id=subtask.id,
+            description=subtask.description,
+            status=ReportStatus.RUNNING,
         )
-        message.status = message.RUNNING
         self._reports.publish(message)
 
     def _publish_plan(self, plan: Plan) -> None:
@@ -177,7 +184,7 @@ class PlannerNode(VlaNode):
 
 
 class _Feedback:
-    """Turns progress, reasoning and safety into the action's feedback."""
+    """Turns progress, reasoning and safety into the action's feedback; they come from the goal's thread and from callbacks."""
 
     def __init__(self, work: Work, senses: PlannerSenses, on_plan: Callable[[Plan], None], on_subtask: Callable[[Subtask], None]) -> None:
         self._work, self._senses, self._on_plan, self._on_subtask = work, senses, on_plan, on_subtask
@@ -185,24 +192,31 @@ class _Feedback:
         self._message = load_type(EXECUTE_GOAL.type).Feedback()
         self._plan: Plan | None = None
         self._started_s = time.monotonic()
-        senses.on_safety = self._send
+        self._lock = threading.Lock()  # the message is filled and sent as a whole
+        senses.on_safety = self._safety
 
     def progress(self, progress: Progress) -> None:
         if progress.plan is not None and progress.plan is not self._plan:
             self._plan = progress.plan
             self._on_plan(progress.plan)
-            self._message.reasoning = progress.plan.explanation
+            self.reason(progress.plan.explanation)
         if progress.subtask is not None and progress.subtask is not self._subtask:
             self._on_subtask(progress.subtask)
         self._subtask = progress.subtask
-        m = self._message
-        m.state, m.subtask_id, m.subtask = progress.state.value, progress.subtask.id if progress.subtask else "", progress.message
-        m.step, m.steps = progress.step, len(progress.plan.subtasks) if progress.plan else 0
-        self._send()
+        with self._lock:
+            m = self._message
+            m.state, m.subtask_id, m.subtask = progress.state.value, progress.subtask.id if progress.subtask else "", progress.message
+            m.step, m.steps = progress.step, len(progress.plan.subtasks) if progress.plan else 0
+            self._send()
 
     def reason(self, text: str) -> None:
-        if text and text != self._message.reasoning:
-            self._message.reasoning = text
+        with self._lock:
+            if text and text != self._message.reasoning:
+                self._message.reasoning = text
+                self._send()
+
+    def _safety(self) -> None:
+        with self._lock:
             self._send()
 
     def _send(self) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from vla_ros.core.errors import DataError
+from vla_ros.core.outcomes import Outcome
 from vla_ros.core.resources import share_dir
 from vla_ros.data.run_folder import RunFolder
 from vla_ros.data.versions import collect_versions
-from vla_ros.planning.goal_result import GoalResult, Outcome
+from vla_ros.planning.goal_result import GoalResult
 from vla_ros.ros.calls import ActionCaller, CallError
 from vla_ros.ros.interfaces import RECORD_EPISODE
 from vla_ros.ros.lifecycle import VlaNode
@@ -44,7 +45,7 @@ class GoalRecording:
     def _record(self, instruction: str) -> None:
         assert self._caller is not None
         try:
-            goal = self._caller.type.Goal(instruction=instruction, profile="train")
+            goal = self._caller.type.Goal(instruction=instruction)
             result = self._caller.call(
                 goal, cancel=self._stop.is_set, on_feedback=lambda _: self._begun.set(), time_limit_s=float("inf"), cancel_s=15.0
             )
@@ -76,7 +77,7 @@ class GoalRecording:
         recording = self._result
         return {
             **self._facts,
-            "outcome": result.outcome.value,
+            "outcome": result.outcome.word,
             "reason": result.reason.value,
             "message": result.message,
             "question": result.question,

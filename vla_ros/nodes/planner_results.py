@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vla_ros.planning.goal_result import GoalResult, Outcome, SubtaskRecord, SubtaskStatus
+from vla_ros.core.outcomes import Outcome, ReportStatus
+from vla_ros.planning.goal_result import GoalResult, SubtaskRecord, SubtaskStatus
 from vla_ros.ros.conversions.arrays import header_to_msg
 from vla_ros.ros.conversions.tasks import plan_to_msg
 
-_OUTCOMES = {Outcome.SUCCEEDED: 0, Outcome.FAILED: 1, Outcome.CANCELED: 2, Outcome.REFUSED: 3, Outcome.DRY_RUN: 4}
-_STATUSES = {SubtaskStatus.DONE: 0, SubtaskStatus.FAILED: 1, SubtaskStatus.UNSAFE: 1, SubtaskStatus.CANCELED: 2}
+_STATUSES = {
+    SubtaskStatus.DONE: ReportStatus.SUCCEEDED,
+    SubtaskStatus.FAILED: ReportStatus.FAILED,
+    SubtaskStatus.UNSAFE: ReportStatus.FAILED,
+    SubtaskStatus.CANCELED: ReportStatus.CANCELED,
+}
 
 
 def record_to_msg(record: SubtaskRecord, stamp_ns: int) -> Any:
@@ -37,7 +42,7 @@ def goal_result_to_msg(result: GoalResult, images: Mapping[str, Any], run_folder
     from vla_ros.action import ExecuteGoal
 
     message = ExecuteGoal.Result(
-        outcome=_OUTCOMES[result.outcome],
+        outcome=result.outcome,
         reason=result.reason.value,
         message=result.message,
         question=result.question,

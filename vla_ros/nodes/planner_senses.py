@@ -10,8 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyMode, SafetyReason, SafetyState
 from vla_ros.core.errors import ConfigError, PerceptionError, unknown_choice
+from vla_ros.core.outcomes import NodeState
 from vla_ros.core.robot_state import JointState
 from vla_ros.core.scene import CameraHealth, Scene
 from vla_ros.core.stamps import ns_from_s, s_from_ns
@@ -80,11 +82,11 @@ class PlannerSenses:
         self._health[message.camera] = health_from_msg(message)
 
     def _on_heartbeat(self, message: Any) -> None:
-        if message.lifecycle_state == 3:  # active
+        if message.lifecycle_state == NodeState.ACTIVE:
             self._beats_ns[message.node] = self._node.steady_ns()
 
     def _on_decision(self, message: Any) -> None:
-        if message.action > 0:
+        if message.action >= SafetyAction.SLOW:
             self.interventions += 1
         if message.reason == SafetyReason.WORLD_MODEL:
             self.unsafe = message.detail
@@ -156,7 +158,7 @@ class PlannerSenses:
         for name in sorted(self._needed):
             silent_s = s_from_ns(self._node.steady_ns() - self._beats_ns[name])
             if silent_s > SILENCE_S:
-                return Hazard(HazardKind.NODE_DIED, f"Node '{name}' has died: no heartbeat for {silent_s:.1f} s.")
+                return Hazard(HazardKind.NODE_DIED, f"Node '{name}' has died: no heartbeat for {silent_s:.1f} s.", node=name)
         if self._safety is not None and self._safety.mode is SafetyMode.STOPPED_LATCHED:
             return Hazard(HazardKind.SAFETY_STOP, f"The safety monitor has stopped the arm: {self._safety.detail}")
         if self._dry_run:
@@ -168,7 +170,9 @@ class PlannerSenses:
 
     def safety_words(self) -> tuple[int, str]:
         """Mode and sentence of the monitor."""
-        return (int(self._safety.mode), self._safety.detail) if self._safety else (0, "The safety monitor has not been heard of yet.")
+        if self._safety is None:
+            return SafetyMode.STARTING, "The safety monitor has not been heard of yet."
+        return int(self._safety.mode), self._safety.detail
 
     def _evidence(self) -> Evidence:
         joints = self._joints()

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from vla_ros.core.decisions import SafetyReason
+from vla_ros.core.outcomes import AttemptOutcome, FailureKind
 from vla_ros.core.tasks import Subtask
 from vla_ros.nodes.planner_senses import PlannerSenses
 from vla_ros.planning.goal_result import SubtaskOutcome, SubtaskStatus
-from vla_ros.planning.ports import HazardKind
 from vla_ros.ros.calls import ActionCaller, CallError
 from vla_ros.ros.conversions.tasks import subtask_to_msg
 from vla_ros.ros.interfaces import EXECUTE_SUBTASK
 from vla_ros.ros.lifecycle import VlaNode
 
 GRACE_S = 10.0  # beyond a subtask's own limit, before the expert counts as hanging
+
+_STATUSES = {
+    AttemptOutcome.DONE: SubtaskStatus.DONE,
+    AttemptOutcome.FAILED: SubtaskStatus.FAILED,
+    AttemptOutcome.CANCELED: SubtaskStatus.CANCELED,
+}
 
 
 class SubtaskCaller:
@@ -27,12 +32,12 @@ class SubtaskCaller:
         self.hold: Callable[[], None] = lambda: None
         self.on_reasoning: Callable[[str], None] = lambda text: None
 
-    def run(self, subtask: Subtask, attempt: int, hint: str, stop: Callable[[], bool]) -> SubtaskOutcome:
+    def run(self, subtask: Subtask, hint: str, stop: Callable[[], bool]) -> SubtaskOutcome:
         """Blocks until the expert has ended; ``stop() -> True`` has it bring the arm to rest first.
 
         So does a chunk that the world model finds unsafe: the expert would only try the same again, and the planner knows other ways.
         """
-        goal = self._caller.type.Goal(subtask=subtask_to_msg(subtask), attempt=attempt, hint=hint)
+        goal = self._caller.type.Goal(subtask=subtask_to_msg(subtask), hint=hint)
         self._senses.unsafe = ""
         held: list[bool] = []
 
@@ -53,15 +58,11 @@ class SubtaskCaller:
                 lost=self._lost,
             )
         except CallError as error:
-            return SubtaskOutcome(SubtaskStatus.FAILED, "no_expert", str(error))
-        if self._senses.unsafe and result.outcome != result.DONE:
+            return SubtaskOutcome(SubtaskStatus.FAILED, FailureKind.NO_EXPERT.value, str(error))
+        if self._senses.unsafe and result.outcome != AttemptOutcome.DONE:
             return SubtaskOutcome(SubtaskStatus.UNSAFE, SafetyReason.WORLD_MODEL, self._senses.unsafe, result.chunks)
-        return SubtaskOutcome(self._status(result), result.reason, result.message, result.chunks)
+        return SubtaskOutcome(_STATUSES[AttemptOutcome(result.outcome)], result.reason, result.message, result.chunks)
 
     def _lost(self) -> str:
         hazard = self._senses.hazard()
-        return hazard.detail if hazard is not None and hazard.kind is HazardKind.NODE_DIED and "action_expert" in hazard.detail else ""
-
-    def _status(self, result: Any) -> SubtaskStatus:
-        kinds = self._caller.type.Result
-        return {kinds.DONE: SubtaskStatus.DONE, kinds.CANCELED: SubtaskStatus.CANCELED}.get(result.outcome, SubtaskStatus.FAILED)
+        return hazard.detail if hazard is not None and hazard.node == EXECUTE_SUBTASK.server else ""

@@ -82,10 +82,7 @@ class RecorderNode(VlaNode):
         if goal.folder:
             Path(goal.folder).mkdir(parents=True, exist_ok=True)
             return RunFolder(Path(goal.folder))
-        profile = goal.profile or "train"
-        return create_run_folder(
-            Path(self.config.root), goal.instruction, time.time_ns(), profile=profile, time_limit_s=self.config.time_limit
-        )
+        return create_run_folder(Path(self.config.root), goal.instruction, time.time_ns(), time_limit_s=self.config.time_limit)
 
     def _record(self, folder: RunFolder, work: Work, result: Any) -> None:
         writer = BagWriter(folder.bag, "none", ros_distro=os.environ.get("ROS_DISTRO", ""))

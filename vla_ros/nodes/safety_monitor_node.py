@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from vla_ros.core.actions import ActionChunk, SafetyAction
-from vla_ros.core.decisions import SafetyState
+from vla_ros.core.actions import ActionChunk, ActionSpace, SafetyAction
+from vla_ros.core.decisions import SafetyMode, SafetyState
+from vla_ros.core.outcomes import NodeState
 from vla_ros.robots import load_robot
 from vla_ros.ros.conversions.actions import chunk_from_msg, gated_to_msg
 from vla_ros.ros.conversions.arrays import ns_from_stamp
@@ -52,6 +53,14 @@ from vla_ros.safety.stop_file import StopFile, stop_path
 STATE_PERIOD_S = 0.2
 MESSAGES_KEPT = 64  # between two ticks, were they late
 BYPASS_PERIOD_S = 0.5
+
+SHOWN_AS = {
+    SafetyMode.STARTING: SafetyAction.HOLD,
+    SafetyMode.READY: SafetyAction.PASS,
+    SafetyMode.SLOWED: SafetyAction.SLOW,
+    SafetyMode.HOLDING: SafetyAction.HOLD,
+    SafetyMode.STOPPED_LATCHED: SafetyAction.STOP,
+}
 
 
 @dataclass(frozen=True)
@@ -194,7 +203,7 @@ class SafetyMonitorNode(VlaNode):
     def _look(self) -> None:
         """Hands what has come since the last tick to the gate; a message that cannot be read counts as none, which soon holds the arm."""
         for heartbeat in self._heartbeats.take_messages():
-            if heartbeat.lifecycle_state == 3:  # active
+            if heartbeat.lifecycle_state == NodeState.ACTIVE:
                 self.gate.on_heartbeat(heartbeat.node, self.steady_ns(), dry_run=heartbeat.dry_run)
         for health in self._health.take_messages():
             self.gate.on_camera_health(health_from_msg(health))
@@ -216,19 +225,14 @@ class SafetyMonitorNode(VlaNode):
         self._said = state
         self._state.publish(safety_state_to_msg(state))
         if self._markers.get_subscription_count():
-            action = (
-                SafetyAction.STOP
-                if state.mode == 4
-                else SafetyAction.HOLD
-                if state.mode in (0, 3)
-                else SafetyAction(max(0, state.mode - 1))
-            )
-            self._markers.publish(safety_markers(self._proposed_path(), action, state, self.arm.config.workspace))
+            self._markers.publish(safety_markers(self._proposed_path(), SHOWN_AS[state.mode], state, self.arm.config.workspace))
 
     def _proposed_path(self) -> Any:
         """[n, 3] TCP positions of the newest chunk's rows, in the base frame."""
         chunk = self._chunk
-        if chunk is None or not np.all(np.isfinite(chunk.data)) or chunk.data.shape[1] != self.arm.config.dof or chunk.space != 0:
+        if chunk is None or chunk.space is not ActionSpace.JOINT_POSITION or chunk.data.shape[1] != self.arm.config.dof:
+            return np.zeros((0, 3))
+        if not np.all(np.isfinite(chunk.data)):
             return np.zeros((0, 3))
         return np.array([self.arm.fk(row)[:3, 3] for row in chunk.data[::4]])
 

@@ -204,22 +204,18 @@ def check_image(image: NDArray[np.uint8], camera: str) -> None:
         )
 
 
-def policy_image(image: NDArray[np.uint8], size_px: tuple[int, int] = (256, 256), *, fit: str = "pad") -> NDArray[np.uint8]:
+def policy_image(image: NDArray[np.uint8], size_px: tuple[int, int] = (256, 256)) -> NDArray[np.uint8]:
     """RGB [h, w, 3] as uint8 [size_px[0], size_px[1], 3] without distortion (size_px is height, width).
 
-    "pad": the whole picture, centred, black bars where it does not fill the frame; "crop": the frame filled, centred, the rest cut off.
-    Reduced by averaging (no aliasing). Raises PerceptionError for a wrong image or rule.
+    The whole picture, centred, with black bars where it does not fill the frame. Reduced by averaging (no aliasing). Raises PerceptionError
+    for a wrong image.
     """
     check_image(image, "policy input")
-    if fit not in ("pad", "crop"):
-        raise PerceptionError(f"Unknown fit '{fit}'; valid: crop, pad.")
     (height, width), (out_height, out_width) = image.shape[:2], size_px
-    scale = (min if fit == "pad" else max)(out_height / height, out_width / width)
+    scale = min(out_height / height, out_width / width)
     new = (max(1, round(width * scale)), max(1, round(height * scale)))
     resized = cv2.resize(image, new, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     v, u = (resized.shape[0] - out_height) // 2, (resized.shape[1] - out_width) // 2
-    if fit == "crop":
-        return np.ascontiguousarray(resized[v : v + out_height, u : u + out_width])
     result = np.zeros((out_height, out_width, 3), dtype=np.uint8)
     result[-v : -v + resized.shape[0], -u : -u + resized.shape[1]] = resized
     return result

@@ -76,8 +76,22 @@ class CollisionShape(Protocol):
         ...
 
 
+class Workspace(Protocol):
+    """A box in the base frame."""
+
+    @property
+    def min_m(self) -> Array:
+        """[3], its lowest corner."""
+        ...
+
+    @property
+    def max_m(self) -> Array:
+        """[3], its highest corner."""
+        ...
+
+
 class RobotDescription(Protocol):
-    """The names that select the arm's columns from a joint state."""
+    """The names that select the arm's columns from a joint state, its frames, and where it works."""
 
     @property
     def arm_joints(self) -> Sequence[str]:
@@ -99,13 +113,18 @@ class RobotDescription(Protocol):
         """The point between the finger tips; one of the link poses."""
         ...
 
+    @property
+    def workspace(self) -> Workspace:
+        """Where the TCP may be."""
+        ...
+
 
 class RobotModel(Protocol):
     """Where the robot's body is, given its joints."""
 
     @property
     def config(self) -> RobotDescription:
-        """Names."""
+        """Names, frames, workspace."""
         ...
 
     @property

@@ -16,7 +16,7 @@ from vla_ros.core.robot_state import ContactState, JointState
 from vla_ros.core.scene import Scene
 from vla_ros.perception.body import PlacedShape, covered, robot_shapes
 from vla_ros.perception.depth import Deprojector, Image, check_colour
-from vla_ros.perception.models import CameraModel, RobotModel
+from vla_ros.perception.models import CameraModel, RobotModel, Workspace
 from vla_ros.perception.objects import ColourDetector, Detector, DetectorConfig, Frame
 from vla_ros.perception.obstacles import ColouredPoints, ObstacleConfig, obstacle_points
 from vla_ros.perception.occlusion import VisibilityTest
@@ -27,16 +27,25 @@ from vla_ros.perception.volume import STEP_PX, Volume, standing_points
 
 @dataclass(frozen=True)
 class DepthPerceptionConfig:
-    """Base frame, m."""
+    """Lengths in m, base frame. What is looked at is the TCP's workspace, longer along x, from below to well above the table."""
 
-    region_min_m: tuple[float, float, float] = (0.20, -0.45, -0.02)
-    region_max_m: tuple[float, float, float] = (0.78, 0.45, 0.45)
+    nearer_m: float = 0.05  # than the workspace: so much of what stands at its border is seen
+    farther_m: float = 0.03
+    below_table_m: float = 0.02
+    above_table_m: float = 0.45
     table_height_m: float = 0.0
     robot_margin_m: float = 0.012  # grown by this, the robot's primitives also hold the depth's noise and the calibration's error
     held_margin_m: float = 0.012
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     obstacles: ObstacleConfig = field(default_factory=ObstacleConfig)
+
+
+def _region(workspace: Workspace, c: DepthPerceptionConfig) -> tuple[Array, Array]:
+    """Its corners, [3] each."""
+    (x_min, y_min, _), (x_max, y_max, _) = workspace.min_m, workspace.max_m
+    low = np.array([x_min - c.nearer_m, y_min, c.table_height_m - c.below_table_m])
+    return low, np.array([x_max + c.farther_m, y_max, c.table_height_m + c.above_table_m])
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,8 @@ class DepthPerception:
         self, arm: RobotModel, camera: CameraModel, config: DepthPerceptionConfig | None = None, detector: Detector | None = None
     ) -> None:
         self._arm, self._camera, self._config = arm, camera, config or DepthPerceptionConfig()
-        self._deprojector = Deprojector(camera, np.array(self._config.region_min_m), np.array(self._config.region_max_m))
+        self._deprojector = Deprojector(camera, *_region(arm.config.workspace, self._config))
+        self._middle_m = (arm.config.workspace.min_m + arm.config.workspace.max_m) / 2
         lowest_m = min(self._config.detector.min_height_m, self._config.obstacles.min_height_m)
         self._above_table = Volume((lowest_m, np.inf), step_px=STEP_PX)
         self._detector: Detector = detector or ColourDetector(self._config.detector)
@@ -93,7 +103,7 @@ class DepthPerception:
         image = colour[self._deprojector.roi]
         frame = Frame(image, cloud, robot, table, self._deprojector.centre_m, float(self._camera.fx))
         visibility = VisibilityTest(cloud, robot, self._deprojector)
-        middle = table.height_at(0.5, 0.0)
+        middle = table.height_at(float(self._middle_m[0]), float(self._middle_m[1]))
         scene = self._tracker.update(self._detector.detect(frame), stamp_ns, visibility=visibility, grip=grip, table_height_m=middle)
         held = self._held_shapes()
 

@@ -14,7 +14,7 @@ from vla_ros.core.robot_state import ContactState, FingerContact
 
 
 @dataclass(frozen=True)
-class TactileConfig:
+class TactileProcessorConfig:
     """Forces in N over a whole pad unless said otherwise; limits in pairs: contact begins above the first, ends below the second."""
 
     rows: int = 4  # along the finger
@@ -37,8 +37,8 @@ class TactileConfig:
 class TactileProcessor:
     """Both finger pads of one gripper, at the sensors' rate."""
 
-    def __init__(self, config: TactileConfig | None = None) -> None:
-        self._config = config or TactileConfig()
+    def __init__(self, config: TactileProcessorConfig | None = None) -> None:
+        self._config = config or TactileProcessorConfig()
         self.tare()
 
     def tare(self) -> None:
@@ -81,7 +81,7 @@ def _total_shear(name: str, shear: Array | None) -> float:
 class _Pad:
     """One finger's memory."""
 
-    def __init__(self, name: str, config: TactileConfig) -> None:
+    def __init__(self, name: str, config: TactileProcessorConfig) -> None:
         self._name, self._config = name, config
         self._tare: list[NDArray[np.float64]] = []
         self._offset = np.zeros((config.rows, config.cols))

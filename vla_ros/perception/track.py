@@ -9,10 +9,11 @@ import numpy as np
 
 from vla_ros.core.geometry import Array, Pose, inverse, rotation_z, transform, transform_points, wrap_angle, yaw_of
 from vla_ros.core.scene import SceneObject
+from vla_ros.core.things import CONTAINERS, SURFACES
 from vla_ros.perception.objects import Detection
 from vla_ros.perception.outlines import QUARTER, quarter_turn
 
-HOLLOW = ("bowl", "plate")
+HOLLOW = CONTAINERS | SURFACES  # things may stand inside their boxes
 WALL_M = 0.025  # of a bowl or plate, with the depth's noise: same-coloured things farther inside are something else
 EXPLAINED_M = 0.008  # beyond the remembered box: noise of depth and memory
 STILL_MPS = 0.01  # slower is noise

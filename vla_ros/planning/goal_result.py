@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from vla_ros.core.outcomes import Outcome
 from vla_ros.core.tasks import Plan, Subtask
 from vla_ros.planning.verifier import GoalReport
 
@@ -20,16 +21,6 @@ class State(StrEnum):
     REPLANNING = "replanning"
     VERIFYING_GOAL = "verifying_goal"
     DONE = "done"
-
-
-class Outcome(StrEnum):
-    """How a goal ended."""
-
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELED = "canceled"
-    REFUSED = "refused"  # nothing was moved
-    DRY_RUN = "dry_run"  # planned and judged; nothing was sent to the arm
 
 
 class Reason(StrEnum):
@@ -49,6 +40,8 @@ class Reason(StrEnum):
     NODE_DIED = "node_died"
     DRY_RUN = "dry_run"
     TIMEOUT = "timeout"
+    BUSY = "busy"  # with another goal
+    CANNOT_RECORD = "cannot_record"
     ERROR = "error"
 
 
@@ -66,7 +59,7 @@ class SubtaskOutcome:
     """What an expert says of one attempt."""
 
     status: SubtaskStatus
-    reason: str = ""  # one word: done, grasp_failed, dropped, no_path, timeout, ...
+    reason: str = ""  # one word: done, or a FailureKind
     message: str = ""  # one sentence
     chunks: int = 0  # emitted
 
@@ -110,7 +103,6 @@ class Progress:
     step: int  # of the plan, from 1; 0: none
     attempt: int
     message: str  # one sentence
-    elapsed_s: float
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,12 @@ import httpx
 from vla_ros.core.errors import ConfigError, PlanningError
 from vla_ros.core.scene import Scene
 from vla_ros.core.tasks import Plan, Relation
+from vla_ros.core.things import SIDES
 from vla_ros.core.yaml_files import check_keys
 from vla_ros.planning.grammar import MAX_LENGTH
 from vla_ros.planning.grounding import Ambiguous, NoSuchObject
 from vla_ros.planning.plan import Capabilities, GoHome, Hold, Move, Step, build_plan, relation_for
 from vla_ros.planning.planner import Image, replan_goal
-from vla_ros.planning.relations import SIDES
 from vla_ros.planning.validation import validate_plan
 
 MAX_ANSWER_BYTES = 1_000_000

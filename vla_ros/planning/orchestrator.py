@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from vla_ros.core.errors import PerceptionError, PlanningError, VlaRosError
+from vla_ros.core.outcomes import Outcome
 from vla_ros.core.scene import Scene
 from vla_ros.core.stamps import s_from_ns
 from vla_ros.core.tasks import Plan, Predicate, Relation, Skill, Subtask
 from vla_ros.planning.goal_result import (
     Attempt,
     GoalResult,
-    Outcome,
     Progress,
     Reason,
     State,
@@ -198,7 +198,7 @@ class _Run:
             self._check()
             start_ns = self._ports.now_ns()
             self._told_to_stop = False
-            outcome = self._ports.run_subtask(subtask, self._attempt, hint, self._must_stop)
+            outcome = self._ports.run_subtask(subtask, hint, self._must_stop)
             if outcome.status is SubtaskStatus.DONE or not self._told_to_stop:
                 break
             self._check()  # ends the goal, or returns when the camera is back
@@ -322,7 +322,7 @@ class _Run:
         self._state, self._entered_ns = state, now_ns
         subtasks = self._plan.subtasks if self._plan else ()
         step = subtasks.index(self._subtask) + 1 if self._subtask in subtasks else 0
-        self._ports.report(Progress(state, self._plan, self._subtask, step, self._attempt, message, self._elapsed_s()))
+        self._ports.report(Progress(state, self._plan, self._subtask, step, self._attempt, message))
 
     def _elapsed_s(self) -> float:
         return self._since_s(self._start_ns)

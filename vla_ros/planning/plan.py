@@ -13,7 +13,8 @@ from vla_ros.core.errors import PlanningError
 from vla_ros.core.geometry import Array
 from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.core.tasks import Plan, Predicate, Relation, Skill, Subtask
-from vla_ros.planning.relations import CONTAINERS, measure
+from vla_ros.core.things import CONTAINERS
+from vla_ros.planning.relations import measure
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Capabilities:
     reachable: Callable[[Array], bool]  # [3] m in the scene's frame: can the TCP get there with a grasp from above
     skills: frozenset[Skill] = frozenset(Skill)
     robot: str = ""
-    experts: Mapping[Skill, str] = field(default_factory=dict)  # skill -> expert
+    experts: Mapping[Skill, str] = field(default_factory=dict)  # skill -> expert; of the others the action_expert node chooses
     grasp_clearance_m: float = 0.008  # the fingers need this much beyond the object's width
     max_subtasks: int = 40
 

@@ -51,6 +51,7 @@ class Hazard:
 
     kind: HazardKind
     detail: str
+    node: str = ""  # of NODE_DIED: which one
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ class Ports:
     look: Callable[[], Scene]  # the newest scene; PerceptionError when there is none
     plan: Callable[[str, Scene], Plan]  # PlanningError when it refuses
     replan: Callable[[Plan, str, Scene], Plan]  # failed plan, what went wrong, scene now
-    run_subtask: Callable[[Subtask, int, str, Callable[[], bool]], SubtaskOutcome]
-    """Subtask, attempt from 1, hint, stop. Blocks. Asks ``stop()`` at least every 0.1 s; once it is True, stops the arm and returns."""
+    run_subtask: Callable[[Subtask, str, Callable[[], bool]], SubtaskOutcome]
+    """Subtask, hint, stop. Blocks. Asks ``stop()`` at least every 0.1 s; once it is True, stops the arm and returns."""
     verify: Callable[[Predicate], PredicateReport]
     verify_goal: Callable[[Sequence[Predicate]], GoalReport]
     hazard: Callable[[], Hazard | None]

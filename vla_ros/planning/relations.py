@@ -13,24 +13,13 @@ import numpy as np
 from vla_ros.core.geometry import Array, rotation_from_quat
 from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.core.tasks import Relation
+from vla_ros.core.things import BOWL_FLOOR_M, BOWL_WALL_M, CONTAINERS, SIDES
 
-CONTAINERS = frozenset({"bowl"})
-"""Shapes that are open at the top: things go IN them."""
-WALL_M = 0.010  # thickness of a container's wall, taken off its outer size
-FLOOR_M = 0.006  # thickness of a container's floor
 RIM_MARGIN_M = 0.005  # the lowest point must be this far below the rim to count as inside
 REST_ABOVE_M = 0.012  # a resting object's lowest point may be measured this far above the surface
 REST_BELOW_M = 0.015  # and this far below it (plates have raised rims)
 SIDE_REACH_M = 0.25  # farther away, a thing is not said to be "beside"
 SIDE_GAP_M = 0.03  # gap between the boxes that a place beside a thing is given
-
-SIDES: dict[Relation, Array] = {
-    Relation.LEFT_OF: np.array([0.0, 1.0]),
-    Relation.RIGHT_OF: np.array([0.0, -1.0]),
-    Relation.IN_FRONT_OF: np.array([-1.0, 0.0]),
-    Relation.BEHIND: np.array([1.0, 0.0]),
-}
-"""Direction in the xy plane from the target to the object."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +43,7 @@ def footprint_m(thing: SceneObject) -> Array:
 
 def inner_radius_m(container: SceneObject) -> float:
     """Radius of a container's opening."""
-    return float(np.min(container.size_m[:2]) / 2 - WALL_M)
+    return float(np.min(container.size_m[:2]) / 2 - BOWL_WALL_M)
 
 
 def _score(*margins: float) -> float:
@@ -139,7 +128,7 @@ def place_position_m(relation: Relation, thing: SceneObject, target: SceneObject
     """[3] where the middle of ``thing`` goes so that ``relation`` to ``target`` holds. Raises ValueError for relations without target."""
     centre, half_height = target.pose.position_m, thing.size_m[2] / 2
     if relation is Relation.IN:
-        return np.array([*centre[:2], bottom_m(target) + FLOOR_M + half_height])
+        return np.array([*centre[:2], bottom_m(target) + BOWL_FLOOR_M + half_height])
     if relation is Relation.ON:
         return np.array([*centre[:2], target.top_m + half_height])
     if relation in SIDES:

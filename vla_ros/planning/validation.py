@@ -8,8 +8,9 @@ from vla_ros.core.errors import PlanningError, unknown_choice
 from vla_ros.core.geometry import Pose
 from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.core.tasks import Plan, Predicate, Relation, Skill, Subtask
+from vla_ros.core.things import CONTAINERS, SIDES, SURFACES
 from vla_ros.planning.plan import Capabilities, describe_predicate
-from vla_ros.planning.relations import CONTAINERS, SIDES, carried_by, inner_radius_m, measure, place_position_m
+from vla_ros.planning.relations import carried_by, inner_radius_m, measure, place_position_m
 
 MAX_TIME_LIMIT_S = 600.0
 _PLACE_RELATIONS = frozenset({Relation.IN, Relation.ON, *SIDES})
@@ -150,7 +151,7 @@ class _Rehearsal:
             )
         if relation is Relation.ON and target.shape in CONTAINERS:
             raise PlanningError(f"Nothing can stand on the {target.name}, which is open at the top; say 'in the {target.name}'.")
-        carried = carried_by(target, self._scene) if relation is Relation.ON and target.shape != "plate" else ()
+        carried = carried_by(target, self._scene) if relation is Relation.ON and target.shape not in SURFACES else ()
         if carried:
             raise PlanningError(f"There is no room on the {target.name}: it carries the {carried[0].name}.")
 

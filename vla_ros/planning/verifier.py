@@ -18,7 +18,7 @@ from vla_ros.planning.relations import bottom_m, footprint_m, measure
 
 
 @dataclass(frozen=True)
-class Limits:
+class Tolerances:
     """When an answer can be given, and what counts as resting and as held."""
 
     scene_age_s: float = 0.5  # an older scene tells nothing
@@ -65,16 +65,16 @@ class GoalReport:
 class Verifier:
     """Checks predicates against evidence. Keeps no state."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        self._limits = limits or Limits()
+    def __init__(self, tolerances: Tolerances | None = None) -> None:
+        self._tolerances = tolerances or Tolerances()
 
     def check(self, predicate: Predicate, evidence: Evidence) -> PredicateReport:
         """Whether ``predicate`` holds now."""
         if predicate.relation is Relation.AT_HOME:
             return self._at_home(predicate, evidence)
         age_ns = evidence.now_ns - evidence.scene.stamp_ns
-        if age_ns > ns_from_s(self._limits.scene_age_s):
-            return _unknown(predicate, f"Nothing was seen for {s_from_ns(age_ns):.1f} s (limit {self._limits.scene_age_s} s).")
+        if age_ns > ns_from_s(self._tolerances.scene_age_s):
+            return _unknown(predicate, f"Nothing was seen for {s_from_ns(age_ns):.1f} s (limit {self._tolerances.scene_age_s} s).")
         thing = evidence.scene.get(predicate.object_id)
         if thing is None:
             return _unknown(predicate, f"{predicate.object_id} is not seen.")
@@ -97,11 +97,11 @@ class Verifier:
     def _doubt(self, thing: SceneObject, now_ns: int) -> str:
         """Why nothing can be said of where ``thing`` is, or ""."""
         unseen_s = s_from_ns(now_ns - thing.last_seen_ns)
-        if unseen_s > self._limits.object_age_s and not thing.held:
-            return f"The {thing.name} was not seen for {unseen_s:.1f} s (limit {self._limits.object_age_s} s)."
+        if unseen_s > self._tolerances.object_age_s and not thing.held:
+            return f"The {thing.name} was not seen for {unseen_s:.1f} s (limit {self._tolerances.object_age_s} s)."
         sigma_m = float(np.sqrt(max(0.0, np.diag(thing.covariance)[:3].max())))
-        if sigma_m > self._limits.position_sigma_m:
-            limit_mm = self._limits.position_sigma_m * 1e3
+        if sigma_m > self._tolerances.position_sigma_m:
+            limit_mm = self._tolerances.position_sigma_m * 1e3
             return f"The {thing.name}'s position is uncertain by {sigma_m * 1e3:.0f} mm (limit {limit_mm:.0f} mm)."
         return ""
 
@@ -110,7 +110,7 @@ class Verifier:
         speed = float(np.linalg.norm(thing.velocity_mps))
         if thing.held:
             return PredicateReport(predicate, False, 0.0, f"The {thing.name} is still held; {found.detail}.")
-        if found.holds and speed > self._limits.resting_mps:
+        if found.holds and speed > self._tolerances.resting_mps:
             return PredicateReport(predicate, None, 0.0, f"The {thing.name} still moves at {speed:.2f} m/s; {found.detail}.")
         return PredicateReport(
             predicate, found.holds, found.score if found.holds else min(found.score, 0.49), f"The {thing.name}: {found.detail}."
@@ -122,7 +122,7 @@ class Verifier:
         fits, fits_words = self._fits(thing, evidence.gripper_width_m)
         hidden = not thing.held and (thing.occluded or bool(self._doubt(thing, evidence.now_ns)))
         lift_m = bottom_m(thing) - evidence.scene.table_height_m
-        lifted = None if hidden else thing.held or lift_m >= self._limits.lifted_m
+        lifted = None if hidden else thing.held or lift_m >= self._tolerances.lifted_m
         answers = (felt, fits, lifted)
         holds = False if False in answers else None if answers.count(None) > 1 else True
         seen = "hidden" if hidden else "seen with the hand" if thing.held else f"{lift_m * 1e3:.0f} mm above the table"
@@ -131,7 +131,7 @@ class Verifier:
 
     def _felt(self, evidence: Evidence) -> tuple[bool | None, str]:
         contact = evidence.contact
-        if contact is None or evidence.now_ns - contact.stamp_ns > ns_from_s(self._limits.contact_age_s):
+        if contact is None or evidence.now_ns - contact.stamp_ns > ns_from_s(self._tolerances.contact_age_s):
             return None, "touch not measured"
         return contact.both_in_contact, "felt by both fingers" if contact.both_in_contact else "not felt by both fingers"
 
@@ -139,13 +139,13 @@ class Verifier:
         if width_m is None:
             return None, "gripper's width not measured"
         error_m = _width_error_m(thing, width_m)
-        return error_m <= self._limits.width_error_m, f"gripper {width_m * 1e3:.0f} mm open, {error_m * 1e3:.0f} mm from its width"
+        return error_m <= self._tolerances.width_error_m, f"gripper {width_m * 1e3:.0f} mm open, {error_m * 1e3:.0f} mm from its width"
 
     def _at_home(self, predicate: Predicate, evidence: Evidence) -> PredicateReport:
         error = evidence.home_error_rad
         if error is None:
             return PredicateReport(predicate, None, 0.0, "The joints are not measured.")
-        limit = self._limits.home_rad
+        limit = self._tolerances.home_rad
         return PredicateReport(
             predicate,
             error <= limit,

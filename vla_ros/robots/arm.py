@@ -59,6 +59,12 @@ class Arm:
         """The collision primitives of every link."""
         return collision_shapes(self.config)
 
+    @cached_property
+    def moving_joint(self) -> dict[str, str]:
+        """For each link the last joint between the base and it; "" for what no joint moves."""
+        joints = {i: "" if i == 0 else str(self._full.names[i]) for i in range(self._full.njoints)}
+        return {name: joints[self._full.frames[i].parentJoint] for name, i in self._links}
+
     def fk(self, q: Array) -> Array:
         """T_base_tcp [4, 4]."""
         pinocchio.forwardKinematics(self._model, self._data, np.asarray(q, dtype=float))
@@ -68,10 +74,6 @@ class Arm:
         """[6, dof]: linear [m/rad], then angular velocity of the TCP for each joint's velocity, in the base's axes."""
         q = np.asarray(q, dtype=float)
         return np.array(pinocchio.computeFrameJacobian(self._model, self._data, q, self._tcp, pinocchio.ReferenceFrame.LOCAL_WORLD_ALIGNED))
-
-    def min_singular_value(self, q: Array) -> float:
-        """Smallest singular value of the Jacobian: 0 in a singular posture; about 0.15 at Panda's home."""
-        return float(np.linalg.svd(self.jacobian(q), compute_uv=False)[-1])
 
     def full_q(self, q: Array, gripper_width_m: float = 0.0) -> Array:
         """Joints of the whole URDF (arm and fingers) in Pinocchio's order."""

@@ -13,7 +13,7 @@ import numpy as np
 from vla_ros.core.errors import ConfigError
 from vla_ros.core.geometry import Array, rotation_from_quat, transform
 from vla_ros.core.resources import config_path, share_dir
-from vla_ros.core.yaml_files import check_keys, load_yaml
+from vla_ros.core.yaml_files import all_positive, check_keys, load_yaml, number, numbers, positive, section, text, whole_number
 from vla_ros.robots.values import (
     Box,
     CameraConfig,
@@ -38,36 +38,36 @@ def load_robot_config(name: str) -> RobotConfig:
     check_keys(raw, (*TEXTS, *LISTS, *SECTIONS), (), str(path))
     joints = _names(raw, "arm_joints", str(path))
     fingers = _names(raw, "finger_joints", str(path))
-    limits = _limits(_mapping(raw, "limits", str(path)), len(joints), f"{path}, limits")
+    limits = _limits(section(raw, "limits", str(path)), len(joints), f"{path}, limits")
     return RobotConfig(
-        name=_text(raw, "name", str(path)),
-        urdf_path=_urdf_path(_text(raw, "urdf", str(path)), path),
-        base_frame=_text(raw, "base_frame", str(path)),
-        tcp_frame=_text(raw, "tcp_frame", str(path)),
+        name=text(raw, "name", str(path)),
+        urdf_path=_urdf_path(text(raw, "urdf", str(path)), path),
+        base_frame=text(raw, "base_frame", str(path)),
+        tcp_frame=text(raw, "tcp_frame", str(path)),
         arm_joints=joints,
         finger_joints=fingers,
         home_rad=_home(raw, limits, joints, str(path)),
         limits=limits,
-        cartesian=_cartesian(_mapping(raw, "cartesian", str(path)), f"{path}, cartesian"),
-        gripper=_gripper(_mapping(raw, "gripper", str(path)), fingers, f"{path}, gripper"),
-        controllers=_controllers(_mapping(raw, "controllers", str(path)), f"{path}, controllers"),
-        cameras=_each(_camera, _mapping(raw, "cameras", str(path)), f"{path}, cameras"),
-        tactile=_each(_tactile, _mapping(raw, "tactile", str(path)), f"{path}, tactile"),
-        workspace=_workspace(_mapping(raw, "workspace", str(path)), f"{path}, workspace"),
-        ignored_collision_pairs=_pairs(_mapping(raw, "collision", str(path)), f"{path}, collision"),
+        cartesian=_cartesian(section(raw, "cartesian", str(path)), f"{path}, cartesian"),
+        gripper=_gripper(section(raw, "gripper", str(path)), fingers, f"{path}, gripper"),
+        controllers=_controllers(section(raw, "controllers", str(path)), f"{path}, controllers"),
+        cameras=_each(_camera, section(raw, "cameras", str(path)), f"{path}, cameras"),
+        tactile=_each(_tactile, section(raw, "tactile", str(path)), f"{path}, tactile"),
+        workspace=_workspace(section(raw, "workspace", str(path)), f"{path}, workspace"),
+        ignored_collision_pairs=_pairs(section(raw, "collision", str(path)), f"{path}, collision"),
     )
 
 
 def _each(read: Any, raw: Mapping[str, Any], where: str) -> dict[str, Any]:
-    return {str(name): read(str(name), _mapping(raw, name, where), f"{where}, {name}") for name in raw}
+    return {str(name): read(str(name), section(raw, name, where), f"{where}, {name}") for name in raw}
 
 
-def _urdf_path(text: str, config_file: Path) -> Path:
+def _urdf_path(name: str, config_file: Path) -> Path:
     """Relative paths count from the share folder (config/, urdf/ beside each other), then from the configuration file's folder."""
     for base in (share_dir(), config_file.parent):
-        if (base / text).is_file():
-            return base / text
-    raise ConfigError(f"{config_file}: urdf: no file '{text}' in {share_dir()} or {config_file.parent}.")
+        if (base / name).is_file():
+            return base / name
+    raise ConfigError(f"{config_file}: urdf: no file '{name}' in {share_dir()} or {config_file.parent}.")
 
 
 def _home(raw: Mapping[str, Any], limits: JointLimits, joints: tuple[str, ...], where: str) -> Array:
@@ -93,45 +93,45 @@ def _limits(raw: Mapping[str, Any], dof: int, where: str) -> JointLimits:
 def _cartesian(raw: Mapping[str, Any], where: str) -> CartesianLimits:
     names = [f.name for f in fields(CartesianLimits)]
     check_keys(raw, names, (), where)
-    return CartesianLimits(**{name: _positive(raw, name, where) for name in names})
+    return CartesianLimits(**{name: positive(raw, name, where) for name in names})
 
 
 def _gripper(raw: Mapping[str, Any], fingers: tuple[str, ...], where: str) -> GripperConfig:
     names = ("width_open_m", "width_closed_m", "max_force_n", "grasp_force_n", "speed_mps", "binding")
     check_keys(raw, names, (), where)
-    closed = _number(raw, "width_closed_m", where)
-    opened = _number(raw, "width_open_m", where)
+    closed = number(raw, "width_closed_m", where)
+    opened = number(raw, "width_open_m", where)
     if not 0 <= closed < opened:
         raise ConfigError(f"{where}: width_closed_m {closed:g} must be 0 or more and below width_open_m {opened:g}.")
-    most, grasp = _positive(raw, "max_force_n", where), _positive(raw, "grasp_force_n", where)
+    most, grasp = positive(raw, "max_force_n", where), positive(raw, "grasp_force_n", where)
     if grasp > most:
         raise ConfigError(f"{where}: grasp_force_n {grasp:g} is above max_force_n {most:g}.")
-    binding = _binding(_mapping(raw, "binding", where), fingers, f"{where}, binding")
-    return GripperConfig(opened, closed, most, grasp, _positive(raw, "speed_mps", where), binding)
+    binding = _binding(section(raw, "binding", where), fingers, f"{where}, binding")
+    return GripperConfig(opened, closed, most, grasp, positive(raw, "speed_mps", where), binding)
 
 
 def _binding(raw: Mapping[str, Any], fingers: tuple[str, ...], where: str) -> GripperBinding:
     check_keys(raw, ("type", "name", "joint", "position_per_width"), (), where)
-    kind = _text(raw, "type", where)
+    kind = text(raw, "type", where)
     if kind.count("/") != 2:
         raise ConfigError(f"{where}: type '{kind}' is not of the form package/action/Name or package/msg/Name.")
-    joint = _text(raw, "joint", where)
+    joint = text(raw, "joint", where)
     if joint not in fingers:
         raise ConfigError(f"{where}: joint '{joint}' is not one of finger_joints: {', '.join(fingers)}.")
-    return GripperBinding(kind, _text(raw, "name", where), joint, _positive(raw, "position_per_width", where))
+    return GripperBinding(kind, text(raw, "name", where), joint, positive(raw, "position_per_width", where))
 
 
 def _controllers(raw: Mapping[str, Any], where: str) -> Controllers:
     names = [f.name for f in fields(Controllers)]
     check_keys(raw, names, (), where)
-    return Controllers(**{name: _text(raw, name, where) for name in names})
+    return Controllers(**{name: text(raw, name, where) for name in names})
 
 
 def _camera(name: str, raw: Mapping[str, Any], where: str) -> CameraConfig:
     required = ("parent", "frame", "position_m", "width_px", "height_px", "vertical_fov_deg", "depth", "rate_hz")
     check_keys(raw, required, ("look_at_m", "up", "quat_xyzw"), where)
-    width, height = _count(raw, "width_px", where), _count(raw, "height_px", where)
-    fov_deg = _positive(raw, "vertical_fov_deg", where)
+    width, height = whole_number(raw, "width_px", where), whole_number(raw, "height_px", where)
+    fov_deg = positive(raw, "vertical_fov_deg", where)
     if fov_deg >= 180:
         raise ConfigError(f"{where}: vertical_fov_deg must be below 180, found {fov_deg:g}.")
     if not isinstance(raw["depth"], bool):
@@ -139,8 +139,8 @@ def _camera(name: str, raw: Mapping[str, Any], where: str) -> CameraConfig:
     focal_px = height / 2 / math.tan(math.radians(fov_deg) / 2)
     return CameraConfig(
         name=name,
-        parent=_text(raw, "parent", where),
-        frame=_text(raw, "frame", where),
+        parent=text(raw, "parent", where),
+        frame=text(raw, "frame", where),
         T_parent_camera=_frozen(transform(_camera_rotation(raw, where), _vector(raw, "position_m", 3, where))),
         width_px=width,
         height_px=height,
@@ -149,7 +149,7 @@ def _camera(name: str, raw: Mapping[str, Any], where: str) -> CameraConfig:
         cx=(width - 1) / 2,
         cy=(height - 1) / 2,
         has_depth=raw["depth"],
-        rate_hz=_positive(raw, "rate_hz", where),
+        rate_hz=positive(raw, "rate_hz", where),
     )
 
 
@@ -172,20 +172,18 @@ def _camera_rotation(raw: Mapping[str, Any], where: str) -> Array:
 
 
 def _tactile(name: str, raw: Mapping[str, Any], where: str) -> TactileConfig:
-    check_keys(raw, ("link", "frame", "rows", "cols", "pad_size_m", "rate_hz"), (), where)
-    along, across = _vector(raw, "pad_size_m", 2, where)
-    if min(along, across) <= 0:
-        raise ConfigError(f"{where}: pad_size_m must be above 0, found {[along, across]}.")
-    rows, cols = _count(raw, "rows", where), _count(raw, "cols", where)
-    link, frame = _text(raw, "link", where), _text(raw, "frame", where)
-    return TactileConfig(name, link, frame, rows, cols, (float(along), float(across)), _positive(raw, "rate_hz", where))
+    check_keys(raw, ("link", "frame", "rows", "cols", "pad_size_m"), (), where)
+    along, across = all_positive(raw, "pad_size_m", 2, where)
+    rows, cols = whole_number(raw, "rows", where), whole_number(raw, "cols", where)
+    link, frame = text(raw, "link", where), text(raw, "frame", where)
+    return TactileConfig(name, link, frame, rows, cols, (along, across))
 
 
 def _workspace(raw: Mapping[str, Any], where: str) -> Box:
     check_keys(raw, ("frame", "min_m", "max_m"), (), where)
     low, high = _vector(raw, "min_m", 3, where), _vector(raw, "max_m", 3, where)
     _check_order(low, high, "min_m", "max_m", where)
-    return Box(_text(raw, "frame", where), low, high)
+    return Box(text(raw, "frame", where), low, high)
 
 
 def _pairs(raw: Mapping[str, Any], where: str) -> tuple[tuple[str, str], ...]:
@@ -201,18 +199,6 @@ def _check_order(low: Array, high: Array, low_name: str, high_name: str, where: 
         raise ConfigError(f"{where}: {low_name}[{i}] = {low[i]:g} is not below {high_name}[{i}] = {high[i]:g}.")
 
 
-def _mapping(raw: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
-    if not isinstance(raw[key], dict):
-        raise ConfigError(f"{where}: {key} must hold keys and values, found {type(raw[key]).__name__}.")
-    return dict(raw[key])
-
-
-def _text(raw: Mapping[str, Any], key: str, where: str) -> str:
-    if not isinstance(raw[key], str) or not raw[key]:
-        raise ConfigError(f"{where}: {key} must be text, found {raw[key]!r}.")
-    return str(raw[key])
-
-
 def _names(raw: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
     value = raw[key]
     if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
@@ -222,33 +208,8 @@ def _names(raw: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _number(raw: Mapping[str, Any], key: str, where: str) -> float:
-    value = raw[key]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ConfigError(f"{where}: {key} must be a finite number, found {value!r}.")
-    return float(value)
-
-
-def _positive(raw: Mapping[str, Any], key: str, where: str) -> float:
-    value = _number(raw, key, where)
-    if value <= 0:
-        raise ConfigError(f"{where}: {key} must be above 0, found {value:g}.")
-    return value
-
-
-def _count(raw: Mapping[str, Any], key: str, where: str) -> int:
-    value = raw[key]
-    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-        raise ConfigError(f"{where}: {key} must be a whole number above 0, found {value!r}.")
-    return value
-
-
 def _vector(raw: Mapping[str, Any], key: str, length: int, where: str) -> Array:
-    value = raw[key]
-    if not isinstance(value, list) or len(value) != length:
-        found = f"{len(value)}" if isinstance(value, list) else repr(value)
-        raise ConfigError(f"{where}: {key} must be a list of {length} numbers, found {found}.")
-    return _frozen(np.array([_number({key: v}, key, where) for v in value]))
+    return _frozen(np.array(numbers(raw, key, length, where)))
 
 
 def _frozen(array: Array) -> Array:

@@ -22,7 +22,7 @@ class JointLimits:
 
 @dataclass(frozen=True)
 class CartesianLimits:
-    """Of the end effector with respect to the base."""
+    """Of the end effector with respect to the base; nothing checks against them yet."""
 
     linear_velocity_mps: float
     linear_acceleration_mps2: float
@@ -66,9 +66,7 @@ class GripperConfig:
 class Controllers:
     """Names of the arm's controller interfaces, relative to the robot's namespace."""
 
-    joint_trajectory: str
-    follow_joint_trajectory: str
-    joint_states: str
+    joint_trajectory: str  # topic
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,6 @@ class TactileConfig:
     rows: int  # along the finger, row 0 towards the hand
     cols: int  # across the finger
     pad_size_m: tuple[float, float]  # along, across
-    rate_hz: float
 
 
 @dataclass(frozen=True)

@@ -19,19 +19,6 @@ class CallError(VlaRosError):
     """A service or action did not answer, or refused."""
 
 
-def call_service(client: Any, request: Any, timeout_s: float) -> Any:
-    """The response. Raises CallError when the server is absent or does not answer in time."""
-    if not client.service_is_ready() and not client.wait_for_service(timeout_sec=timeout_s):
-        raise CallError(f"Nobody serves {client.srv_name}.")
-    answered = threading.Event()
-    future = client.call_async(request)
-    future.add_done_callback(lambda _: answered.set())
-    if not answered.wait(timeout_s):
-        future.cancel()
-        raise CallError(f"{client.srv_name} did not answer within {timeout_s:g} s.")
-    return future.result()
-
-
 class ActionCaller:
     """Sends goals of one action and waits for their results."""
 

@@ -154,7 +154,7 @@ POINTS = Topic(
     "10 Hz when subscribed",
     "depth_perception",
     "RViz",
-    "robot and held object removed",
+    "for people: what stands above the table, thinned, in its colours; robot and held object removed",
 )
 OBSTACLES = Topic(
     "perception/obstacles",
@@ -163,7 +163,7 @@ OBSTACLES = Topic(
     "10 Hz when subscribed",
     "depth_perception",
     "RViz",
-    "voxels above the table, coarse",
+    "for planners around obstacles: the same points without colour, none lost on the way",
 )
 CONTACT = Topic(
     "perception/contact",

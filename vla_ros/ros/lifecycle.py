@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.executors import ExternalShutdownException
@@ -16,6 +16,7 @@ from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
 
 from vla_ros.core.errors import VlaRosError
+from vla_ros.core.outcomes import NodeState
 from vla_ros.ros.interfaces import CLOCK, HEARTBEAT, Service, Topic, load_type
 from vla_ros.ros.qos import profile, subscription_profile
 
@@ -69,11 +70,10 @@ class VlaNode(LifecycleNode):
         self._made.append((self.destroy_publisher, publisher))
         return publisher
 
-    def subscribe_to(self, topic: Topic, callback: Callable[[Any], None], *, raw: bool = False, always: bool = False) -> Subscription[Any]:
-        """Calls back with each message (``raw``: with its bytes, not deserialized) while active (``always``: in any state)."""
-        subscription = self.create_subscription(
-            load_type(topic.type), topic.name, self._guarded(callback, always=always), subscription_profile(topic.qos), raw=raw
-        )
+    def subscribe_to(self, topic: Topic, callback: Callable[[Any], None], *, always: bool = False) -> Subscription[Any]:
+        """Calls back with each message while active (``always``: in any state)."""
+        guarded = self._guarded(callback, always=always)
+        subscription = self.create_subscription(load_type(topic.type), topic.name, guarded, subscription_profile(topic.qos))
         self._made.append((self.destroy_subscription, subscription))
         return subscription
 
@@ -85,7 +85,7 @@ class VlaNode(LifecycleNode):
         self._made.append((self.destroy_subscription, subscription))
         return subscription
 
-    def serve(self, service: Service, callback: Callable[[Any, Any], Any], group: CallbackGroup | None = None) -> None:
+    def serve(self, service: Service, callback: Callable[[Any, Any], Any]) -> None:
         """Serves in any state; ``callback(request, response)`` fills and returns the response.
 
         One that fails is logged and answered by an empty response, whose ``message`` (where it has one) says why.
@@ -101,7 +101,7 @@ class VlaNode(LifecycleNode):
                     response.message = f"{self.get_name()} failed: {error}"
                 return response
 
-        made = self.create_service(load_type(service.type), service.name, answer, callback_group=group)
+        made = self.create_service(load_type(service.type), service.name, answer)
         self._made.append((self.destroy_service, made))
 
     def client_of(self, service: Service) -> Any:
@@ -245,7 +245,7 @@ class VlaNode(LifecycleNode):
         if self._heartbeat is None:
             return
         self._beats += 1
-        state = 3 if self.is_active else 2  # lifecycle_msgs/State: ACTIVE, INACTIVE
+        state = NodeState.ACTIVE if self.is_active else NodeState.INACTIVE
         message = load_type(HEARTBEAT.type)(node=self.get_name(), seq=self._beats, lifecycle_state=state, dry_run=self.dry_run)
         self._heartbeat.publish(message)
 

@@ -22,7 +22,7 @@ _LEFT_OUT = {
 
 
 def recorded_topics(robot: RobotConfig) -> tuple[Topic, ...]:
-    """The topics of the ``train`` profile, for the robot's cameras and fingers."""
+    """What a bag holds, for the robot's cameras and fingers."""
     topics = []
     for topic in interfaces.TOPICS:
         if topic in _LEFT_OUT:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from vla_ros.core.errors import ConfigError
 from vla_ros.core.resources import config_path
 from vla_ros.core.stamps import ns_from_s
-from vla_ros.core.yaml_files import check_keys, load_yaml
+from vla_ros.core.yaml_files import check_keys, load_yaml, number, section, whole_number
 
 # key -> lowest and highest value that still make a gate
 _SCALARS: dict[str, tuple[float, float]] = {
@@ -77,14 +76,12 @@ class SafetyConfig:
     def from_mapping(mapping: Mapping[str, Any], where: str) -> SafetyConfig:
         """Raises ConfigError naming the key at fault and its valid range; ``where`` names the file."""
         check_keys(mapping, [f.name for f in fields(SafetyConfig)], [], where)
-        values: dict[str, Any] = {key: _number(mapping[key], *bounds, f"{where}: {key}") for key, bounds in _SCALARS.items()}
-        if not isinstance(mapping["lookahead_ticks"], int):
-            raise ConfigError(f"{where}: lookahead_ticks is a whole number of ticks, got {mapping['lookahead_ticks']!r}.")
-        values["lookahead_ticks"] = int(mapping["lookahead_ticks"])
-        values["operation"] = _shares(mapping["operation"], ("velocity", "acceleration", "jerk"), f"{where}: operation")
-        values["braking"] = _shares(mapping["braking"], ("acceleration", "jerk"), f"{where}: braking")
+        values: dict[str, Any] = {key: number(mapping, key, where, *bounds) for key, bounds in _SCALARS.items()}
+        values["lookahead_ticks"] = whole_number(mapping, "lookahead_ticks", where)
+        values["operation"] = _shares(mapping, "operation", ("velocity", "acceleration", "jerk"), where)
+        values["braking"] = _shares(mapping, "braking", ("acceleration", "jerk"), where)
         for key in ("heartbeats", "vision_heartbeats", "plan_heartbeats", "cameras"):
-            values[key] = _timeouts(mapping[key], f"{where}: {key}")
+            values[key] = _timeouts(mapping, key, where)
         config = SafetyConfig(**values)
         _check_order(config, where)
         return config
@@ -96,24 +93,16 @@ def load_safety_config(name: str) -> SafetyConfig:
     return SafetyConfig.from_mapping(load_yaml(path), str(path))
 
 
-def _number(value: Any, low: float, high: float, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or not low <= value <= high:
-        raise ConfigError(f"{where} must be a number from {low:g} to {high:g}, got {value!r}.")
-    return float(value)
-
-
-def _shares(mapping: Any, keys: tuple[str, ...], where: str) -> Shares:
-    if not isinstance(mapping, Mapping):
-        raise ConfigError(f"{where} must map {', '.join(keys)} to shares of the hard limits, got {mapping!r}.")
-    check_keys(mapping, keys, [], where)
-    found = {key: _number(mapping[key], 0.01, 1.0, f"{where}.{key}") for key in keys}
+def _shares(mapping: Mapping[str, Any], key: str, names: tuple[str, ...], where: str) -> Shares:
+    shares = section(mapping, key, where)
+    check_keys(shares, names, [], f"{where}, {key}")
+    found = {name: number(shares, name, f"{where}, {key}", 0.01, 1.0) for name in names}
     return Shares(velocity=found.get("velocity", 1.0), acceleration=found["acceleration"], jerk=found["jerk"])
 
 
-def _timeouts(mapping: Any, where: str) -> dict[str, float]:
-    if not isinstance(mapping, Mapping):
-        raise ConfigError(f"{where} must map names to seconds (or be {{}}), got {mapping!r}.")
-    return {str(name): _number(value, *_TIMEOUT_S, f"{where}.{name}") for name, value in mapping.items()}
+def _timeouts(mapping: Mapping[str, Any], key: str, where: str) -> dict[str, float]:
+    limits = section(mapping, key, where)
+    return {str(name): number(limits, name, f"{where}, {key}", *_TIMEOUT_S) for name in limits}
 
 
 def _check_order(config: SafetyConfig, where: str) -> None:

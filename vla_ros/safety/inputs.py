@@ -117,11 +117,7 @@ class Inputs:
 
     def fault(self, now_ns: int, steady_ns: int) -> Fault | None:
         """The first thing that is wrong for motion of any kind."""
-        return (
-            self.joint_fault(now_ns)
-            or self._contact_fault(now_ns)
-            or self._silence(self._config.heartbeats, steady_ns)
-        )
+        return self.joint_fault(now_ns) or self._contact_fault(now_ns) or self._silence(self._config.heartbeats, steady_ns)
 
     def partial_fault(self, now_ns: int, steady_ns: int, *, vision: bool, planned: bool) -> Fault | None:
         """What is wrong for motion that rests on what cameras see (``vision``), or that belongs to a plan (``planned``)."""

@@ -48,11 +48,6 @@ class MotionGuard:
         self.horizon = Horizon(position, now_ns, config.tick_ns, self._names)
         self._inside_m = self._workspace.inside_m(position)
 
-    @property
-    def longest_stop_s(self) -> float:
-        """No stop takes longer than this after its first tick."""
-        return self._braking.longest_s
-
     def advance(self, now_ns: int, following: Following | None, speed: float) -> tuple[Following | None, Fault | None]:
         """Commits what is missing up to the look-ahead. Returns where the chunk is now, or None and why its next tick was not safe."""
         now = self.horizon.tick_at(now_ns)

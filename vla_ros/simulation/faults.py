@@ -56,7 +56,7 @@ RULES: Mapping[FaultKind, _Rule] = {
 
 
 @dataclass(frozen=True)
-class Fault:
+class InjectedFault:
     """One thing that goes wrong at one place for some time."""
 
     kind: FaultKind
@@ -78,10 +78,10 @@ class Faults:
     def __init__(self, world: World, seed: int = 0) -> None:
         self._world = world
         self._rng = np.random.default_rng(seed)
-        self._faults: list[Fault] = []
-        self._applied: tuple[Fault, ...] = ()
+        self._faults: list[InjectedFault] = []
+        self._applied: tuple[InjectedFault, ...] = ()
 
-    def add(self, kind: str, target: str = "", start_ns: int = 0, duration_s: float = math.nan, amount: float = math.nan) -> Fault:
+    def add(self, kind: str, target: str = "", start_ns: int = 0, duration_s: float = math.nan, amount: float = math.nan) -> InjectedFault:
         """A new fault; NaN takes the kind's own figure (``RULES``). Raises SimulationError, listing what is valid."""
         try:
             known = FaultKind(kind)
@@ -94,7 +94,7 @@ class Faults:
             raise SimulationError(f"Fault {kind}: duration_s must be above 0 (infinite: until cleared), got {duration_s}.")
         if not math.isfinite(amount) or amount < 0:
             raise SimulationError(f"Fault {kind}: amount ({rule.unit or 'unused'}) must be a finite number from 0 on, got {amount}.")
-        fault = Fault(known, self._resolved(known, rule.target, target), start_ns, duration_s, amount)
+        fault = InjectedFault(known, self._resolved(known, rule.target, target), start_ns, duration_s, amount)
         self._faults.append(fault)
         return fault
 
@@ -121,7 +121,7 @@ class Faults:
         self._applied = ()
         self._world.undo_disturbances()
 
-    def active(self, now_ns: int, *kinds: FaultKind, target: str | None = None) -> list[Fault]:
+    def active(self, now_ns: int, *kinds: FaultKind, target: str | None = None) -> list[InjectedFault]:
         """The faults of these kinds (of all, when none is named) that act now."""
         return [f for f in self._faults if f.is_active(now_ns) and (not kinds or f.kind in kinds) and target in (None, f.target)]
 

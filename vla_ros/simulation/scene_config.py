@@ -11,7 +11,8 @@ import numpy as np
 
 from vla_ros.core.errors import ConfigError, unknown_choice
 from vla_ros.core.resources import config_path
-from vla_ros.core.yaml_files import check_keys, load_yaml
+from vla_ros.core.things import ROUND_SHAPES
+from vla_ros.core.yaml_files import all_positive, check_keys, load_yaml, number, numbers, section
 
 COLOURS: dict[str, tuple[float, float, float]] = {  # as painted, before lighting
     "red": (0.85, 0.04, 0.04),
@@ -76,7 +77,7 @@ class ObjectSpec:
     @property
     def is_round(self) -> bool:
         """True for what looks the same from all sides."""
-        return self.shape in ("cylinder", "bowl", "plate")
+        return self.shape in ROUND_SHAPES
 
     @property
     def is_container(self) -> bool:
@@ -148,71 +149,40 @@ def load_scene(name: str) -> SceneConfig:
     return SceneConfig(
         name=path.stem,
         description=str(data.get("description", "")),
-        table=_table(_section(data, "table", path), f"{path}: table"),
-        lighting=_lighting(_section(data, "lighting", path), f"{path}: lighting"),
-        sampler=_sampler(_section(data, "sampler", path), f"{path}: sampler"),
-        objects=tuple(_object(item, f"{path}: objects[{i}]") for i, item in enumerate(objects)),
+        table=_table(section(data, "table", str(path)), f"{path}, table"),
+        lighting=_lighting(section(data, "lighting", str(path)), f"{path}, lighting"),
+        sampler=_sampler(section(data, "sampler", str(path)), f"{path}, sampler"),
+        objects=tuple(_object(item, f"{path}, objects[{i}]") for i, item in enumerate(objects)),
         path=path,
     )
 
 
-def _section(data: Mapping[str, Any], key: str, path: Path) -> Mapping[str, Any]:
-    value = data[key]
-    if not isinstance(value, dict):
-        raise ConfigError(f"{path}: {key}: expected a mapping of keys to values, found {type(value).__name__}.")
-    return value
-
-
-def _numbers(data: Mapping[str, Any], key: str, count: int, where: str) -> tuple[float, ...]:
-    value = data[key]
-    if not isinstance(value, list) or len(value) != count or not all(_is_number(v) for v in value):
-        raise ConfigError(f"{where}.{key}: expected {count} finite numbers, got {value!r}.")
-    return tuple(float(v) for v in value)
-
-
-def _number(data: Mapping[str, Any], key: str, minimum: float, where: str) -> float:
-    value = data[key]
-    if not _is_number(value) or value < minimum:
-        raise ConfigError(f"{where}.{key}: expected a number of at least {minimum}, got {value!r}.")
-    return float(value)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
-
-
-def _positive(values: tuple[float, ...], where: str) -> tuple[float, ...]:
-    if min(values) <= 0:
-        raise ConfigError(f"{where}: every number must be greater than 0, got {list(values)}.")
-    return values
-
-
 def _table(data: Mapping[str, Any], where: str) -> Table:
     check_keys(data, ("centre_m", "size_m", "colour_rgb", "friction"), (), where)
-    cx, cy = _numbers(data, "centre_m", 2, where)
-    sx, sy, sz = _positive(_numbers(data, "size_m", 3, where), f"{where}.size_m")
-    r, g, b = _numbers(data, "colour_rgb", 3, where)
-    return Table((cx, cy), (sx, sy, sz), (r, g, b), _number(data, "friction", 0.01, where))
+    cx, cy = numbers(data, "centre_m", 2, where)
+    sx, sy, sz = all_positive(data, "size_m", 3, where)
+    r, g, b = numbers(data, "colour_rgb", 3, where)
+    return Table((cx, cy), (sx, sy, sz), (r, g, b), number(data, "friction", where, 0.01))
 
 
 def _lighting(data: Mapping[str, Any], where: str) -> Lighting:
     check_keys(data, ("ambient", "diffuse", "direction"), (), where)
-    x, y, z = _numbers(data, "direction", 3, where)
+    x, y, z = numbers(data, "direction", 3, where)
     if not np.linalg.norm((x, y, z)) > 0:
-        raise ConfigError(f"{where}.direction: must not be zero.")
-    return Lighting(_number(data, "ambient", 0.0, where), _number(data, "diffuse", 0.0, where), (x, y, z))
+        raise ConfigError(f"{where}: direction must not be zero.")
+    return Lighting(number(data, "ambient", where, 0.0), number(data, "diffuse", where, 0.0), (x, y, z))
 
 
 def _sampler(data: Mapping[str, Any], where: str) -> Sampler:
     check_keys(data, ("region_min_m", "region_max_m", "spacing_m", "yaw_range_rad"), (), where)
-    x0, y0 = _numbers(data, "region_min_m", 2, where)
-    x1, y1 = _numbers(data, "region_max_m", 2, where)
-    low, high = _numbers(data, "yaw_range_rad", 2, where)
+    x0, y0 = numbers(data, "region_min_m", 2, where)
+    x1, y1 = numbers(data, "region_max_m", 2, where)
+    low, high = numbers(data, "yaw_range_rad", 2, where)
     if x0 > x1 or y0 > y1:
         raise ConfigError(f"{where}: region_min_m {[x0, y0]} lies above region_max_m {[x1, y1]}.")
     if low > high:
-        raise ConfigError(f"{where}.yaw_range_rad: the first number must not exceed the second, got {[low, high]}.")
-    return Sampler((x0, y0), (x1, y1), _number(data, "spacing_m", 0.0, where), (low, high))
+        raise ConfigError(f"{where}: the first number of yaw_range_rad must not exceed the second, got {[low, high]}.")
+    return Sampler((x0, y0), (x1, y1), number(data, "spacing_m", where, 0.0), (low, high))
 
 
 def _object(data: object, where: str) -> ObjectSpec:
@@ -221,20 +191,20 @@ def _object(data: object, where: str) -> ObjectSpec:
     check_keys(data, ("colour", "shape"), ("size_m", "mass_kg", "friction", "position_m", "yaw_rad"), where)
     colour, shape = data["colour"], data["shape"]
     if colour not in COLOURS:
-        raise ConfigError(f"{where}.colour: {unknown_choice('colour', colour, COLOURS)}")
+        raise ConfigError(f"{where}: {unknown_choice('colour', colour, COLOURS)}")
     if shape not in SHAPES:
-        raise ConfigError(f"{where}.shape: {unknown_choice('shape', shape, SHAPES)}")
+        raise ConfigError(f"{where}: {unknown_choice('shape', shape, SHAPES)}")
     defaults = SHAPES[shape]
-    sx, sy, sz = _positive(_numbers(data, "size_m", 3, where), f"{where}.size_m") if "size_m" in data else defaults.size_m
+    sx, sy, sz = all_positive(data, "size_m", 3, where) if "size_m" in data else defaults.size_m
     if shape in WALL_M and min(sx, sy) <= 4 * WALL_M[shape]:
-        raise ConfigError(f"{where}.size_m: a {shape} must be wider than {4 * WALL_M[shape]} m, got {[sx, sy, sz]}.")
-    position = _numbers(data, "position_m", 2, where) if "position_m" in data else None
+        raise ConfigError(f"{where}: size_m: a {shape} must be wider than {4 * WALL_M[shape]} m, got {[sx, sy, sz]}.")
+    position = numbers(data, "position_m", 2, where) if "position_m" in data else None
     return ObjectSpec(
         colour=colour,
         shape=shape,
         size_m=(sx, sy, sz),
-        mass_kg=_number(data, "mass_kg", 0.001, where) if "mass_kg" in data else defaults.mass_kg,
-        friction=_number(data, "friction", 0.0, where) if "friction" in data else DEFAULT_FRICTION,
+        mass_kg=number(data, "mass_kg", where, 0.001) if "mass_kg" in data else defaults.mass_kg,
+        friction=number(data, "friction", where, 0.0) if "friction" in data else DEFAULT_FRICTION,
         position_m=(position[0], position[1]) if position else None,
-        yaw_rad=_number(data, "yaw_rad", -np.inf, where) if "yaw_rad" in data else None,
+        yaw_rad=number(data, "yaw_rad", where) if "yaw_rad" in data else None,
     )

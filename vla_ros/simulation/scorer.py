@@ -10,6 +10,7 @@ import numpy as np
 from vla_ros.core.errors import SimulationError, unknown_choice
 from vla_ros.core.geometry import Array, Pose, rotation_from_quat
 from vla_ros.core.tasks import Predicate, Relation
+from vla_ros.core.things import SIDES
 from vla_ros.simulation.robot import SimRobot
 from vla_ros.simulation.scene_config import ObjectSpec
 from vla_ros.simulation.shapes import inner_radius_m
@@ -23,16 +24,9 @@ UPRIGHT = np.cos(np.deg2rad(25.0))  # of a bowl's axis against the vertical
 HOME_TOLERANCE_RAD = 0.05
 HOME_SPEED_RADPS = 0.05
 
-_SIDES: dict[Relation, Array] = {  # seen from the robot
-    Relation.LEFT_OF: np.array([0.0, 1.0]),
-    Relation.RIGHT_OF: np.array([0.0, -1.0]),
-    Relation.IN_FRONT_OF: np.array([-1.0, 0.0]),
-    Relation.BEHIND: np.array([1.0, 0.0]),
-}
-
 
 @dataclass(frozen=True)
-class Verdict:
+class Judgement:
     """The truth about a predicate."""
 
     holds: bool
@@ -53,7 +47,7 @@ class Scorer:
         self._fingers = gripper
         self._links = {name for name in self._world.body_names if name not in self._world.specs and name not in ("world", "table")}
 
-    def judge(self, predicate: Predicate) -> Verdict:
+    def judge(self, predicate: Predicate) -> Judgement:
         """Whether it holds now. Raises SimulationError for names that the scene lacks."""
         if predicate.relation == Relation.AT_HOME:
             return self._at_home()
@@ -66,66 +60,58 @@ class Scorer:
         failed = [verdict for verdict in verdicts if not verdict]
         return failed[0] if failed else verdicts[0]
 
-    def judge_all(self, predicates: tuple[Predicate, ...]) -> Verdict:
-        """Whether every one holds; the detail is that of the first that does not."""
-        for predicate in predicates:
-            verdict = self.judge(predicate)
-            if not verdict:
-                return Verdict(False, f"{predicate}: {verdict.detail}")
-        return Verdict(True, "all hold: " + ", ".join(str(p) for p in predicates))
-
     def _keys(self, name: str) -> list[str]:
         keys = [key for key, spec in self._world.specs.items() if name in (spec.name, key)]
         if not keys:
             raise SimulationError(unknown_choice("object", name, {spec.name for spec in self._world.specs.values()}))
         return keys
 
-    def _any_target(self, relation: Relation, key: str, targets: list[str]) -> Verdict:
-        relations: dict[Relation, Callable[[str, str], Verdict]] = {Relation.IN: self._in, Relation.ON: self._on}
-        resting = self._released(key)
-        if not resting:
-            return resting
+    def _any_target(self, relation: Relation, key: str, targets: list[str]) -> Judgement:
+        relations: dict[Relation, Callable[[str, str], Judgement]] = {Relation.IN: self._in, Relation.ON: self._on}
         others = [target for target in targets if target != key]
         if not others:
             raise SimulationError(f"'{key}' cannot be {relation.value} itself.")
+        resting = self._released(key)
+        if not resting:
+            return resting
         verdicts = [relations[relation](key, target) if relation in relations else self._beside(relation, key, target) for target in others]
         return next((verdict for verdict in verdicts if verdict), verdicts[0])
 
-    def _at_home(self) -> Verdict:
+    def _at_home(self) -> Judgement:
         n = self._world.n_arm
         error = float(np.max(np.abs(self._world.joint_positions[:n] - self._robot.config.home_rad)))
         speed = float(np.max(np.abs(self._world.joint_velocities[:n])))
         still = speed <= HOME_SPEED_RADPS
-        return Verdict(error <= HOME_TOLERANCE_RAD and still, f"the arm is {error:.3f} rad from home, at {speed:.3f} rad/s")
+        return Judgement(error <= HOME_TOLERANCE_RAD and still, f"the arm is {error:.3f} rad from home, at {speed:.3f} rad/s")
 
     def _touching(self, key: str) -> set[str]:
         """Bodies that touch an object."""
         pairs = [(c.body1, c.body2) for c in self._world.contacts() if key in (c.body1, c.body2)]
         return {body for pair in pairs for body in pair} - {key}
 
-    def _held(self, key: str) -> Verdict:
+    def _held(self, key: str) -> Judgement:
         touching = self._touching(key)
         if not self._fingers <= touching:
-            return Verdict(False, f"{key} is not between the fingers (touches {_list(touching)})")
+            return Judgement(False, f"{key} is not between the fingers (touches {_list(touching)})")
         rest = touching - self._links
-        return Verdict(not rest, f"{key} is between the fingers" + (f" but touches {_list(rest)}" if rest else ""))
+        return Judgement(not rest, f"{key} is between the fingers" + (f" but touches {_list(rest)}" if rest else ""))
 
-    def _released(self, key: str) -> Verdict:
+    def _released(self, key: str) -> Judgement:
         linear, angular = self._world.object_velocity(key)
         speed, turn = float(np.linalg.norm(linear)), float(np.linalg.norm(angular))
         if speed > REST_SPEED_MPS or turn > REST_TURN_RADPS:
-            return Verdict(False, f"{key} moves at {speed:.3f} m/s and {turn:.2f} rad/s")
+            return Judgement(False, f"{key} moves at {speed:.3f} m/s and {turn:.2f} rad/s")
         robot = self._touching(key) & self._links
-        return Verdict(not robot, f"{key} is touched by {_list(robot)}" if robot else f"{key} lies still")
+        return Judgement(not robot, f"{key} is touched by {_list(robot)}" if robot else f"{key} lies still")
 
-    def _in(self, key: str, target: str) -> Verdict:
+    def _in(self, key: str, target: str) -> Judgement:
         spec = self._world.specs[target]
         if not spec.is_container:
-            return Verdict(False, f"{target} is no container")
+            return Judgement(False, f"{target} is no container")
         pose, container = self._world.object_pose(key), self._world.object_pose(target)
         axis = rotation_from_quat(container.quat_xyzw)[:, 2]
         if axis[2] < UPRIGHT:
-            return Verdict(False, f"{target} is tipped over")
+            return Judgement(False, f"{target} is tipped over")
         distance = float(np.linalg.norm((pose.position_m - container.position_m)[:2]))
         lowest = lowest_point_m(self._world.specs[key], pose)
         rim = float(container.position_m[2]) + spec.size_m[2] / 2
@@ -133,7 +119,7 @@ class Scorer:
         deep = floor - RIM_TOLERANCE_M <= lowest <= rim + RIM_TOLERANCE_M
         inside = distance <= inner_radius_m(spec) and (deep or self._on_contents(key, target))
         detail = f"{key} is {distance * 1e3:.0f} mm from the middle of {target}, its bottom {(lowest - rim) * 1e3:+.0f} mm from the rim"
-        return Verdict(inside, detail)
+        return Judgement(inside, detail)
 
     def _on_contents(self, key: str, container: str) -> bool:
         """Whether it lies on something lower that is in the container: a heap is in the bowl that holds it."""
@@ -141,7 +127,7 @@ class Scorer:
         under = self._touching(key) & self._world.specs.keys() - {container}
         return any(bool(self._in(o, container)) for o in sorted(under) if self._world.object_pose(o).position_m[2] < height)
 
-    def _on(self, key: str, target: str) -> Verdict:
+    def _on(self, key: str, target: str) -> Judgement:
         spec = self._world.specs[target]
         pose, base = self._world.object_pose(key), self._world.object_pose(target)
         if spec.is_container and self._in(key, target):
@@ -152,16 +138,16 @@ class Scorer:
         over = horizontal <= spec.footprint_radius_m if spec.is_round else bool(_inside_box(offset, spec))
         touches = target in self._touching(key)
         detail = f"{key} is {horizontal * 1e3:.0f} mm beside the middle of {target} and {gap * 1e3:+.0f} mm above its top"
-        return Verdict(over and touches and abs(gap) <= ON_GAP_M, detail)
+        return Judgement(over and touches and abs(gap) <= ON_GAP_M, detail)
 
-    def _beside(self, relation: Relation, key: str, target: str) -> Verdict:
+    def _beside(self, relation: Relation, key: str, target: str) -> Judgement:
         offset = (self._world.object_pose(key).position_m - self._world.object_pose(target).position_m)[:2]
-        along = float(offset @ _SIDES[relation])
-        across = float(abs(offset @ _SIDES[relation][::-1]))
+        along = float(offset @ SIDES[relation])
+        across = float(abs(offset @ SIDES[relation][::-1]))
         height = lowest_point_m(self._world.specs[key], self._world.object_pose(key))
         holds = along >= max(SIDE_MIN_M, across) and abs(height) <= ON_GAP_M
         detail = f"{key} lies {along * 1e3:+.0f} mm in that direction of {target}, {across * 1e3:.0f} mm across, {height * 1e3:.0f} mm high"
-        return Verdict(holds, detail)
+        return Judgement(holds, detail)
 
 
 def _inside_box(offset_m: Array, spec: ObjectSpec) -> bool:

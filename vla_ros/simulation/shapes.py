@@ -58,11 +58,6 @@ def inner_radius_m(spec: ObjectSpec) -> float:
     return min(spec.size_m[:2]) / 2 - WALL_M[spec.shape]
 
 
-def floor_height_m(spec: ObjectSpec) -> float:
-    """Of a bowl's or plate's inside, above its lowest point."""
-    return WALL_M[spec.shape] / 2
-
-
 def quat_wxyz_of_yaw(yaw_rad: float) -> Array:
     """[4] MuJoCo's quaternion of a rotation about z."""
     return np.array([np.cos(yaw_rad / 2), 0.0, 0.0, np.sin(yaw_rad / 2)])

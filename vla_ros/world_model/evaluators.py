@@ -44,7 +44,7 @@ class CollisionEvaluator:
     def __init__(self, twin: Twin, arm: Arm, parameters: WorldModelParameters) -> None:
         self._twin = twin
         self._p = parameters
-        self._fingers = frozenset(shape.link for shape in arm.collision_shapes if shape.link.endswith("finger"))
+        self._fingers = frozenset(link for link, joint in arm.moving_joint.items() if joint in arm.config.finger_joints)
 
     def evaluate(self, rollout: Rollout, scene: Scene, expected: Expected, end_s: float) -> Foreseen:
         """``end_s``: value of time.perf_counter() at which it gives up."""

@@ -7,16 +7,11 @@ import numpy as np
 from vla_ros.core.geometry import Array
 from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.core.tasks import Relation, Skill, Subtask
+from vla_ros.core.things import SIDES, SURFACES
 from vla_ros.world_model.evaluators import Landing
 from vla_ros.world_model.parameters import WorldModelParameters
 from vla_ros.world_model.rollout import Rollout
 
-_SIDES = {
-    Relation.LEFT_OF: np.array([0.0, 1.0]),
-    Relation.RIGHT_OF: np.array([0.0, -1.0]),
-    Relation.IN_FRONT_OF: np.array([-1.0, 0.0]),
-    Relation.BEHIND: np.array([1.0, 0.0]),
-}
 _REST_M = 0.015  # height error of an object that lies on another
 
 
@@ -52,10 +47,10 @@ def lies(thing: SceneObject, relation: Relation, target: SceneObject, p: WorldMo
         return bool(np.linalg.norm(offset) < np.min(target.size_m[:2]) / 2 - p.wall_m and bottom < target.top_m - _REST_M / 3)
     if relation is Relation.ON:
         near = np.linalg.norm(offset) < np.min(target.size_m[:2]) / 2
-        low = target.pose.position_m[2] - target.size_m[2] / 2 if target.shape == "plate" else target.top_m - _REST_M
+        low = target.pose.position_m[2] - target.size_m[2] / 2 if target.shape in SURFACES else target.top_m - _REST_M
         return bool(near and low <= bottom < target.top_m + _REST_M)
-    if relation not in _SIDES:
+    if relation not in SIDES:
         return False
-    along = float(offset @ _SIDES[relation])
-    across = float(np.linalg.norm(offset - along * _SIDES[relation]))
+    along = float(offset @ SIDES[relation])
+    across = float(np.linalg.norm(offset - along * SIDES[relation]))
     return along > across and along > 0

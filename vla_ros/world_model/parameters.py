@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vla_ros.core.things import BOWL_FLOOR_M, BOWL_WALL_M
+
 
 @dataclass(frozen=True)
 class WorldModelParameters:
@@ -24,5 +26,5 @@ class WorldModelParameters:
     home_rad: float = 0.03  # joint distance that counts as being at home
     grasp_offset_m: float = 0.015  # of the TCP from the object's middle at which closing is expected to grasp it
     grasp_slack_m: float = 0.009  # by which an object to be grasped may lie off the middle of the pads without room for it
-    wall_m: float = 0.010  # thickness of a bowl's rim
-    floor_m: float = 0.006  # and of its floor
+    wall_m: float = BOWL_WALL_M  # thickness of a bowl's rim
+    floor_m: float = BOWL_FLOOR_M  # and of its floor

@@ -13,8 +13,6 @@ from vla_ros.core.scene import SceneObject
 from vla_ros.robots import Arm
 from vla_ros.world_model.twin import Twin, TwinGeom
 
-MOVING_ELSEWHERE = ("link0", "link1")  # links that stay near the base: nothing on the table can be touched by them
-
 
 @dataclass(frozen=True)
 class Rollout:
@@ -72,7 +70,8 @@ def roll_out(
     config = arm.config
     width = float(np.sum(joints.select(config.finger_joints).positions))
     widths = expected_widths(chunk, width, config.gripper.speed_mps, least_m)
-    geoms = tuple(g for g in twin.arm_geoms if not g.owner.endswith(MOVING_ELSEWHERE))
+    stays = ("", config.arm_joints[0])  # what only the first joint turns stays at the base: it touches nothing on the table
+    geoms = tuple(g for g in twin.arm_geoms if arm.moving_joint[g.owner] not in stays)
     carried = twin.object_geoms[held.id] if held is not None else ()
     release = _release_row(widths, least_m) if held is not None else None
     n = len(rows_rad)

@@ -8,14 +8,14 @@ import numpy as np
 
 from vla_ros.core.geometry import Array, rotation_about, transform
 from vla_ros.core.scene import SceneObject
+from vla_ros.core.things import CONTAINERS, ROUND_SHAPES
 
 _UP = np.array([0.0, 0.0, 1.0])
 WALLS = 12  # boxes in a bowl's rim
-PARTS = {"bowl": ("cylinder", *["box"] * WALLS), "plate": ("cylinder",), "cylinder": ("cylinder",)}  # everything else is one box
 
 
 @dataclass(frozen=True)
-class Solid:
+class TwinSolid:
     """Half sizes as MuJoCo takes them: box x y z; cylinder radius, half height, 0."""
 
     kind: str
@@ -25,24 +25,27 @@ class Solid:
 
 def kinds_of(shape: str) -> tuple[str, ...]:
     """Kinds of the solids that stand for a shape; what ``solids_of`` returns, in the same order."""
-    return PARTS.get(shape, ("box",))
+    if shape in CONTAINERS:
+        return ("cylinder", *["box"] * WALLS)
+    return ("cylinder",) if shape in ROUND_SHAPES else ("box",)
 
 
-def solids_of(thing: SceneObject, wall_m: float, floor_m: float) -> tuple[Solid, ...]:
+def solids_of(thing: SceneObject, wall_m: float, floor_m: float) -> tuple[TwinSolid, ...]:
     """The solids of one object, for its measured size."""
     x, y, z = np.asarray(thing.size_m, dtype=float) / 2
-    if thing.shape == "bowl":
+    if thing.shape in CONTAINERS:
         return _bowl(min(x, y), z, wall_m, floor_m)
-    if thing.shape in PARTS:
-        return (Solid("cylinder", np.array([max(x, y), z, 0.0]), np.eye(4)),)
-    return (Solid("box", np.array([x, y, z]), np.eye(4)),)
+    if thing.shape in ROUND_SHAPES:
+        return (TwinSolid("cylinder", np.array([max(x, y), z, 0.0]), np.eye(4)),)
+    return (TwinSolid("box", np.array([x, y, z]), np.eye(4)),)
 
 
-def _bowl(radius: float, half_height: float, wall: float, floor: float) -> tuple[Solid, ...]:
-    solids = [Solid("cylinder", np.array([radius, floor / 2, 0.0]), transform(np.eye(3), np.array([0.0, 0.0, floor / 2 - half_height])))]
+def _bowl(radius: float, half_height: float, wall: float, floor: float) -> tuple[TwinSolid, ...]:
+    bottom = transform(np.eye(3), np.array([0.0, 0.0, floor / 2 - half_height]))
+    solids = [TwinSolid("cylinder", np.array([radius, floor / 2, 0.0]), bottom)]
     half_length = radius * np.tan(np.pi / WALLS)
     for k in range(WALLS):
         rotation = rotation_about(_UP, 2 * np.pi * k / WALLS)
         centre = rotation @ np.array([radius - wall / 2, 0.0, 0.0])
-        solids.append(Solid("box", np.array([wall / 2, half_length, half_height]), transform(rotation, centre)))
+        solids.append(TwinSolid("box", np.array([wall / 2, half_length, half_height]), transform(rotation, centre)))
     return tuple(solids)

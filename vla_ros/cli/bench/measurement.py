@@ -16,11 +16,11 @@ from typing import Any
 from vla_ros.cli.bench.probes import ImageProbe, Taps
 from vla_ros.cli.bench.processes import GraphProcesses
 from vla_ros.cli.fresh_scene import FreshScene
-from vla_ros.cli.goal_view import OUTCOMES
 from vla_ros.cli.graph import Graph
 from vla_ros.cli.run_goal import follow_goal
 from vla_ros.cli.running_graph import RunningGraph
 from vla_ros.core.errors import VlaRosError
+from vla_ros.core.outcomes import Outcome
 from vla_ros.robots import RobotConfig
 from vla_ros.ros import interfaces
 from vla_ros.ros.interfaces import COLOR_IMAGE, SIM_SCORE
@@ -84,7 +84,7 @@ def _goal(bench: Bench, graph: Graph, processes: GraphProcesses, started_s: floa
         "launch_to_verified_s": ended_s - started_s if result.verified else None,
         "goal_s": float(result.duration),
         "verified": bool(result.verified),
-        "outcome": OUTCOMES[result.outcome].lower(),
+        "outcome": Outcome(result.outcome).word,
         "message": result.message,
         "real_time_factor_since_start": float(score.real_time_factor),
         **figures,

@@ -73,7 +73,7 @@ def check(options: argparse.Namespace) -> None:
         options.runs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"Cannot create the folder for runs {options.runs}: {error.strerror}; choose another one with --runs.") from error
-    check_free_space(options.runs, needed_bytes("train", options.time_limit))
+    check_free_space(options.runs, needed_bytes(options.time_limit))
 
 
 def finish(folder: RunFolder, seed: int, say: Callable[[str], None]) -> None:

@@ -14,7 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Send the width that this robot's gripper has when open or closed."""
     from vla_ros.cli.move import move_to
+    from vla_ros.core.outcomes import MoveKind
     from vla_ros.robots.config import load_robot_config
 
     gripper = load_robot_config(options.robot).gripper
-    return move_to(kind=3, gripper_width=gripper.width_open_m if options.what == "open" else gripper.width_closed_m)
+    return move_to(MoveKind.GRIPPER, gripper.width_open_m if options.what == "open" else gripper.width_closed_m)

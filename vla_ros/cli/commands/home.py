@@ -12,5 +12,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Plan and move."""
     from vla_ros.cli.move import move_to
+    from vla_ros.core.outcomes import MoveKind
 
-    return move_to(kind=0)
+    return move_to(MoveKind.HOME)

@@ -9,12 +9,13 @@ import numpy as np
 
 from vla_ros.core.errors import MotionError
 from vla_ros.core.geometry import Array
+from vla_ros.core.outcomes import FailureKind
 from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.core.stamps import s_from_ns
 from vla_ros.core.tasks import ReasoningTrace, Subtask
 from vla_ros.experts.chunk_stream import ChunkStream, Gripper
-from vla_ros.experts.plans import JointPlan, MotionLimits, plan_through
-from vla_ros.experts.policy import FailureKind, Observation
+from vla_ros.experts.plans import JointPlan, MotionLimits
+from vla_ros.experts.policy import Observation
 from vla_ros.experts.scripted.failures import SkillFailure
 from vla_ros.experts.scripted.parameters import ScriptedParameters
 from vla_ros.experts.scripted.routes import over, rounded, route_plan, turning
@@ -158,10 +159,6 @@ class Body:
             return route_plan(self.arm, start, q_end, points, share, self._limits, speed_mps)
 
         return build
-
-    def direct(self, q_end: Array) -> Callable[[Array], JointPlan]:
-        """A straight line in joint space."""
-        return lambda start: plan_through(np.array([start, q_end]), self._limits)
 
     def _tcp(self, q: Array) -> Array:
         return np.array(self.arm.fk(q)[:3, 3])

@@ -8,10 +8,11 @@ import numpy as np
 
 from vla_ros.core.actions import ActionChunk
 from vla_ros.core.errors import PlanningError, unknown_choice
+from vla_ros.core.outcomes import FailureKind
 from vla_ros.core.stamps import ns_from_s
 from vla_ros.core.tasks import Skill, Subtask
 from vla_ros.experts.chunk_stream import ChunkShape, ChunkStream, Gripper
-from vla_ros.experts.policy import ExpertStatus, ExpertStep, FailureKind, Observation
+from vla_ros.experts.policy import ExpertStatus, ExpertStep, Observation
 from vla_ros.experts.registry import ExpertConfig
 from vla_ros.experts.scripted.body import Body, Script
 from vla_ros.experts.scripted.failures import SkillFailure

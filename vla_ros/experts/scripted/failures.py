@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vla_ros.core.errors import VlaRosError
-from vla_ros.experts.policy import FailureKind
+from vla_ros.core.outcomes import FailureKind
 
 
 class SkillFailure(VlaRosError):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from vla_ros.core.outcomes import FailureKind
 from vla_ros.core.robot_state import ContactState
-from vla_ros.experts.policy import FailureKind, Observation
+from vla_ros.experts.policy import Observation
 from vla_ros.experts.scripted.failures import SkillFailure
 from vla_ros.experts.scripted.parameters import ScriptedParameters
 

@@ -9,8 +9,7 @@ import numpy as np
 
 from vla_ros.core.geometry import Array
 from vla_ros.core.scene import SceneObject
-
-ROUND_SHAPES = frozenset({"bowl", "plate", "cylinder"})
+from vla_ros.core.things import ROUND_SHAPES
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import numpy as np
 
 from vla_ros.core.errors import MotionError
 from vla_ros.core.geometry import Array
+from vla_ros.core.outcomes import FailureKind
 from vla_ros.core.scene import Scene, SceneObject
-from vla_ros.experts.policy import FailureKind
 from vla_ros.experts.scripted.failures import SkillFailure
 from vla_ros.experts.scripted.hand import pointing_down, room_m
 from vla_ros.experts.scripted.parameters import ScriptedParameters

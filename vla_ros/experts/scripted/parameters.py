@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from vla_ros.core.errors import ConfigError, unknown_choice
+from vla_ros.core.things import BOWL_WALL_M
+from vla_ros.core.yaml_files import number, whole_number
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class ScriptedParameters:
     lift_m: float = 0.10  # above the grasp after it
     release_gap_m: float = 0.004  # under the object when it is let go on a surface
     bowl_gap_m: float = 0.010  # the same inside a container
-    bowl_wall_m: float = 0.010  # thickness of its wall
+    bowl_wall_m: float = BOWL_WALL_M  # thickness of its wall
     bowl_floor_m: float = 0.008  # thickness of a container's floor
     # gripper and hand (Franka hand: fingers reach 9 mm below the TCP, the body ends about 37 mm above it)
     open_margin_m: float = 0.012  # on each side of the object when there is room for less than the full opening
@@ -62,11 +64,10 @@ class ScriptedParameters:
 
     @staticmethod
     def from_mapping(mapping: Mapping[str, Any], where: str) -> ScriptedParameters:
-        """Raises ConfigError for an unknown key or a value that is no number."""
-        valid = [f.name for f in fields(ScriptedParameters)]
-        for key, value in mapping.items():
-            if key not in valid:
-                raise ConfigError(f"{where}: {unknown_choice('parameter', key, valid)}")
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ConfigError(f"{where}: {key} must be a number, not {value!r}.")
-        return replace(ScriptedParameters(), **mapping)
+        """Raises ConfigError for an unknown key or a value that is no number (for what is counted: no whole number)."""
+        counted = {f.name: isinstance(f.default, int) for f in fields(ScriptedParameters)}
+        for key in mapping:
+            if key not in counted:
+                raise ConfigError(f"{where}: {unknown_choice('parameter', key, counted)}")
+        values: dict[str, Any] = {key: (whole_number if counted[key] else number)(mapping, key, where) for key in mapping}
+        return replace(ScriptedParameters(), **values)

@@ -8,8 +8,8 @@ import numpy as np
 
 from vla_ros.core.errors import MotionError
 from vla_ros.core.geometry import Array
+from vla_ros.core.outcomes import FailureKind
 from vla_ros.core.scene import SceneObject
-from vla_ros.experts.policy import FailureKind
 from vla_ros.experts.scripted.body import Body, Holding, Script
 from vla_ros.experts.scripted.failures import SkillFailure
 from vla_ros.experts.scripted.feeling import HeldWatch, touched

@@ -8,23 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from vla_ros.core.geometry import Array
+from vla_ros.core.outcomes import FailureKind
 from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.core.tasks import Relation
-from vla_ros.experts.policy import FailureKind
+from vla_ros.core.things import CONTAINERS, SIDES, SURFACES
 from vla_ros.experts.scripted.failures import SkillFailure
 from vla_ros.experts.scripted.footprints import Circle, Rectangle, outline_of, smallest_gap_m
 from vla_ros.experts.scripted.parameters import ScriptedParameters
 from vla_ros.robots import Box
-
-CONTAINERS = frozenset({"bowl"})
-SURFACES = frozenset({"plate"})
-# seen from the robot: unit vectors in the base frame
-SIDES = {
-    Relation.LEFT_OF: np.array([0.0, 1.0]),
-    Relation.RIGHT_OF: np.array([0.0, -1.0]),
-    Relation.IN_FRONT_OF: np.array([-1.0, 0.0]),
-    Relation.BEHIND: np.array([1.0, 0.0]),
-}
 
 
 @dataclass(frozen=True)
