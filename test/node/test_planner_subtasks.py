@@ -66,7 +66,7 @@ def begun(ros: Ros) -> tuple[Peer, Caller, list[SubtaskOutcome], threading.Threa
     caller = ros.spin(Caller).node
     assert isinstance(caller, Caller)
     outcomes: list[SubtaskOutcome] = []
-    thread = threading.Thread(target=lambda: outcomes.append(caller.subtasks.run(PICK, 1, "", lambda: False)), daemon=True)
+    thread = threading.Thread(target=lambda: outcomes.append(caller.subtasks.run(PICK, "", lambda: False)), daemon=True)
     thread.start()
     return ros.peer(), caller, outcomes, thread
 
