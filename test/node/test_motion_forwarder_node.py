@@ -83,13 +83,14 @@ class Bench:
     sent: list[Heard]
     heartbeats: list[Heard]
     monitor: Any
+    handled: list[int]
 
     def gate(self, *commands: GatedCommand) -> None:
-        """As the monitor sends them, one each tick: the topic keeps only the newest."""
+        """One after the other: the topic keeps only the newest, so each waits until the one before it has been dealt with."""
         for one in commands:
+            before = len(self.handled)
             self.monitor.publish(gated_to_msg(one))
-            assert self.monitor.wait_for_all_acked(_s(2.0))
-            self.tick()
+            wait_until(lambda n=before: len(self.handled) > n, "the forwarder to deal with a command")
 
     def begin(self) -> int:
         """The monitor's first commands, at rest where the arm is measured, until one has been passed on; the next command's number."""
@@ -101,19 +102,10 @@ class Bench:
                 return seq + 1
         raise AssertionError("no command at rest was passed on")
 
-    def tick(self) -> None:
-        time.sleep(0.01)  # the monitor's period
-
     def settled(self) -> None:
         """Whatever was sent before has been worked off: the node has beaten since."""
         before = len(self.heartbeats)
         wait_until(lambda: len(self.heartbeats) > before + 1, "heartbeats")
-
-
-def _s(seconds: float) -> Any:
-    from rclpy.duration import Duration
-
-    return Duration(seconds=seconds)
 
 
 def at_home() -> Any:
@@ -121,18 +113,31 @@ def at_home() -> Any:
     return joint_state_to_msg(JointState(time.time_ns(), ROBOT.arm_joints, np.asarray(ROBOT.home_rad), zeros, zeros))
 
 
+class ObservedForwarder(MotionForwarderNode):
+    """Notes which commands it has dealt with, passed on or not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.handled: list[int] = []
+
+    def _on_command(self, message: Any) -> None:
+        super()._on_command(message)
+        self.handled.append(message.seq)
+
+
 def bench_with(ros: Ros, **parameters: Any) -> Bench:
     ros.init(**parameters)
     peer = ros.peer()
     gripper = FakeGripper(peer)
     sent, heartbeats = peer.listen(JOINT_TRAJECTORY), peer.listen(HEARTBEAT)
-    spun = ros.spin(MotionForwarderNode)
+    spun = ros.spin(ObservedForwarder)
     monitor = peer.publisher(GATED_COMMAND)
     joints = peer.publisher(JOINT_STATES)
     peer.node.create_timer(0.02, lambda: joints.publish(at_home()))
     wait_until(spun.node._gripper._client.server_is_ready, "the gripper's server")
     wait_until(lambda: peer.node.count_publishers(JOINT_TRAJECTORY.name) == 1, "the forwarder's publisher")
-    return Bench(peer, gripper, sent, heartbeats, monitor)
+    wait_until(lambda: monitor.get_subscription_count() == 1, "the forwarder to listen to its monitor")
+    return Bench(peer, gripper, sent, heartbeats, monitor, spun.node.handled)
 
 
 @pytest.fixture
