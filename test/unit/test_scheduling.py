@@ -27,6 +27,19 @@ def test_background_gives_way_and_so_do_its_threads() -> None:
     assert (int(policy), int(niceness)) == (os.SCHED_BATCH, min(19, os.nice(0) + 5))
 
 
+def test_hardware_takes_a_larger_share_where_that_is_allowed() -> None:
+    niceness, *_ = _in_a_process("prepare_process(Urgency.HARDWARE); print(os.getpriority(os.PRIO_PROCESS, 0))")
+    assert int(niceness) == (-5 if os.geteuid() == 0 else os.nice(0))
+
+
+def test_where_a_larger_share_is_refused_the_process_goes_on() -> None:
+    code = (
+        "import resource; resource.setrlimit(resource.RLIMIT_NICE, (0, 0)); os.geteuid() or os.setuid(65534);"
+        "prepare_process(Urgency.HARDWARE); print(os.getpriority(os.PRIO_PROCESS, 0))"
+    )
+    assert _in_a_process(code) == [str(os.nice(0))]
+
+
 def test_realtime_is_for_the_calling_thread_alone() -> None:
     code = (
         "print(make_realtime(), os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK);"

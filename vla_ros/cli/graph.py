@@ -9,11 +9,11 @@ from typing import Any, Self
 
 import rclpy
 from rclpy.action import ActionClient
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from vla_ros.core.errors import VlaRosError
 from vla_ros.ros.interfaces import Action, Service, Topic, load_type
+from vla_ros.ros.lean_executor import LeanExecutor
 from vla_ros.ros.qos import profile
 
 SPIN_S = 0.1
@@ -30,7 +30,7 @@ class Graph:
     def __init__(self, name: str = "vla_cli") -> None:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self.node = rclpy.create_node(f"{name}_{time.time_ns() % 1_000_000}")
-        self._executor = SingleThreadedExecutor()
+        self._executor = LeanExecutor()
         self._executor.add_node(self.node)
 
     def __enter__(self) -> Self:

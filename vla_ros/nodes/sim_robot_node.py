@@ -30,7 +30,7 @@ from vla_ros.ros.interfaces import (
 )
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
-from vla_ros.ros.scheduling import make_realtime
+from vla_ros.ros.scheduling import Urgency, make_realtime
 from vla_ros.ros.sim_controllers import FollowJointTrajectoryServer, serve_gripper
 from vla_ros.ros.spin import run
 from vla_ros.simulation.camera_faults import CameraFaults
@@ -193,4 +193,4 @@ class SimRobotNode(VlaNode):
 
 def main() -> int:
     """Runs the node until it is told to end; the process's exit code."""
-    return run(SimRobotNode)
+    return run(SimRobotNode, urgency=Urgency.HARDWARE)

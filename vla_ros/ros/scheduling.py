@@ -6,14 +6,17 @@ wait a little.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import enum
 import os
 import sys
+from pathlib import Path
 
 SWITCH_INTERVAL_S = 0.001  # Python's own 5 ms are half a tick: a thread that computes would hold up one that has to answer
 REALTIME_PRIORITY = 20  # of 1 to 99: below what drivers and a controller manager (50) take
-BACKGROUND_NICENESS = 5
+BACKGROUND_NICENESS, HARDWARE_NICENESS = 5, -5
+AUTOGROUP = Path("/proc/self/autogroup")
 _MMAP_BYTES, _TRIM_BYTES = 32 << 20, 256 << 20  # the most that glibc takes; more than any node lets go at once
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
@@ -22,6 +25,7 @@ class Urgency(enum.Enum):
     """Of a process among the others."""
 
     CONTROL = "control"  # the thread that spins runs when its time has come, whoever else is busy
+    HARDWARE = "hardware"  # stands for a robot and its cameras, which do not share the computer: a larger share, where that is allowed
     NORMAL = "normal"
     BACKGROUND = "background"  # gives way, and takes no core from the others when it wakes up
 
@@ -33,6 +37,16 @@ def prepare_process(urgency: Urgency) -> None:
     if urgency is Urgency.BACKGROUND and hasattr(os, "SCHED_BATCH"):
         os.nice(BACKGROUND_NICENESS)
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    elif urgency is Urgency.HARDWARE:
+        with contextlib.suppress(PermissionError):  # then it shares as everybody does
+            os.setpriority(os.PRIO_PROCESS, 0, HARDWARE_NICENESS)
+            _set_niceness_of_session(HARDWARE_NICENESS)
+
+
+def _set_niceness_of_session(niceness: int) -> None:
+    """Linux may share the cores between sessions first (sched(7), autogroup): the niceness of a process counts within its session then."""
+    if AUTOGROUP.exists() and os.getsid(0) == os.getpid():  # as the launcher starts nodes; a terminal's session is not ours
+        AUTOGROUP.write_text(str(niceness), encoding="ascii")
 
 
 def make_realtime() -> bool:

@@ -9,13 +9,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 
 from vla_ros.cli.bench.timing import image_figures, rate_hz, tick_figures
 from vla_ros.ros.conversions.arrays import ns_from_stamp
 from vla_ros.ros.interfaces import CLOCK, GATED_COMMAND, Topic, load_type
+from vla_ros.ros.lean_executor import LeanExecutor
 from vla_ros.ros.qos import subscription_profile
 
 KEPT = 60  # messages that DDS keeps until they are taken; at 100 Hz these are 0.6 s
@@ -91,7 +91,7 @@ class ImageProbe:
         self._nominal_hz = nominal_hz
         self._node = rclpy.create_node(f"vla_bench_images_{time.time_ns() % 1_000_000}")
         self._node.create_subscription(load_type(topic.type), topic.name, self._on_image, subscription_profile(topic.qos))
-        self._executor = SingleThreadedExecutor()
+        self._executor = LeanExecutor()
         self._executor.add_node(self._node)
         self._steady_ns = time.time_ns() + round(steady_after_s * 1e9)
         self._samples: list[tuple[int, int, int]] = []
