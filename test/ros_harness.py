@@ -77,6 +77,12 @@ class Peer:
         self.node.destroy_node()
         assert self.failure is None, f"the peer was ended by {self.failure!r}"
 
+    def make(self, build: Callable[[], Any]) -> Any:
+        """What ``build`` returns, run by the thread that spins: rclpy shows an action's client to it before the client is whole."""
+        future = self._executor.create_task(build)
+        wait_until(future.done, "the peer's thread to make something")
+        return future.result()
+
     def listen(
         self, topic: Topic, *, depth: int = KEPT, matched: bool = False, on_message: Callable[[Any], None] | None = None
     ) -> list[Heard]:
@@ -119,7 +125,7 @@ class ActionPeer:
 
     def __init__(self, peer: Peer, action: Action) -> None:
         self.type = load_type(action.type)
-        self._client = ActionClient(peer.node, self.type, action.name)
+        self._client = peer.make(lambda: ActionClient(peer.node, self.type, action.name))
         assert self._client.wait_for_server(timeout_sec=PATIENCE_S), f"nobody serves {action.name}"
 
     def send(self, goal: Any = None, on_feedback: Callable[[Any], None] | None = None) -> Any:

@@ -60,7 +60,8 @@ class FakeGripper:
     def __init__(self, peer: Peer) -> None:
         self.goals: list[tuple[float, float]] = []
         self.rejections = 0
-        self.server = ActionServer(peer.node, GripperCommand, ROBOT.gripper.binding.name, self._execute, goal_callback=self._answer)
+        name = ROBOT.gripper.binding.name
+        self.server = peer.make(lambda: ActionServer(peer.node, GripperCommand, name, self._execute, goal_callback=self._answer))
 
     def _answer(self, _: Any) -> GoalResponse:
         if self.rejections == 0:

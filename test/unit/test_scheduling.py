@@ -10,7 +10,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux only")
 
-LOOK = "import os, threading; from vla_ros.ros.scheduling import *; "
+LOOK = "import os, threading; from vla_ros.core.scheduling import *; "
 
 
 def _in_a_process(code: str) -> list[str]:
@@ -38,6 +38,14 @@ def test_where_a_larger_share_is_refused_the_process_goes_on() -> None:
         "prepare_process(Urgency.HARDWARE); print(os.getpriority(os.PRIO_PROCESS, 0))"
     )
     assert _in_a_process(code) == [str(os.nice(0))]
+
+
+def test_leisure_counts_against_other_sessions_too() -> None:
+    code = (
+        "os.setsid() if os.getsid(0) != os.getpid() else None; prepare_process(Urgency.LEISURE);"
+        "print(os.getpriority(os.PRIO_PROCESS, 0), AUTOGROUP.read_text().split()[-1] if AUTOGROUP.exists() else 19)"
+    )
+    assert _in_a_process(code) == ["19", "19"]
 
 
 def test_realtime_is_for_the_calling_thread_alone() -> None:

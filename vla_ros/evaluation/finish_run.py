@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from vla_ros.core.errors import VlaRosError
+from vla_ros.core.scheduling import Urgency, prepare_process
 from vla_ros.data.artefacts import make_artefacts
 from vla_ros.data.bag_signals import read_run_signals
 from vla_ros.data.run_folder import RunFolder
@@ -56,4 +57,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    prepare_process(Urgency.LEISURE)  # the next goal must not feel it
     sys.exit(main())

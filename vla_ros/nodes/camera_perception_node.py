@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from vla_ros.core.scene import CameraHealth
+from vla_ros.core.scheduling import Urgency
 from vla_ros.core.stamps import NS_PER_S
 from vla_ros.data.images import jpeg_encode
 from vla_ros.perception.camera import CameraMonitor, CameraMonitorConfig, policy_image
@@ -21,7 +22,6 @@ from vla_ros.ros.inbox import Inbox, Latest
 from vla_ros.ros.interfaces import CAMERA_HEALTH, COLOR_COMPRESSED, COLOR_IMAGE, JOINT_STATES, POLICY_IMAGE
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
-from vla_ros.ros.scheduling import Urgency
 from vla_ros.ros.spin import run
 
 REPORT_PERIOD_S = 0.5

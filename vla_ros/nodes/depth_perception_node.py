@@ -12,6 +12,7 @@ import cv2
 from rclpy.serialization import deserialize_message
 
 from vla_ros.core.robot_state import JointState
+from vla_ros.core.scheduling import Urgency
 from vla_ros.core.stamps import NS_PER_MS
 from vla_ros.perception.pipeline import DepthPerception, PerceptionResult
 from vla_ros.robots import load_robot
@@ -36,7 +37,6 @@ from vla_ros.ros.interfaces import (
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.markers import object_markers
 from vla_ros.ros.parameters import declare, parameter
-from vla_ros.ros.scheduling import Urgency
 from vla_ros.ros.spin import run
 from vla_ros.ros.tf import StaticFrames
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vla_ros.core.geometry import Array
+from vla_ros.core.scheduling import Urgency
 from vla_ros.motion.forwarding import Forwarding
 from vla_ros.nodes.forwarder_move_to import MoveToServer
 from vla_ros.robots import load_robot
@@ -19,7 +20,6 @@ from vla_ros.ros.inbox import Latest
 from vla_ros.ros.interfaces import GATED_COMMAND, JOINT_STATES, JOINT_TRAJECTORY
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
-from vla_ros.ros.scheduling import Urgency
 from vla_ros.ros.spin import run
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vla_ros.core.outcomes import EpisodeEvent, Outcome, ReportStatus
+from vla_ros.core.scheduling import Urgency
 from vla_ros.core.tasks import Plan, ReasoningTrace, Subtask
 from vla_ros.nodes.planner_recording import GoalRecording
 from vla_ros.nodes.planner_results import goal_result_to_msg, record_to_msg
@@ -30,7 +31,6 @@ from vla_ros.ros.conversions.tasks import plan_to_msg, reasoning_to_msg
 from vla_ros.ros.interfaces import EPISODE, EXECUTE_GOAL, HOLD, PLAN, REASONING, SUBTASK_REPORT, load_type
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
-from vla_ros.ros.scheduling import Urgency
 from vla_ros.ros.spin import run
 
 

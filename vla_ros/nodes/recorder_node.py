@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vla_ros.core.errors import DataError
+from vla_ros.core.scheduling import Urgency
 from vla_ros.data.bag_metadata import QosProfile
 from vla_ros.data.bag_writer import BagWriter
 from vla_ros.data.message_definitions import MessageDefinitions
@@ -23,7 +24,6 @@ from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
 from vla_ros.ros.qos import durability_word, reliability_word
 from vla_ros.ros.recording_profile import recorded_topics
-from vla_ros.ros.scheduling import Urgency
 from vla_ros.ros.spin import run
 
 KEPT = 60  # messages of each topic until they are taken: 0.6 s of the busiest; what comes beyond that is lost, and counted
@@ -131,9 +131,9 @@ class RecorderNode(VlaNode):
                 work.feedback(feedback)
 
     def _finish(self, folder: RunFolder) -> None:
-        """Video, timeline and measures, at the lowest priority: the next goal must not feel it."""
+        """Video, timeline and measures, in a process of their own that the next goal does not feel."""
         command = [sys.executable, "-m", "vla_ros.evaluation.finish_run", str(folder.path), "--robot", self.config.robot]
-        subprocess.Popen(["nice", "-n", "19", *command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
 
 
 def main() -> int:

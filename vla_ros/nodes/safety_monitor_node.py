@@ -13,6 +13,7 @@ import numpy as np
 from vla_ros.core.actions import ActionChunk, ActionSpace, SafetyAction
 from vla_ros.core.decisions import SafetyMode, SafetyState
 from vla_ros.core.outcomes import NodeState
+from vla_ros.core.scheduling import Urgency
 from vla_ros.robots import load_robot
 from vla_ros.ros.conversions.actions import chunk_from_msg, gated_to_msg
 from vla_ros.ros.conversions.arrays import ns_from_stamp
@@ -41,7 +42,6 @@ from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.markers import safety_markers
 from vla_ros.ros.parameters import declare, parameter
 from vla_ros.ros.qos import Qos
-from vla_ros.ros.scheduling import Urgency
 from vla_ros.ros.spin import run
 from vla_ros.ros.world_model_client import WorldModelClient
 from vla_ros.safety.chunk_checks import ChunkId

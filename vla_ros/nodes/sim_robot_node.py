@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vla_ros.core.errors import MotionError, SimulationError
+from vla_ros.core.scheduling import Urgency, make_realtime
 from vla_ros.core.tasks import Predicate, Relation
 from vla_ros.robots import load_robot_config
 from vla_ros.ros.conversions.arrays import stamp_to_msg
@@ -30,7 +31,6 @@ from vla_ros.ros.interfaces import (
 )
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
-from vla_ros.ros.scheduling import Urgency, make_realtime
 from vla_ros.ros.sim_controllers import FollowJointTrajectoryServer, serve_gripper
 from vla_ros.ros.spin import run
 from vla_ros.simulation.camera_faults import CameraFaults

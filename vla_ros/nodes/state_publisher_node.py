@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from vla_ros.core.geometry import Array, inverse
 from vla_ros.core.robot_state import JointState
+from vla_ros.core.scheduling import Urgency
 from vla_ros.robots import load_robot
 from vla_ros.robots.description import resolved_urdf
 from vla_ros.robots.frames import link_tree
@@ -15,7 +16,6 @@ from vla_ros.ros.inbox import Latest
 from vla_ros.ros.interfaces import JOINT_STATES, ROBOT_DESCRIPTION, TF, TF_STATIC
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
-from vla_ros.ros.scheduling import Urgency
 from vla_ros.ros.spin import run
 
 WORLD_FRAME = "world"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vla_ros.core.scene import Scene
+from vla_ros.core.scheduling import Urgency
 from vla_ros.core.tasks import Plan, Subtask
 from vla_ros.robots import load_robot
 from vla_ros.ros.conversions.actions import chunk_from_msg
@@ -15,7 +16,6 @@ from vla_ros.ros.conversions.tasks import plan_from_msg
 from vla_ros.ros.interfaces import EVALUATE_CHUNK, OBJECTS, PLAN
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
-from vla_ros.ros.scheduling import Urgency
 from vla_ros.ros.spin import run
 from vla_ros.world_model.service import WorldModel
 from vla_ros.world_model.verdict import ChunkVerdict, Verdict

@@ -12,9 +12,9 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.signals import SignalHandlerOptions
 
 from vla_ros.core.errors import VlaRosError
+from vla_ros.core.scheduling import Urgency, make_realtime, prepare_process
 from vla_ros.ros.lean_executor import LeanExecutor
 from vla_ros.ros.lifecycle import VlaNode
-from vla_ros.ros.scheduling import Urgency, make_realtime, prepare_process
 
 EXIT_CANNOT_START = 3
 

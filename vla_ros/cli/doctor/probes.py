@@ -30,7 +30,7 @@ assert (CvBridge().imgmsg_to_cv2(CvBridge().cv2_to_imgmsg(image, "rgb8")) == ima
 """
 
 
-REALTIME = "from vla_ros.ros.scheduling import make_realtime; assert make_realtime(), 'not permitted'"
+REALTIME = "from vla_ros.core.scheduling import make_realtime; assert make_realtime(), 'not permitted'"
 
 
 def check_realtime() -> Finding:

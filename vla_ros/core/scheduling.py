@@ -1,4 +1,4 @@
-"""What the operating system is told about a node's process: how urgent it is, and that it keeps the memory it has once had.
+"""What the operating system is told about a process: how urgent it is, and that it keeps the memory it has once had.
 
 A dozen processes share the cores. The way from the safety monitor to the arm has to run when its time has come; pictures and plans may
 wait a little.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 SWITCH_INTERVAL_S = 0.001  # Python's own 5 ms are half a tick: a thread that computes would hold up one that has to answer
 REALTIME_PRIORITY = 20  # of 1 to 99: below what drivers and a controller manager (50) take
-BACKGROUND_NICENESS, HARDWARE_NICENESS = 5, -5
+HARDWARE_NICENESS, BACKGROUND_NICENESS, LEISURE_NICENESS = -5, 5, 19
 AUTOGROUP = Path("/proc/self/autogroup")
 _MMAP_BYTES, _TRIM_BYTES = 32 << 20, 256 << 20  # the most that glibc takes; more than any node lets go at once
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
@@ -28,25 +28,36 @@ class Urgency(enum.Enum):
     HARDWARE = "hardware"  # stands for a robot and its cameras, which do not share the computer: a larger share, where that is allowed
     NORMAL = "normal"
     BACKGROUND = "background"  # gives way, and takes no core from the others when it wakes up
+    LEISURE = "leisure"  # takes what nobody else wants
 
 
 def prepare_process(urgency: Urgency) -> None:
     """For the calling thread and all that are started from now on."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     _keep_memory()
-    if urgency is Urgency.BACKGROUND and hasattr(os, "SCHED_BATCH"):
-        os.nice(BACKGROUND_NICENESS)
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-    elif urgency is Urgency.HARDWARE:
-        with contextlib.suppress(PermissionError):  # then it shares as everybody does
+    if urgency is Urgency.HARDWARE:
+        with contextlib.suppress(PermissionError):
             os.setpriority(os.PRIO_PROCESS, 0, HARDWARE_NICENESS)
-            _set_niceness_of_session(HARDWARE_NICENESS)
+        _set_niceness_of_session(HARDWARE_NICENESS)
+    elif urgency is Urgency.BACKGROUND:
+        os.nice(BACKGROUND_NICENESS)
+        _wake_up_politely()
+    elif urgency is Urgency.LEISURE:
+        os.nice(LEISURE_NICENESS)
+        _set_niceness_of_session(LEISURE_NICENESS)
+        _wake_up_politely()
+
+
+def _wake_up_politely() -> None:
+    if hasattr(os, "SCHED_BATCH"):  # Linux
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _set_niceness_of_session(niceness: int) -> None:
     """Linux may share the cores between sessions first (sched(7), autogroup): the niceness of a process counts within its session then."""
     if AUTOGROUP.exists() and os.getsid(0) == os.getpid():  # as the launcher starts nodes; a terminal's session is not ours
-        AUTOGROUP.write_text(str(niceness), encoding="ascii")
+        with contextlib.suppress(OSError):  # not allowed, or not just now: the session shares as all do
+            AUTOGROUP.write_text(str(niceness), encoding="ascii")
 
 
 def make_realtime() -> bool:
