@@ -116,7 +116,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("graph")
     arguments = {"runs": str(folder / "runs"), "pictures": "false"}
     with RunningGraph("demo", arguments, folder / "graph.log", say=lambda text: None) as running, Graph("test_goals") as graph:
-        running.wait_until_ready(graph, 90.0)
+        running.wait_until_ready(graph)
         yield Bench(graph, running)
 
 

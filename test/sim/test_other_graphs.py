@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.sim, pytest.mark.timeout(300)]
 def test_a_dry_run_ends_with_what_was_judged_and_moves_nothing(tmp_path: Path) -> None:
     arguments = {"dry_run": "true", "record": "false"}
     with RunningGraph("demo", arguments, tmp_path / "graph.log", say=lambda text: None) as running, Graph("test_dry_run") as graph:
-        running.wait_until_ready(graph, 90.0)
+        running.wait_until_ready(graph)
         bench = Bench(graph, running)
         decisions: list[Any] = []
         graph.listen(SAFETY_DECISION, decisions.append)
@@ -51,7 +51,7 @@ def test_a_dry_run_ends_with_what_was_judged_and_moves_nothing(tmp_path: Path) -
 
 def test_the_end_of_the_simulator_ends_goal_and_graph(tmp_path: Path) -> None:
     with RunningGraph("demo", {"record": "false"}, tmp_path / "graph.log", say=lambda text: None) as running, Graph("test_end") as graph:
-        running.wait_until_ready(graph, 90.0)
+        running.wait_until_ready(graph)
         bench = Bench(graph, running)
         goal = bench.send(GOAL)
         bench.until_moving()

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 from vla_ros.cli import commands
+from vla_ros.cli.interrupts import raise_when_asked_to_end
 from vla_ros.core.errors import VlaRosError, unknown_choice
 
 USAGE_ERROR = 2
@@ -56,6 +57,8 @@ def build_parser(names: Sequence[str]) -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `vla` with the given words (default: those of the process) and return the exit code."""
+    if arguments is None:
+        raise_when_asked_to_end()
     words = list(sys.argv[1:] if arguments is None else arguments)
     names = command_names()
     if words and not words[0].startswith("-"):

@@ -32,6 +32,8 @@ NODES = (
     "planner",
 )
 STOP_TIMEOUT_S = 20.0
+READY_TIMEOUT_S = 180.0  # a slow or busy machine; a node that cannot start says so at once
+TELL_PERIOD_S = 10.0
 TAIL_LINES = 15
 CANNOT_START = "]: cannot start: "  # as every node of this package says it
 
@@ -87,8 +89,8 @@ class RunningGraph:
         if refusals:
             raise VlaRosError("A node could not start:\n" + "\n".join(f"    {line}" for line in refusals[:TAIL_LINES]))
 
-    def wait_until_ready(self, graph: Graph, timeout_s: float = 60.0) -> float:
-        """Until every node beats, the monitor is ready and objects are seen; seconds that it took.
+    def wait_until_ready(self, graph: Graph, timeout_s: float = READY_TIMEOUT_S) -> float:
+        """Until every node beats, the monitor is ready and objects are seen; seconds that it took. What is missing is told now and then.
 
         Raises VlaRosError naming what is missing.
         """
@@ -103,7 +105,16 @@ class RunningGraph:
         def ready() -> bool:
             return set(NODES) <= alive and bool(state) and state[-1].mode == SafetyMode.READY and bool(seen)
 
-        if not graph.spin_until(ready, timeout_s, meanwhile=self.check):
+        told_s = started_s
+
+        def meanwhile() -> None:
+            nonlocal told_s
+            self.check()
+            if time.monotonic() - told_s > TELL_PERIOD_S:
+                told_s = time.monotonic()
+                self._say(f"  {told_s - started_s:.0f} s: {self._missing(alive, state, seen)}")
+
+        if not graph.spin_until(ready, timeout_s, meanwhile):
             raise VlaRosError(f"The graph is not ready after {timeout_s:g} s: {self._missing(alive, state, seen)}. See {self._log}.")
         return time.monotonic() - started_s
 

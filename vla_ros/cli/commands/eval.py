@@ -58,7 +58,12 @@ def run(options: argparse.Namespace) -> int:
             running.wait_until_ready(graph)
             runner = SeedRunner(graph, running, arm, truth, options.goal, options.time_limit, keep_bags=options.keep_bags)
             for seed in todo:
-                row = runner.run(seed)
+                try:
+                    row = runner.run(seed)
+                except KeyboardInterrupt:
+                    done = len(seeds) - len(file.remaining(seeds))
+                    say(f"Interrupted: {done} of {len(seeds)} seeds are in {options.out}; --resume goes on from there.")
+                    raise
                 file.append(row)
                 marks = f"stack {'yes' if row.succeeded else 'NO'}, scorer {'yes' if row.scorer_succeeded else 'NO'}"
                 say(
