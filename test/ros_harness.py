@@ -112,7 +112,7 @@ class Peer:
         assert client.wait_for_service(timeout_sec=PATIENCE_S), f"nobody serves {service.name}"
         future = client.call_async(kind.Request(**fields))
         wait_until(future.done, f"an answer of {service.name}")
-        self.node.destroy_client(client)
+        self.make(lambda: self.node.destroy_client(client))
         return future.result()
 
     def action(self, action: Action) -> ActionPeer:

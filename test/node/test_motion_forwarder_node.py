@@ -247,7 +247,7 @@ def test_a_motion_names_all_that_it_was_planned_from_and_what_it_was_not_planned
     client = bench.peer.action(MOVE_TO)
     goal = client.send(kinds(kind=kinds.JOINTS, joint_names=names, joint_positions=turned, gripper_width=float("nan")))
     _, result = client.result(goal)
-    bench.peer.node.destroy_timer(seen)
+    bench.peer.make(lambda: bench.peer.node.destroy_timer(seen))
     assert result.reason == "refused", "there is no monitor"
     assert result.message.endswith("It was planned as if the gripper were empty; it holds the red cube.")
     assert set(chunks[0].message.input_names) == {"joint_states", "objects"}

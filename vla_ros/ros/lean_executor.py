@@ -99,7 +99,12 @@ class LeanExecutor(SingleThreadedExecutor):
         Raises ExternalShutdownException when ROS has been shut down.
         """
         with self._spinning:
-            self._spin_round(timeout_sec)
+            try:
+                self._spin_round(timeout_sec)
+            except InvalidHandle as error:  # another thread destroyed what was just looked at: a single entity, or everything
+                self._forget()
+                if not self._context.ok():
+                    raise ExternalShutdownException from error
 
     def _spin_round(self, timeout_sec: float | None) -> None:
         now_s = time.monotonic()
