@@ -71,7 +71,7 @@ def test_an_empty_instruction_is_refused(ros: Ros, instruction: str) -> None:
     objects = peer.publisher(OBJECTS)
     timer = peer.node.create_timer(0.05, lambda: objects.publish(load_type(OBJECTS.type)()))
     _, answer = action.result(action.send(ExecuteGoal.Goal(instruction=instruction)))
-    peer.node.destroy_timer(timer)
+    peer.make(lambda: peer.node.destroy_timer(timer))
     assert (answer.outcome, answer.reason, answer.verified) == (Outcome.REFUSED, "not_understood", False)
     assert "The instruction is empty" in answer.message
 
