@@ -7,6 +7,7 @@ Ctrl-C ends every process. The exit code is that of the first process that faile
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -16,9 +17,12 @@ from vla_ros.core.errors import ConfigError, unknown_choice
 from vla_ros.core.resources import share_dir
 from vla_ros.launcher.arguments import declared_arguments, default_text
 from vla_ros.launcher.evaluation import load_processes
+from vla_ros.launcher.parameters import parameter_text
 from vla_ros.launcher.processes import Supervisor
 
 SUFFIX = ".launch.xml"
+NUMBERS = {"speed": ("float", 0.0, 1.0), "seed": ("int", 0.0, math.inf)}  # kind and range of what this package's launch files take
+SWITCHES = frozenset({"dry_run", "record", "pictures", "autostart", "sim", "state_publisher"})
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,6 +90,24 @@ def check_choices(arguments: Mapping[str, str]) -> None:
 
         if arguments["planner"] not in planner_names():
             raise ConfigError(unknown_choice("planner", arguments["planner"], planner_names()))
+
+
+    for name in arguments.keys() & NUMBERS.keys():
+        kind, low, high = NUMBERS[name]
+        _check_number(name, arguments[name], kind, low, high)
+    for name in arguments.keys() & SWITCHES:
+        if arguments[name].lower() not in ("true", "false"):
+            raise ConfigError(f"The launch argument '{name}' is '{arguments[name]}'; valid: true or false.")
+
+
+def _check_number(name: str, text: str, kind: str, low: float, high: float) -> None:
+    try:
+        value = float(parameter_text(text, kind))
+    except ConfigError:
+        value = math.nan
+    if not low <= value <= high:
+        span = f"{low:g} to {high:g}" if high < math.inf else f"from {low:g} on"
+        raise ConfigError(f"The launch argument '{name}' is '{text}'; valid: {'a whole number' if kind == 'int' else 'a number'} {span}.")
 
 
 def describe_arguments(path: Path) -> str:
