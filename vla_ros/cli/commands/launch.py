@@ -1,7 +1,7 @@
 """Start the processes of a ROS 2 XML launch file and end them together.
 
 FILE is a path, or the name of one of this package's launch files ("demo"). Arguments are given as NAME:=VALUE, as to `ros2 launch`.
-Ctrl-C ends every process. The exit code is that of the first process that failed.
+Ctrl-C ends every process, and so does a node of this package's launch files that cannot start. The exit code is that of the first process that failed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from vla_ros.core.errors import ConfigError, unknown_choice
+from vla_ros.core.outcomes import EXIT_CANNOT_START
 from vla_ros.core.resources import share_dir
 from vla_ros.launcher.arguments import declared_arguments, default_text
 from vla_ros.launcher.evaluation import load_processes
@@ -40,12 +41,14 @@ def run(options: argparse.Namespace) -> int:
         return 0
     arguments = parse_arguments(options.arguments)
     processes = load_processes(path, arguments, os.environ)
-    if path.resolve() in {own.resolve() for own in (share_dir() / "launch").glob(f"*{SUFFIX}")}:
+    is_own = path.resolve() in {own.resolve() for own in (share_dir() / "launch").glob(f"*{SUFFIX}")}
+    if is_own:
         check_choices(arguments)
     folder = log_folder()
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "launch.log").open("w", encoding="utf-8", buffering=1) as log:
-        return Supervisor(processes, report=lambda line: print(line, flush=True), log=log).run()
+        cannot_start = EXIT_CANNOT_START if is_own else None  # other files' programs may mean anything by it
+        return Supervisor(processes, report=lambda line: print(line, flush=True), log=log, cannot_start=cannot_start).run()
 
 
 def find_launch_file(name: str, folder: Path) -> Path:
