@@ -1,7 +1,7 @@
 """Start the processes of a ROS 2 XML launch file and end them together.
 
 FILE is a path, or the name of one of this package's launch files ("demo"). Arguments are given as NAME:=VALUE, as to `ros2 launch`.
-Ctrl-C ends every process, and so does a node of this package's launch files that cannot start. The exit code is that of the first process that failed.
+Ctrl-C ends every process, and so does a node of this package that cannot start. The exit code is that of the first process that failed.
 """
 
 from __future__ import annotations
