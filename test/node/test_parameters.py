@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 
-rclpy = pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
+pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
 
+import rclpy
 from ros_harness import Ros
 
 from vla_ros.core.errors import ConfigError
