@@ -94,7 +94,6 @@ def check_choices(arguments: Mapping[str, str]) -> None:
         if arguments["planner"] not in planner_names():
             raise ConfigError(unknown_choice("planner", arguments["planner"], planner_names()))
 
-
     for name in arguments.keys() & NUMBERS.keys():
         kind, low, high = NUMBERS[name]
         _check_number(name, arguments[name], kind, low, high)
