@@ -14,12 +14,12 @@ from lifecycle_msgs.msg import State, Transition
 from ros_harness import Heard, NodeProcess, Peer, Ros, SpunNode, wait_until
 from rosgraph_msgs.msg import Clock
 
+from vla_ros.core.outcomes import EXIT_CANNOT_START
 from vla_ros.nodes.state_publisher_node import StatePublisherNode
 from vla_ros.robots import load_robot_config
 from vla_ros.ros.conversions.robot import joint_state_to_msg
 from vla_ros.ros.interfaces import CLOCK, HEARTBEAT, JOINT_STATES, ROBOT_DESCRIPTION, TF, Service
 from vla_ros.ros.lifecycle import VlaNode
-from vla_ros.ros.spin import EXIT_CANNOT_START
 
 pytestmark = pytest.mark.node
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -251,6 +252,22 @@ def test_a_motion_names_all_that_it_was_planned_from_and_what_it_was_not_planned
     assert result.reason == "refused", "there is no monitor"
     assert result.message.endswith("It was planned as if the gripper were empty; it holds the red cube.")
     assert set(chunks[0].message.input_names) == {"joint_states", "objects"}
+
+
+def test_before_the_arm_is_heard_of_the_forwarder_waits_and_says_so_once(ros: Ros) -> None:
+    forwarder = ros.process("motion_forwarder")
+    peer = ros.peer()
+    sent, monitor = peer.listen(JOINT_TRAJECTORY), peer.publisher(GATED_COMMAND)
+    numbers = itertools.count(1)
+    peer.node.create_timer(0.02, lambda: monitor.publish(gated_to_msg(command(next(numbers), rest()))))
+    wait_until(lambda: "waiting with the first gated command" in forwarder.output, "the forwarder to say so")
+    assert sent == []
+    joints = peer.publisher(JOINT_STATES)
+    peer.node.create_timer(0.02, lambda: joints.publish(at_home()))
+    wait_until(lambda: sent, "the first command")
+    assert forwarder.output.count("waiting with") == 1
+    assert "ERROR" not in forwarder.output
+    assert "WARN" not in forwarder.output
 
 
 def test_rest_is_told_once(bench: Bench) -> None:

@@ -10,10 +10,11 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
 
 from ros_harness import Ros, wait_until
 
-from vla_ros.core.outcomes import Outcome
+from vla_ros.core.decisions import SafetyMode, SafetyReason
+from vla_ros.core.outcomes import NodeState, Outcome
 from vla_ros.nodes.planner_node import PlannerNode
 from vla_ros.planning.planner import BuiltinPlanner
-from vla_ros.ros.interfaces import EXECUTE_GOAL, OBJECTS, load_type
+from vla_ros.ros.interfaces import EXECUTE_GOAL, HEARTBEAT, OBJECTS, SAFETY_STATE, load_type
 
 pytestmark = pytest.mark.node
 
@@ -80,3 +81,28 @@ def test_an_unknown_camera_lists_the_robot_s(ros: Ros) -> None:
     ros.init(record="false", camera="frnt")
     with pytest.raises(AssertionError, match=r"camera of panda 'frnt'; valid: front, wrist\. Did you mean 'front'"):
         ros.spin(PlannerNode)
+
+
+def test_the_planner_says_once_that_goals_can_be_done_and_only_when_they_can(ros: Ros) -> None:
+    planner = ros.process("planner", record="false", planner="openai", openai_url="http://127.0.0.1:9", openai_model="none")
+    peer = ros.peer()
+    beats, objects, safety = peer.publisher(HEARTBEAT), peer.publisher(OBJECTS), peer.publisher(SAFETY_STATE)
+    names = ["action_expert", "safety_monitor", "motion_forwarder", "camera_perception", "depth_perception"]
+    beat, mode = load_type(HEARTBEAT.type), [SafetyMode.STARTING]
+
+    def publish() -> None:
+        for name in names:
+            beats.publish(beat(node=name, lifecycle_state=NodeState.ACTIVE))
+        objects.publish(load_type(OBJECTS.type)())
+        safety.publish(load_type(SAFETY_STATE.type)(mode=mode[0], reason=SafetyReason.NO_CHUNK))
+
+    heard = peer.listen(HEARTBEAT)
+    peer.node.create_timer(0.05, publish)
+    wait_until(lambda: sum(h.message.node == "planner" for h in heard) > 10, "a second of the planner's life")
+    assert "Ready for goals" not in planner.output, "the monitor lets nothing through yet"
+    mode[0] = SafetyMode.READY
+    mode[0] = SafetyMode.READY
+    wait_until(lambda: 'Ready for goals, for example: vla goal "put the red cube' in planner.output, "the planner to say so")
+    seen = len(heard)
+    wait_until(lambda: sum(h.message.node == "planner" for h in heard[seen:]) > 10, "another second")
+    assert planner.output.count("Ready for goals") == 1

@@ -83,5 +83,29 @@ def test_malformed_arguments_are_refused(words: list[str]) -> None:
         launch.parse_arguments(words)
 
 
+@pytest.mark.parametrize("given", [{"speed": "1"}, {"speed": "0"}, {"speed": "0.25"}, {"seed": "7"}, {"dry_run": "true"}])
+def test_whole_numbers_are_speeds_too(given: dict[str, str]) -> None:
+    launch.check_choices(given)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "valid"),
+    [
+        ("speed", "7", "a number 0 to 1"),
+        ("speed", "-0.1", "a number 0 to 1"),
+        ("speed", "fast", "a number 0 to 1"),
+        ("speed", "", "a number 0 to 1"),
+        ("seed", "1.5", "a whole number from 0 on"),
+        ("seed", "-1", "a whole number from 0 on"),
+        ("dry_run", "maybe", "true or false"),
+        ("dry_run", "1", "true or false"),
+    ],
+)
+def test_a_value_out_of_range_is_named_and_nothing_starts(name: str, value: str, valid: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["launch", "demo", f"{name}:={value}"]) != 0
+    shown = capsys.readouterr()
+    assert f"The launch argument '{name}' is '{value}'; valid: {valid}." in shown.out + shown.err
+
+
 def test_values_may_hold_the_separator() -> None:
     assert launch.parse_arguments(["remap:=a:=b", "empty:="]) == {"remap": "a:=b", "empty": ""}

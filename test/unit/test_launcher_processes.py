@@ -87,6 +87,15 @@ def test_the_launch_ends_with_the_process_it_cannot_do_without() -> None:
     assert any("'boss' has ended" in line for line in lines)
 
 
+def test_the_launch_ends_with_a_process_that_could_not_start_and_goes_on_without_one_that_was_killed() -> None:
+    processes = (spec("keeps going", "sleep 0.6; echo alive; sleep 60"), spec("killed", "kill -9 $$"), spec("late", "sleep 1; exit 3"))
+    lines: list[str] = []
+    supervisor = Supervisor(processes, lines.append, interrupt_s=0.3, terminate_s=0.3, cannot_start=3)
+    assert supervisor.run() != 0
+    assert "[keeps going] alive" in lines
+    assert "[launch] stopping: 'late' could not start, and the launch ends with it" in lines
+
+
 def test_respawn_starts_again_as_often_as_allowed(tmp_path: Path) -> None:
     _, lines = run(spec("phoenix", "echo up; exit 1", respawn=True, respawn_delay_s=0.01, respawn_max_retries=2))
     assert lines.count("[phoenix] up") == 3

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vla_ros.core.actions import GatedCommand, SafetyAction, ShortTrajectory
-from vla_ros.motion.forwarding import SILENT_NS, Forwarding
+from vla_ros.motion.forwarding import SILENT_NS, ArmUnknown, Forwarding
 
 NAMES = ("a", "b")
 TICK_NS = 10_000_000
@@ -61,8 +61,13 @@ def test_the_first_command_must_be_at_rest_where_the_arm_stands():
         Forwarding(NAMES).check(moving(1, 0.0), 0, lambda: HOME)
     with pytest.raises(ValueError, match="where the arm stands"):
         Forwarding(NAMES).check(at_rest(1, HOME + 0.1), 0, lambda: HOME)
-    with pytest.raises(ValueError, match="where the arm stands"):
-        Forwarding(NAMES).check(at_rest(1, HOME), 0, lambda: None)
+
+
+def test_an_arm_that_was_not_heard_of_yet_is_waited_for():
+    forwarding = Forwarding(NAMES)
+    with pytest.raises(ArmUnknown, match="no joint states"):
+        forwarding.check(at_rest(1, HOME), 0, lambda: None)
+    forwarding.check(at_rest(2, HOME), TICK_NS, lambda: HOME)
 
 
 def test_an_arm_that_was_moved_by_others_is_met_where_it_stands():

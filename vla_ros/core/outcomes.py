@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import IntEnum, StrEnum
 
+EXIT_CANNOT_START = 3  # exit code of a node that could not start
+
 
 class Outcome(IntEnum):
     """How a goal ended. The numbers are those of ExecuteGoal.action."""

@@ -27,7 +27,10 @@ CHUNK_BYTES = 65536
 
 
 class Supervisor:
-    """The processes of one launch. `report` gets each line for people; `log` gets every line of output as well."""
+    """The processes of one launch. `report` gets each line for people; `log` gets every line of output as well.
+
+    The launch ends with a process that ends with the exit code `cannot_start`: its node is missing from the beginning.
+    """
 
     def __init__(
         self,
@@ -37,10 +40,12 @@ class Supervisor:
         *,
         interrupt_s: float = 5.0,
         terminate_s: float = 5.0,
+        cannot_start: int | None = None,
     ) -> None:
         self.processes = tuple(processes)
         self._report = report
         self._log = log
+        self._cannot_start = cannot_start
         self._grace_s = interrupt_s
         self._patience = ((signal.SIGINT, interrupt_s), (signal.SIGTERM, terminate_s), (signal.SIGKILL, None))
         self._id = uuid.uuid4().hex
@@ -87,6 +92,8 @@ class Supervisor:
             self._note_end(spec, code)
             if spec.shutdown_on_exit:
                 self._stop(f"'{spec.name}' has ended, and the launch ends with it")
+            elif code == self._cannot_start:
+                self._stop(f"'{spec.name}' could not start, and the launch ends with it")
             elif not spec.respawn or 0 <= spec.respawn_max_retries <= retries:
                 return
             else:

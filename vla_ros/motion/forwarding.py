@@ -18,6 +18,10 @@ SILENT_NS = 200_000_000  # twenty of its ticks: a monitor that was not heard for
 REST_STEP_RAD = 0.02  # to a command at rest: from the last position of rest, or from where the arm is measured
 
 
+class ArmUnknown(ValueError):
+    """Nobody has said yet where the arm stands, so nothing can be compared to it."""
+
+
 class Forwarding:
     """Checks one monitor's commands in order. Another one, as one that was started again, is heard when the one before it is silent.
 
@@ -31,7 +35,7 @@ class Forwarding:
         self._passed: tuple[ShortTrajectory, int, int] | None = None  # what was passed last, its stamp, steady time of passing
 
     def check(self, command: GatedCommand, steady_ns: int, measure: Callable[[], Array | None]) -> None:
-        """Raises ValueError, with the reason, for a command that must not reach the controllers.
+        """Raises ValueError, with the reason, for a command that must not reach the controllers; ArmUnknown while that may pass by itself.
 
         ``measure`` gives the arm's joints [dof] now, None where they are not known.
         """
@@ -72,7 +76,9 @@ class Forwarding:
         if _at_rest(t):
             if self._passed is None or _apart(t.positions[-1], self._passed[0].positions[-1]) > REST_STEP_RAD:
                 measured = measure()
-                if measured is None or _apart(t.positions[-1], measured) > REST_STEP_RAD:
+                if measured is None:
+                    raise ArmUnknown("no joint states have been heard yet, so it is not known where the arm stands")
+                if _apart(t.positions[-1], measured) > REST_STEP_RAD:
                     raise ValueError("it does not rest where the arm stands")
             return
         if self._passed is None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from vla_ros.core.geometry import Array
 from vla_ros.core.scheduling import Urgency
-from vla_ros.motion.forwarding import Forwarding
+from vla_ros.motion.forwarding import ArmUnknown, Forwarding
 from vla_ros.nodes.forwarder_move_to import MoveToServer
 from vla_ros.robots import load_robot
 from vla_ros.ros.conversions.actions import gated_from_msg
@@ -18,9 +18,11 @@ from vla_ros.ros.conversions.robot import joint_state_from_msg, trajectory_to_ms
 from vla_ros.ros.gripper import make_gripper_port
 from vla_ros.ros.inbox import Latest
 from vla_ros.ros.interfaces import GATED_COMMAND, JOINT_STATES, JOINT_TRAJECTORY
-from vla_ros.ros.lifecycle import VlaNode
+from vla_ros.ros.lifecycle import REPEAT_WARNING_S, VlaNode
 from vla_ros.ros.parameters import declare, parameter
 from vla_ros.ros.spin import run
+
+WAIT_NS = 5_000_000_000  # for the first joint states, before it is a warning
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class MotionForwarderNode(VlaNode):
         """Connects the gate to the arm's controller and the gripper, and serves move_to."""
         self.dry_run = self.config.dry_run
         arm = load_robot(self.config.robot)
+        self._waiting_since_ns: int | None = None
         self._forwarding = Forwarding(arm.config.arm_joints)
         controller = replace(JOINT_TRAJECTORY, name=arm.config.controllers.joint_trajectory)
         self._trajectories = self.publish_on(controller)
@@ -60,6 +63,9 @@ class MotionForwarderNode(VlaNode):
         try:
             command = gated_from_msg(message)
             self._forwarding.check(command, self.steady_ns(), self._measured_rad)
+        except ArmUnknown as error:
+            self._wait_for_arm(str(error))
+            return
         except (ValueError, KeyError) as error:
             self.get_logger().error(f"gated command refused: {error}", throttle_duration_sec=1.0)
             return
@@ -73,6 +79,14 @@ class MotionForwarderNode(VlaNode):
             self._trajectories.publish(trajectory_to_msg(command.trajectory))
         if command.gripper_width_m == command.gripper_width_m:  # NaN: as it is
             self._gripper.command(command.gripper_width_m, command.gripper_force_n)
+
+    def _wait_for_arm(self, why: str) -> None:
+        """The monitor may hear the arm before this node does: said once, and a warning only when it lasts."""
+        if self._waiting_since_ns is None:
+            self._waiting_since_ns = self.steady_ns()
+            self.get_logger().info(f"waiting with the first gated command: {why}")
+        elif self.steady_ns() - self._waiting_since_ns > WAIT_NS:
+            self.get_logger().warning(f"gated commands are not passed on: {why}", throttle_duration_sec=REPEAT_WARNING_S)
 
     def _measured_rad(self) -> Array | None:
         joints = self._joints.get()

@@ -33,6 +33,8 @@ from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
 from vla_ros.ros.spin import run
 
+READY_PERIOD_S = 0.25
+
 
 @dataclass(frozen=True)
 class PlannerConfig:
@@ -91,7 +93,14 @@ class PlannerNode(VlaNode):
         self._instruction = ""
         self._cancel = CancelToken()
         self.end_work_with(lambda: self._cancel.cancel("Canceled: the planner is shutting down."))  # first of all: it says why
+        self._said_ready = False
+        self.every(READY_PERIOD_S, self._say_when_ready)
         OneGoalServer(self, EXECUTE_GOAL, self._work, busy=self._busy)
+
+    def _say_when_ready(self) -> None:
+        if not self._said_ready and self._senses.is_ready():
+            self._said_ready = True
+            self.get_logger().info('Ready for goals, for example: vla goal "put the red cube in the blue bowl"')
 
     def _busy(self, goal: Any) -> Any:
         message = f"Busy with '{self._instruction}'; cancel that goal or wait for its end. Nothing was done about '{goal.instruction}'."

@@ -106,6 +106,13 @@ class PlannerSenses:
         alive = {name for name, beat_ns in dict(self._beats_ns).items() if now_ns - beat_ns < ns_from_s(SILENCE_S)}
         self._needed = (alive - BYSTANDERS - {self._node.get_name()}) | set(self._watched)
 
+    def is_ready(self) -> bool:
+        """Whether all watched nodes live, the monitor lets motion through, and the scene is known: a goal could begin."""
+        now_ns = self._node.steady_ns()
+        beating = all(0 <= now_ns - self._beats_ns[name] < ns_from_s(SILENCE_S) for name in self._watched)
+        moving = self._safety is not None and self._safety.mode in (SafetyMode.READY, SafetyMode.SLOWED)
+        return beating and moving and self._scene.get() is not None
+
     def now_ns(self) -> int:
         """Time of the robot: the newest stamp of joint states."""
         joints = self._newest_joints.get()

@@ -46,15 +46,28 @@ def _descriptor(field: dataclasses.Field[Any]) -> Any:
 
 
 def declare(node: Node, config_class: type[Config]) -> Config:
-    """Declares every field as a parameter and returns the values. Raises ConfigError for a wrong type, range or an unknown name."""
+    """Declares every field as a parameter and returns the values. Raises ConfigError for a wrong type, range or an unknown name.
+
+    A whole number is taken for a float: whoever writes ``speed:=1`` means 1.0.
+    """
     values = {}
     for field in dataclasses.fields(config_class):  # type: ignore[arg-type]
+        if isinstance(field.default, float):
+            _take_whole_number(node, field.name)
         try:
             values[field.name] = node.declare_parameter(field.name, field.default, _descriptor(field)).value
         except Exception as error:  # rclpy raises one class for each way to be wrong
             raise ConfigError(f"Parameter '{field.name}' of {node.get_name()}: {error} ({_description(field)})") from error
     _refuse_unknown(node)
     return config_class(**values)
+
+
+def _take_whole_number(node: Node, name: str) -> None:
+    from rclpy.parameter import Parameter
+
+    given = node._parameter_overrides.get(name)
+    if given is not None and given.type_ is Parameter.Type.INTEGER:
+        node._parameter_overrides[name] = Parameter(name, Parameter.Type.DOUBLE, float(given.value))
 
 
 def _refuse_unknown(node: Node) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import traceback
 from collections.abc import Callable
 from types import FrameType
 
@@ -12,11 +13,10 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.signals import SignalHandlerOptions
 
 from vla_ros.core.errors import VlaRosError
+from vla_ros.core.outcomes import EXIT_CANNOT_START
 from vla_ros.core.scheduling import Urgency, make_realtime, prepare_process
 from vla_ros.ros.lean_executor import LeanExecutor
 from vla_ros.ros.lifecycle import VlaNode
-
-EXIT_CANNOT_START = 3
 
 
 def run(make_node: Callable[[], VlaNode], arguments: list[str] | None = None, *, urgency: Urgency = Urgency.NORMAL) -> int:
@@ -47,6 +47,10 @@ def run(make_node: Callable[[], VlaNode], arguments: list[str] | None = None, *,
             _spin(executor, stop)
     except VlaRosError as error:
         rclpy.logging.get_logger("vla_ros").error(str(error))
+    except Exception:
+        if code == 0:  # it had started
+            raise
+        rclpy.logging.get_logger("vla_ros").error(traceback.format_exc())
     finally:
         if node is not None:
             node.stop()

@@ -1,24 +1,29 @@
 """Start the processes of a ROS 2 XML launch file and end them together.
 
 FILE is a path, or the name of one of this package's launch files ("demo"). Arguments are given as NAME:=VALUE, as to `ros2 launch`.
-Ctrl-C ends every process. The exit code is that of the first process that failed.
+Ctrl-C ends every process, and so does a node of this package that cannot start. The exit code is that of the first process that failed.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from vla_ros.core.errors import ConfigError, unknown_choice
+from vla_ros.core.outcomes import EXIT_CANNOT_START
 from vla_ros.core.resources import share_dir
 from vla_ros.launcher.arguments import declared_arguments, default_text
 from vla_ros.launcher.evaluation import load_processes
+from vla_ros.launcher.parameters import parameter_text
 from vla_ros.launcher.processes import Supervisor
 
 SUFFIX = ".launch.xml"
+NUMBERS = {"speed": ("float", 0.0, 1.0), "seed": ("int", 0.0, math.inf)}  # kind and range of what this package's launch files take
+SWITCHES = frozenset({"dry_run", "record", "pictures", "autostart", "sim", "state_publisher"})
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,12 +41,14 @@ def run(options: argparse.Namespace) -> int:
         return 0
     arguments = parse_arguments(options.arguments)
     processes = load_processes(path, arguments, os.environ)
-    if path.resolve() in {own.resolve() for own in (share_dir() / "launch").glob(f"*{SUFFIX}")}:
+    is_own = path.resolve() in {own.resolve() for own in (share_dir() / "launch").glob(f"*{SUFFIX}")}
+    if is_own:
         check_choices(arguments)
     folder = log_folder()
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "launch.log").open("w", encoding="utf-8", buffering=1) as log:
-        return Supervisor(processes, report=lambda line: print(line, flush=True), log=log).run()
+        cannot_start = EXIT_CANNOT_START if is_own else None  # other files' programs may mean anything by it
+        return Supervisor(processes, report=lambda line: print(line, flush=True), log=log, cannot_start=cannot_start).run()
 
 
 def find_launch_file(name: str, folder: Path) -> Path:
@@ -86,6 +93,23 @@ def check_choices(arguments: Mapping[str, str]) -> None:
 
         if arguments["planner"] not in planner_names():
             raise ConfigError(unknown_choice("planner", arguments["planner"], planner_names()))
+
+    for name in arguments.keys() & NUMBERS.keys():
+        kind, low, high = NUMBERS[name]
+        _check_number(name, arguments[name], kind, low, high)
+    for name in arguments.keys() & SWITCHES:
+        if arguments[name].lower() not in ("true", "false"):
+            raise ConfigError(f"The launch argument '{name}' is '{arguments[name]}'; valid: true or false.")
+
+
+def _check_number(name: str, text: str, kind: str, low: float, high: float) -> None:
+    try:
+        value = float(parameter_text(text, kind))
+    except ConfigError:
+        value = math.nan
+    if not low <= value <= high:
+        span = f"{low:g} to {high:g}" if high < math.inf else f"from {low:g} on"
+        raise ConfigError(f"The launch argument '{name}' is '{text}'; valid: {'a whole number' if kind == 'int' else 'a number'} {span}.")
 
 
 def describe_arguments(path: Path) -> str:
