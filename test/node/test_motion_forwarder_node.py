@@ -17,6 +17,7 @@ from rclpy.action import ActionServer, GoalResponse
 from ros_harness import Heard, Peer, Ros, wait_until
 
 from vla_ros.core.actions import ActionChunk, ActionSpace, GatedCommand, SafetyAction, ShortTrajectory
+from vla_ros.core.decisions import SafetyMode, SafetyReason, SafetyState
 from vla_ros.core.geometry import Pose
 from vla_ros.core.robot_state import JointState
 from vla_ros.core.scene import Scene, SceneObject
@@ -24,9 +25,20 @@ from vla_ros.nodes.motion_forwarder_node import MotionForwarderNode
 from vla_ros.robots import load_robot_config
 from vla_ros.ros.conversions.actions import chunk_to_msg, gated_to_msg
 from vla_ros.ros.conversions.robot import joint_state_to_msg
+from vla_ros.ros.conversions.safety import safety_state_to_msg
 from vla_ros.ros.conversions.scene import scene_to_msg
 from vla_ros.ros.gripper import AGAIN_S
-from vla_ros.ros.interfaces import ACTION_CHUNK, GATED_COMMAND, HEARTBEAT, JOINT_STATES, JOINT_TRAJECTORY, MOVE_TO, OBJECTS, load_type
+from vla_ros.ros.interfaces import (
+    ACTION_CHUNK,
+    GATED_COMMAND,
+    HEARTBEAT,
+    JOINT_STATES,
+    JOINT_TRAJECTORY,
+    MOVE_TO,
+    OBJECTS,
+    SAFETY_STATE,
+    load_type,
+)
 
 pytestmark = pytest.mark.node
 
@@ -268,6 +280,29 @@ def test_before_the_arm_is_heard_of_the_forwarder_waits_and_says_so_once(ros: Ro
     assert forwarder.output.count("waiting with") == 1
     assert "ERROR" not in forwarder.output
     assert "WARN" not in forwarder.output
+
+
+@pytest.mark.parametrize(
+    ("mode", "message"),
+    [
+        (SafetyMode.HOLDING, "refused: The blue cube would fall 47 cm when it is let go."),
+        (SafetyMode.STOPPED_LATCHED, "refused: The blue cube would fall 47 cm when it is let go. vla reset ends the stop."),
+    ],
+)
+def test_a_motion_that_is_refused_says_why_in_the_monitors_words(bench: Bench, mode: SafetyMode, message: str) -> None:
+    detail = "The blue cube would fall 47 cm when it is let go."
+    states = bench.peer.publisher(SAFETY_STATE)
+
+    def publish() -> None:
+        states.publish(safety_state_to_msg(SafetyState(time.time_ns(), mode, SafetyReason.WORLD_MODEL, detail, 1.0)))
+
+    said = bench.peer.node.create_timer(0.1, publish)
+    kinds = load_type(MOVE_TO.type).Goal
+    bench.settled()
+    client = bench.peer.action(MOVE_TO)
+    _, result = client.result(client.send(kinds(kind=kinds.GRIPPER, gripper_width=0.08)))
+    bench.peer.make(lambda: bench.peer.node.destroy_timer(said))
+    assert (result.success, result.reason, result.message) == (False, "refused", message)
 
 
 def test_rest_is_told_once(bench: Bench) -> None:

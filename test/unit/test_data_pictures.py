@@ -12,12 +12,13 @@ from data_samples import COMPRESSED, FRONT, LIMITS, WRIST, BagMaker, S, empty_jo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vla_ros.core.decisions import SafetyMode
 from vla_ros.core.errors import DataError
 from vla_ros.data.artefacts import make_artefacts
 from vla_ros.data.images import colour_decode, jpeg_encode, raw_colour
 from vla_ros.data.overlay import CAMERA_HEIGHT_PX, HEIGHT_PX, WIDTH_PX, Overlay, load_font, wrap
 from vla_ros.data.run_folder import RunFolder
-from vla_ros.data.run_signals import ContactSignal
+from vla_ros.data.run_signals import ContactSignal, ModeChange
 from vla_ros.data.timeline import HEIGHT_PX as TIMELINE_HEIGHT_PX
 from vla_ros.data.timeline import MODE_COLOURS, save_timeline
 from vla_ros.data.timeline import WIDTH_PX as TIMELINE_WIDTH_PX
@@ -36,6 +37,17 @@ def test_timeline_shows_modes_in_their_colours(tmp_path: Path) -> None:
     assert image.shape == (TIMELINE_HEIGHT_PX, TIMELINE_WIDTH_PX, 3)
     for change in run.modes:
         assert has_colour(image, MODE_COLOURS[change.mode])
+
+
+def test_the_badge_says_moving_while_a_chunk_is_followed_and_the_panel_done_at_the_end() -> None:
+    run = replace(signals(), modes=(ModeChange(0.0, SafetyMode.READY, "no_chunk", ""), ModeChange(1.0, SafetyMode.READY, "ok", "")))
+    overlay, black = Overlay(run), np.zeros((CAMERA_HEIGHT_PX, WIDTH_PX, 3), np.uint8)
+    badge, panel = (slice(8, 36), slice(8, 120)), (slice(CAMERA_HEIGHT_PX + 30, CAMERA_HEIGHT_PX + 50), slice(None))
+    ready, moving = (overlay.compose(black, None, t)[badge] for t in (0.9, 1.1))
+    assert (ready != moving).any()
+    unverified = Overlay(replace(run, outcome="failed"))
+    assert (overlay.compose(black, None, 9.5)[panel] != unverified.compose(black, None, 9.5)[panel]).any()
+    assert (overlay.compose(black, None, 8.5)[panel] == unverified.compose(black, None, 8.5)[panel]).all()
 
 
 def test_timeline_of_a_run_in_which_nothing_happened(tmp_path: Path) -> None:

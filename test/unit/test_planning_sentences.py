@@ -15,7 +15,7 @@ from planning_scene import scene, table, thing
 
 from vla_ros.core.errors import PlanningError
 from vla_ros.core.tasks import Plan, Skill
-from vla_ros.planning.grammar import MAX_LENGTH, parse
+from vla_ros.planning.grammar import MAX_LENGTH, SUPPORTED, parse
 from vla_ros.planning.grounding import Ambiguous, NoSuchObject
 from vla_ros.planning.language import default_vocabulary
 from vla_ros.planning.plan import Capabilities
@@ -135,6 +135,20 @@ def test_sentence_gives_goal(sentence: str, goal: list[str]) -> None:
 def test_what_is_not_understood_is_refused(sentence: str) -> None:
     with pytest.raises(PlanningError):
         PLANNER.plan(sentence, table(), None, 1)
+
+
+@pytest.mark.parametrize("sentence", ["putt the red cub in the blue bowl", "put the red cbue in the blue bowl"])
+def test_a_misspelt_word_is_answered_with_what_may_have_been_meant(sentence: str) -> None:
+    with pytest.raises(PlanningError, match=r'Did you mean "put the red cube in the blue bowl"\?$') as refusal:
+        PLANNER.plan(sentence, table(), None, 1)
+    assert SUPPORTED not in str(refusal.value), "one hint is enough"
+
+
+@pytest.mark.parametrize("sentence", ["put the red banana in the blue bowl", "colourless ideas sleep furiously"])
+def test_words_that_are_like_none_get_no_suggestion(sentence: str) -> None:
+    with pytest.raises(PlanningError) as refusal:
+        PLANNER.plan(sentence, table(), None, 1)
+    assert "Did you mean" not in str(refusal.value)
 
 
 def test_subtasks_are_picks_and_places_in_order() -> None:

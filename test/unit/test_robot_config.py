@@ -13,6 +13,7 @@ import yaml
 
 from vla_ros.core.errors import ConfigError
 from vla_ros.core.resources import config_path
+from vla_ros.robots import load_robot
 from vla_ros.robots.config import load_robot_config
 
 
@@ -20,6 +21,19 @@ from vla_ros.robots.config import load_robot_config
 def raw() -> dict[str, Any]:
     loaded: dict[str, Any] = yaml.safe_load(config_path("robots", "panda").read_text(encoding="utf-8"))
     return loaded
+
+
+ROBOTS = sorted(path.stem for path in config_path("robots", "panda").parent.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("robot", ROBOTS)
+def test_each_robot_can_be_loaded_and_is_at_home_within_its_workspace(robot: str) -> None:
+    arm = load_robot(robot)
+    home_m = arm.fk(arm.config.home_rad)[:3, 3]
+    assert arm.config.name == robot
+    assert (home_m >= arm.config.workspace.min_m).all()
+    assert (home_m <= arm.config.workspace.max_m).all()
+    assert {shape.link for shape in arm.collision_shapes} & {pad.link for pad in arm.config.tactile.values()}, "fingers touch something"
 
 
 def load(raw: dict[str, Any], folder: Path) -> object:

@@ -27,19 +27,6 @@ def test_background_gives_way_and_so_do_its_threads() -> None:
     assert (int(policy), int(niceness)) == (os.SCHED_BATCH, min(19, os.nice(0) + 5))
 
 
-def test_hardware_takes_a_larger_share_where_that_is_allowed() -> None:
-    niceness, *_ = _in_a_process("prepare_process(Urgency.HARDWARE); print(os.getpriority(os.PRIO_PROCESS, 0))")
-    assert int(niceness) == (-5 if os.geteuid() == 0 else os.nice(0))
-
-
-def test_where_a_larger_share_is_refused_the_process_goes_on() -> None:
-    code = (
-        "import resource; resource.setrlimit(resource.RLIMIT_NICE, (0, 0)); os.geteuid() or os.setuid(65534);"
-        "prepare_process(Urgency.HARDWARE); print(os.getpriority(os.PRIO_PROCESS, 0))"
-    )
-    assert _in_a_process(code) == [str(os.nice(0))]
-
-
 def test_leisure_counts_against_other_sessions_too() -> None:
     code = (
         "os.setsid() if os.getsid(0) != os.getpid() else None; prepare_process(Urgency.LEISURE);"

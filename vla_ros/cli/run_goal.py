@@ -47,6 +47,7 @@ def follow_goal(
             if interrupts and not canceled:
                 canceled.append(1)
                 goal.cancel()
+                view.canceled = True
                 say("Canceling ...")
             if len(interrupts) > 1:
                 raise NoGraphError("Interrupted a second time: left without waiting for the arm to stop.")

@@ -22,6 +22,10 @@ class PlanningError(VlaRosError):
     """An instruction cannot be turned into a valid plan."""
 
 
+class NotUnderstood(PlanningError):
+    """The words of an instruction mean nothing to the planner."""
+
+
 class MotionError(VlaRosError):
     """A motion cannot be planned or reached."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 SWITCH_INTERVAL_S = 0.001  # Python's own 5 ms are half a tick: a thread that computes would hold up one that has to answer
 REALTIME_PRIORITY = 20  # of 1 to 99: below what drivers and a controller manager (50) take
-HARDWARE_NICENESS, BACKGROUND_NICENESS, LEISURE_NICENESS = -5, 5, 19
+BACKGROUND_NICENESS, LEISURE_NICENESS = 5, 19
 AUTOGROUP = Path("/proc/self/autogroup")
 _MMAP_BYTES, _TRIM_BYTES = 32 << 20, 256 << 20  # the most that glibc takes; more than any node lets go at once
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
@@ -25,7 +25,6 @@ class Urgency(enum.Enum):
     """Of a process among the others."""
 
     CONTROL = "control"  # the thread that spins runs when its time has come, whoever else is busy
-    HARDWARE = "hardware"  # stands for a robot and its cameras, which do not share the computer: a larger share, where that is allowed
     NORMAL = "normal"
     BACKGROUND = "background"  # gives way, and takes no core from the others when it wakes up
     LEISURE = "leisure"  # takes what nobody else wants
@@ -35,11 +34,7 @@ def prepare_process(urgency: Urgency) -> None:
     """For the calling thread and all that are started from now on."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     _keep_memory()
-    if urgency is Urgency.HARDWARE:
-        with contextlib.suppress(PermissionError):
-            os.setpriority(os.PRIO_PROCESS, 0, HARDWARE_NICENESS)
-        _set_niceness_of_session(HARDWARE_NICENESS)
-    elif urgency is Urgency.BACKGROUND:
+    if urgency is Urgency.BACKGROUND:
         os.nice(BACKGROUND_NICENESS)
         _wake_up_politely()
     elif urgency is Urgency.LEISURE:

@@ -12,7 +12,8 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from vla_ros.core.decisions import SafetyMode
+from vla_ros.core.decisions import SafetyMode, SafetyReason
+from vla_ros.core.outcomes import Outcome
 from vla_ros.data.images import Image8
 from vla_ros.data.run_signals import RunSignals
 
@@ -36,6 +37,7 @@ class Overlay:
 
     def __init__(self, signals: RunSignals) -> None:
         self._signals = signals
+        self._acted_until_s = max((s.end_s for s in signals.subtasks), default=0.0)
 
     def compose(self, front: Image8, wrist: Image8 | None, time_s: float) -> Image8:
         """[HEIGHT_PX, WIDTH_PX, 3] RGB for ``time_s`` after the start; the cameras' images may have any size."""
@@ -51,16 +53,26 @@ class Overlay:
         frame[CAMERA_HEIGHT_PX:] = self._panel(time_s)
         return frame
 
+    def _is_done(self, time_s: float) -> bool:
+        """Whether all was done that the verified goal needed."""
+        return self._signals.outcome == Outcome.SUCCEEDED.word and time_s >= self._acted_until_s
+
     def _badge(self, time_s: float) -> Image8:
         change = self._signals.mode_at(time_s)
         if change is None:
             return _label("safety: unknown", 15, _MODE_COLOURS[None])
+        if (
+            change.mode is SafetyMode.READY and change.reason == SafetyReason.OK and not self._is_done(time_s)
+        ):  # ready says that nothing keeps it; here it is doing it
+            return _label("MOVING", 15, _MODE_COLOURS[change.mode])
         reason = "" if change.mode in (SafetyMode.READY, SafetyMode.STARTING) else f": {change.reason}"
         return _label(change.mode.name.replace("_", " ") + reason, 15, _MODE_COLOURS[change.mode])
 
     def _panel(self, time_s: float) -> Image8:
         subtask = self._signals.subtask_at(time_s)
         reasoning = self._signals.reasoning_at(time_s)
+        if self._is_done(time_s):
+            return _panel(self._signals.instruction, "Done", reasoning.text if reasoning else "")
         step = f"{subtask.name} (attempt {subtask.attempts})" if subtask and subtask.attempts > 1 else subtask.name if subtask else "-"
         return _panel(self._signals.instruction, step, reasoning.text if reasoning else "")
 

@@ -100,7 +100,10 @@ def _events(signals: RunSignals) -> list[tuple[float, str, str]]:
     """(time, label, colour) of the goal's events and of subtasks that ended badly."""
     failed = [s for s in signals.subtasks if s.status in (ReportStatus.FAILED, ReportStatus.CANCELED)]
     marks = [(e.time_s, e.label, "#333333") for e in signals.events]
-    return sorted(marks + [(s.end_s, f"{s.status.name.lower()}: {s.reason}", _FAILED_EDGE) for s in failed])
+    causes = [(s.end_s, s.status.name.lower(), s.reason or signals.reason) for s in failed]  # one that never began has no reason of its own
+    return sorted(
+        marks + [(end_s, f"{status}: {cause}" if cause not in ("", status) else status, _FAILED_EDGE) for end_s, status, cause in causes]
+    )
 
 
 def _draw_gate(axes: Axes, signals: RunSignals, end_s: float) -> None:
@@ -111,8 +114,8 @@ def _draw_gate(axes: Axes, signals: RunSignals, end_s: float) -> None:
     _draw_lane(axes, 1.0, actions, end_s)
     restricted = [(d.time_s, d.reason, ACTION_COLOURS[d.action]) for d in signals.decisions if d.action != SafetyAction.PASS]
     _draw_markers(axes, 0.0, restricted, end_s)
-    axes.set_ylim(-0.75, 2.5)
-    axes.set_yticks([0, 1, 2], ["reasons", "gate", "safety mode"])
+    axes.set_ylim(-0.75 if restricted else 0.4, 2.5)
+    axes.set_yticks([0, 1, 2][not restricted :], ["reasons", "gate", "safety mode"][not restricted :])
     axes.tick_params(axis="y", length=0)
 
 
@@ -129,7 +132,7 @@ def _draw_markers(axes: Axes, y: float, marks: Sequence[tuple[float, str, str]],
     for time_s, label, colour in marks:
         axes.plot([time_s], [y + 0.35], marker="v", color=colour, markersize=6, clip_on=False)
         width_s = (len(label) + 2) * end_s / _CHARACTERS_WIDE
-        left_s = min(time_s, end_s - width_s)
+        left_s = max(min(time_s, end_s - width_s), 0.004 * end_s)  # clear of the axis
         line = next((k for k, free_s in enumerate(free_from) if left_s >= free_s), None)
         if line is not None:
             axes.text(left_s, y + 0.15 - 0.4 * line, label, ha="left", va="top", fontsize=9, color=colour)

@@ -17,7 +17,7 @@ import numpy as np
 from av.video.stream import VideoStream
 
 from vla_ros.core.errors import DataError
-from vla_ros.core.stamps import NS_PER_S, s_from_ns
+from vla_ros.core.stamps import NS_PER_S, ns_from_s, s_from_ns
 from vla_ros.data.bag_reader import BagReader
 from vla_ros.data.images import Image8, colour_decode, raw_colour
 from vla_ros.data.overlay import HEIGHT_PX, WIDTH_PX, Overlay
@@ -46,7 +46,7 @@ def save_video(bag: Path, signals: RunSignals, path: Path, front_topic: str, wri
     try:
         with BagReader(bag) as reader:
             _check_topics(reader, front_topic, wrist_topic)
-            images = _Images(reader, front_topic, wrist_topic, signals.start_ns)
+            images = _Images(reader, front_topic, wrist_topic, signals)
             frames = _encode(images, Overlay(signals), partial, rate_hz)
         if not frames:
             raise DataError(f"{bag}: none of the {images.unreadable} images on '{front_topic}' can be decoded.")
@@ -78,10 +78,11 @@ def _encode(images: _Images, overlay: Overlay, path: Path, rate_hz: int) -> int:
 class _Images:
     """The cameras' images of a bag, resampled to a constant rate."""
 
-    def __init__(self, reader: BagReader, front_topic: str, wrist_topic: str, start_ns: int) -> None:
+    def __init__(self, reader: BagReader, front_topic: str, wrist_topic: str, signals: RunSignals) -> None:
         self._reader = reader
         self._topics = [front_topic, wrist_topic] if wrist_topic else [front_topic]
-        self._start_ns = start_ns
+        self._start_ns = signals.start_ns
+        self._end_ns = signals.start_ns + ns_from_s(signals.duration_s)
         self.unreadable = 0
 
     def frames(self, rate_hz: int) -> Iterator[tuple[Image8, Image8 | None, float]]:
@@ -98,8 +99,8 @@ class _Images:
             newest[message.topic] = message
             if first_ns < 0 and message.topic == self._topics[0]:
                 first_ns = stamp_ns
-        if first_ns >= 0:
-            yield from self._frame(newest, decoded, first_ns + (count * NS_PER_S) // rate_hz)
+        if first_ns >= 0:  # the last one, at which a player stays, tells how the run ended
+            yield from self._frame(newest, decoded, max(first_ns + (count * NS_PER_S) // rate_hz, self._end_ns))
 
     def _frame(
         self, newest: dict[str, Any], decoded: dict[str, tuple[Any, Image8 | None]], time_ns: int

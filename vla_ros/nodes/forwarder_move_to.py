@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from vla_ros.core.actions import GatedCommand, SafetyAction
+from vla_ros.core.decisions import SafetyMode, SafetyState
 from vla_ros.core.errors import MotionError
 from vla_ros.core.geometry import Array
 from vla_ros.core.outcomes import MoveKind
@@ -25,9 +26,10 @@ from vla_ros.ros.action_server import Ending, OneGoalServer, Work
 from vla_ros.ros.conversions.actions import chunk_to_msg
 from vla_ros.ros.conversions.arrays import pose_from_msg
 from vla_ros.ros.conversions.robot import joint_state_from_msg
+from vla_ros.ros.conversions.safety import safety_state_from_msg
 from vla_ros.ros.conversions.scene import scene_from_msg
 from vla_ros.ros.inbox import Latest
-from vla_ros.ros.interfaces import ACTION_CHUNK, HOLD, JOINT_STATES, MOVE_TO, OBJECTS, load_type
+from vla_ros.ros.interfaces import ACTION_CHUNK, HOLD, JOINT_STATES, MOVE_TO, OBJECTS, SAFETY_STATE, load_type
 from vla_ros.ros.lifecycle import VlaNode
 
 SOURCE = "move_to"
@@ -67,6 +69,7 @@ class MoveToServer:
         self._holds = node.client_of(HOLD)
         self._joints = Latest(node, JOINT_STATES, joint_state_from_msg)
         self._scene = Latest(node, OBJECTS, scene_from_msg)
+        self._safety = Latest(node, SAFETY_STATE, safety_state_from_msg)
         OneGoalServer(node, MOVE_TO, self._work)
 
     def on_command(self, command: GatedCommand) -> None:
@@ -148,10 +151,12 @@ class MoveToServer:
             gripper_force_n=force_n,
             planned_from_ns={"objects": motion.scene.stamp_ns} if motion.scene else {},
         )
-        self._chunks.publish(chunk_to_msg(chunks.first(self._measured().stamp_ns)))
-        moved_s, best = time.monotonic(), (0, -1.0)
+        start_ns = self._measured().stamp_ns
+        self._chunks.publish(chunk_to_msg(chunks.first(start_ns)))
+        moved_s, best, refusal = time.monotonic(), (0, -1.0), ""
         while not work.cancel.wait(POLL_S):
             self._seq = chunks.seq
+            refusal = _refusal(self._safety.get(), start_ns) or refusal  # a hold may be over before the motion counts as refused
             command = self._command
             if command is not None and command.trace_id == work.goal_id:
                 if chunks.finished(command.chunk_seq, command.chunk_row):
@@ -165,7 +170,8 @@ class MoveToServer:
                 return DRY_RUN
             if time.monotonic() - moved_s > STALL_S:
                 held = command is not None and command.action >= SafetyAction.HOLD
-                return f"{'held' if held else 'refused'}: the safety monitor does not let the motion pass; safety/state says why."
+                why = refusal or "the safety monitor does not let the motion pass; safety/state says why."
+                return f"{'held' if held else 'refused'}: {why}"
         self._seq = chunks.seq
         if self._holds.service_is_ready():
             self._holds.call_async(load_type(HOLD.type).Request())
@@ -175,6 +181,13 @@ class MoveToServer:
         if not math.isnan(width_m):
             work.cancel.wait(GRIPPER_S)
         return ""
+
+
+def _refusal(state: SafetyState | None, since_ns: int) -> str:
+    """The monitor's own sentence where, after ``since_ns``, it lets nothing pass; else empty."""
+    if state is None or state.stamp_ns < since_ns or state.mode in (SafetyMode.READY, SafetyMode.SLOWED):
+        return ""
+    return f"{state.detail} vla reset ends the stop." if state.mode is SafetyMode.STOPPED_LATCHED else state.detail
 
 
 def _obstacles(scene: Scene) -> tuple[Obstacle, ...]:

@@ -19,6 +19,7 @@ from vla_ros.nodes.planner_results import goal_result_to_msg, record_to_msg
 from vla_ros.nodes.planner_senses import PlannerSenses
 from vla_ros.nodes.planner_subtasks import SubtaskCaller
 from vla_ros.planning.goal_result import GoalResult, Progress, Reason
+from vla_ros.planning.grammar import SUPPORTED
 from vla_ros.planning.orchestrator import run_goal
 from vla_ros.planning.plan import Capabilities
 from vla_ros.planning.planner import make_planner
@@ -112,6 +113,8 @@ class PlannerNode(VlaNode):
     # --- in the goal's thread
     def _work(self, work: Work) -> tuple[Ending, Any]:
         self._instruction = work.goal.instruction
+        if not work.goal.instruction.strip():  # there is nothing to name a run by
+            return Ending.ABORTED, self._refused(Reason.NOT_UNDERSTOOD, f"The instruction is empty. {SUPPORTED}")
         refusal = self._recording.start(work.goal.instruction, self.config.robot, self.config.scene)
         if refusal:
             return Ending.ABORTED, self._refused(Reason.CANNOT_RECORD, refusal)

@@ -140,7 +140,7 @@ class SafetyMonitorNode(VlaNode):
         return response
 
     def _on_hold(self, _: Any, response: Any) -> Any:
-        self.gate.hold("a call of safety/hold")
+        self.gate.hold("A call of safety/hold")
         response.success, response.message = True, "The arm brakes; a fresh chunk resumes."
         return response
 

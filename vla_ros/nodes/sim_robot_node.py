@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vla_ros.core.errors import MotionError, SimulationError
-from vla_ros.core.scheduling import Urgency, make_realtime
 from vla_ros.core.tasks import Predicate, Relation
 from vla_ros.robots import load_robot_config
 from vla_ros.ros.conversions.arrays import stamp_to_msg
@@ -89,7 +88,7 @@ class SimRobotNode(VlaNode):
     def on_start(self) -> None:
         """Starts physics and cameras. Raises SimulationError when nothing can be rendered."""
         self._cameras = CameraThread(self.sim.world, self._publish_image, sensor_noise=self.config.sensor_noise)
-        self._pacer = Pacer(TICK_S, self._guarded(self._tick), make_realtime)  # a real arm has a computer of its own
+        self._pacer = Pacer(TICK_S, self._guarded(self._tick))
         for camera in self.sim.config.cameras.values():
             self._info[camera.name].publish(camera_info_to_msg(camera, self.sim.now_ns))
         self._cameras.start()
@@ -193,4 +192,4 @@ class SimRobotNode(VlaNode):
 
 def main() -> int:
     """Runs the node until it is told to end; the process's exit code."""
-    return run(SimRobotNode, urgency=Urgency.HARDWARE)
+    return run(SimRobotNode)

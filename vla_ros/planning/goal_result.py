@@ -28,7 +28,8 @@ class Reason(StrEnum):
 
     VERIFIED = "verified"
     CANCELED = "canceled"
-    NOT_UNDERSTOOD = "not_understood"  # or not possible: the message says which
+    NOT_UNDERSTOOD = "not_understood"
+    NOT_POSSIBLE = "not_possible"  # understood, but it cannot be done with what is there
     NO_SUCH_OBJECT = "no_such_object"
     AMBIGUOUS = "ambiguous"
     NOTHING_SEEN = "nothing_seen"  # perception gave no scene

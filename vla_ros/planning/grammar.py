@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from vla_ros.core.errors import PlanningError
+from vla_ros.core.errors import NotUnderstood, PlanningError
 from vla_ros.core.tasks import Relation
 from vla_ros.planning.words import is_plural, singular
 
@@ -112,7 +112,7 @@ _PRONOUNS = frozenset({"it", "them", "this", "that", "these", "those", "they"})
 
 
 def parse(instruction: str) -> tuple[Command, ...]:
-    """The commands of an instruction, in order; at least one. Raises PlanningError with a sentence that says what is understood instead."""
+    """The commands of an instruction, in order; at least one. Raises NotUnderstood with a sentence that says what is understood instead."""
     text = _clean(instruction)
     commands: list[Command] = []
     verb = ""
@@ -124,7 +124,7 @@ def parse(instruction: str) -> tuple[Command, ...]:
             verb = said[0] if said else verb
             _join(commands, _command(clause, _last_things(commands)))
     if not commands:
-        raise PlanningError(f"The instruction says nothing to do. {SUPPORTED}")
+        raise NotUnderstood(f"The instruction says nothing to do. {SUPPORTED}")
     return tuple(commands)
 
 
@@ -132,14 +132,14 @@ def _clean(instruction: str) -> str:
     text = instruction.replace("’", "'").replace("\t", " ").lower().strip()
     if not re.search(r"[a-z]", text):
         what = f"'{instruction.strip()[:40]}' is not an instruction" if text else "The instruction is empty"
-        raise PlanningError(f"{what}. {SUPPORTED}")
+        raise NotUnderstood(f"{what}. {SUPPORTED}")
     if len(text) > MAX_LENGTH:
-        raise PlanningError(f"The instruction has {len(text)} characters; at most {MAX_LENGTH} are understood. Give it in parts.")
+        raise NotUnderstood(f"The instruction has {len(text)} characters; at most {MAX_LENGTH} are understood. Give it in parts.")
     text = re.sub(r"[\"“”()\[\]{}<>*_`]", " ", text)
     text = re.sub(r" +", " ", _COURTESY.sub(" ", text))
     for word in re.findall(r"[a-z']+", text):
         if word in _REFUSED:
-            raise PlanningError(f"I do not understand {_REFUSED[word]} ('{word}'). {SUPPORTED}")
+            raise NotUnderstood(f"I do not understand {_REFUSED[word]} ('{word}'). {SUPPORTED}")
     return text
 
 
@@ -177,7 +177,7 @@ def _command(clause: str, before: tuple[NounPhrase, ...]) -> Command:
     verb = clause.split()[0]
     if _UNSUPPORTED.fullmatch(verb):
         raise PlanningError(f"I understand '{clause[:80]}', but '{verb}' is not among my skills. {SUPPORTED}")
-    raise PlanningError(f"I do not understand '{clause[:80]}'. {SUPPORTED}")
+    raise NotUnderstood(f"I do not understand '{clause[:80]}'. {SUPPORTED}")
 
 
 def _home(clause: str, _: tuple[NounPhrase, ...]) -> Command | None:
@@ -199,7 +199,7 @@ def _tower(clause: str, before: tuple[NounPhrase, ...]) -> Command | None:
         return None
     things = _phrases(listed, before)
     if len(things) == 1 and not things[0].every:
-        raise PlanningError(
+        raise NotUnderstood(
             f"A tower needs at least two things, in '{clause[:80]}'. "
             'For example: "build a tower of the red cube, the green cube and the blue cube".'
         )
@@ -209,7 +209,7 @@ def _tower(clause: str, before: tuple[NounPhrase, ...]) -> Command | None:
 def _clear(clause: str, before: tuple[NounPhrase, ...]) -> Command | None:
     what = r"(?:clear|clean|tidy|empty)(?: up| off)?(?: the| this)? (?:table|desk|workspace|tabletop|everything|work area)(?: up| off)?"
     if re.fullmatch(what, clause):
-        raise PlanningError('Where to? For example: "clear the table into the blue bowl".')
+        raise NotUnderstood('Where to? For example: "clear the table into the blue bowl".')
     into = re.fullmatch(rf"{what}(?: by putting everything)? (?:into|in|onto|on|to|inside) (?P<target>.+)", clause)
     return Clear(_single(into["target"], before)) if into else None
 
@@ -225,13 +225,13 @@ def _put(clause: str, before: tuple[NounPhrase, ...]) -> Command | None:
         return None
     vague = _VAGUE.search(match["rest"])
     if vague:
-        raise PlanningError(f"'{vague[0]}' does not say where exactly; say in, on, left of, right of, in front of or behind. {SUPPORTED}")
+        raise NotUnderstood(f"'{vague[0]}' does not say where exactly; say in, on, left of, right of, in front of or behind. {SUPPORTED}")
     split = _last_relation(match["rest"])
     picks = re.fullmatch(_PICK, match["verb"]) is not None
     if split is None or (picks and split[1] is not None):
         if picks:
             return None  # "pick up the cube on the plate": the preposition belongs to the object
-        raise PlanningError(f"Where should it go, in '{clause[:80]}'? Name a thing that you see to put it in, on or beside. {SUPPORTED}")
+        raise NotUnderstood(f"Where should it go, in '{clause[:80]}'? Name a thing that you see to put it in, on or beside. {SUPPORTED}")
     text, relation, target = split
     things = _phrases(text, before)
     if match["verb"] in ("stack", "pile") and relation is Relation.ON and (len(things) > 1 or things[0].every):
@@ -255,7 +255,7 @@ def _pick(clause: str, before: tuple[NounPhrase, ...]) -> Command | None:
     thing = re.sub(r" (?:out of|off of|off|from) ", " in ", match["thing"])
     things = _phrases(thing, before)
     if len(things) != 1 or things[0].every:
-        raise PlanningError(
+        raise NotUnderstood(
             'I can hold one thing at a time. Say where the things should go, for example: "put all the cubes in the blue bowl".'
         )
     return Pick(things[0])
@@ -265,7 +265,7 @@ def _phrases(text: str, before: tuple[NounPhrase, ...]) -> tuple[NounPhrase, ...
     """A list of things: "X, Y and Z", "the red, green and blue cubes", "all the cubes", "it"."""
     parts = [p.strip() for p in re.split(r"\s*,\s*(?:and\s+)?|\s+and\s+", text) if p.strip()]
     if not parts:
-        raise PlanningError(f"No thing is named in '{text[:80]}'. {SUPPORTED}")
+        raise NotUnderstood(f"No thing is named in '{text[:80]}'. {SUPPORTED}")
     head = parts[-1].split()[-1]
     if len(parts) > 1 and is_plural(parts[-1]) and all(len(re.sub(r"^the ", "", p).split()) == 1 for p in parts[:-1]):
         parts = [f"{p} {singular(head)}" for p in parts[:-1]] + [f"{parts[-1].removesuffix(head)}{singular(head)}"]
@@ -276,7 +276,7 @@ def _phrases(text: str, before: tuple[NounPhrase, ...]) -> tuple[NounPhrase, ...
 def _phrase(text: str, before: tuple[NounPhrase, ...]) -> tuple[NounPhrase, ...]:
     if text in _PRONOUNS or text in ("both", "all of them", "them all"):
         if not before:
-            raise PlanningError(f"I do not know what '{text}' stands for; name the thing.")
+            raise NotUnderstood(f"I do not know what '{text}' stands for; name the thing.")
         return before
     every = re.fullmatch(r"(?:everything|all things|all)(?: (?:that is|that's|which is))?(?: (?P<what>.+))?", text)
     if every and (text.startswith("everything") or text == "all"):
@@ -284,7 +284,7 @@ def _phrase(text: str, before: tuple[NounPhrase, ...]) -> tuple[NounPhrase, ...]
     quantified = _QUANTIFIER.sub("", text)
     plain = re.sub(r"^(?:the |an? )+", "", quantified)
     if not plain:
-        raise PlanningError(f"No thing is named in '{text[:80]}'. {SUPPORTED}")
+        raise NotUnderstood(f"No thing is named in '{text[:80]}'. {SUPPORTED}")
     return (NounPhrase(plain, every=quantified != text or is_plural(_RELATION.split(plain)[0])),)
 
 
@@ -298,5 +298,5 @@ def _everything(what: str | None) -> str:
 def _single(text: str, before: tuple[NounPhrase, ...]) -> NounPhrase:
     things = _phrases(text, before)
     if len(things) != 1 or things[0].every:
-        raise PlanningError(f"'{text[:80]}' names several places; name one thing to put it in, on or beside.")
+        raise NotUnderstood(f"'{text[:80]}' names several places; name one thing to put it in, on or beside.")
     return things[0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NoReturn
 
-from vla_ros.core.errors import PerceptionError, PlanningError, VlaRosError
+from vla_ros.core.errors import NotUnderstood, PerceptionError, PlanningError, VlaRosError
 from vla_ros.core.outcomes import Outcome
 from vla_ros.core.scene import Scene
 from vla_ros.core.stamps import s_from_ns
@@ -28,6 +28,7 @@ from vla_ros.planning.grounding import Ambiguous, NoSuchObject
 from vla_ros.planning.plan import describe_predicate
 from vla_ros.planning.ports import OTHER_APPROACH, CancelToken, Hazard, HazardKind, Policy, Ports
 from vla_ros.planning.verifier import GoalReport, PredicateReport
+from vla_ros.planning.words import counted
 
 
 class _End(Exception):
@@ -79,7 +80,7 @@ class _Run:
             end = error
         except VlaRosError as error:
             end = _End(Outcome.FAILED, Reason.ERROR, str(error))
-        if end.outcome is not Outcome.SUCCEEDED:
+        if end.outcome is not Outcome.SUCCEEDED and self._records:  # before the first subtask nothing moves
             self._ports.hold()
         self._enter(State.DONE, end.message)
         return GoalResult(
@@ -136,8 +137,10 @@ class _Run:
             raise _End(Outcome.REFUSED, Reason.AMBIGUOUS, str(error)) from error
         except NoSuchObject as error:
             raise _End(Outcome.REFUSED, Reason.NO_SUCH_OBJECT, str(error)) from error
-        except PlanningError as error:
+        except NotUnderstood as error:
             raise _End(Outcome.REFUSED, Reason.NOT_UNDERSTOOD, str(error)) from error
+        except PlanningError as error:
+            raise _End(Outcome.REFUSED, Reason.NOT_POSSIBLE, str(error)) from error
         return self._plan
 
     def _next_plan(self, plan: Plan, failure: _End) -> Plan:
@@ -337,4 +340,4 @@ def _failure_sentence(subtask: Subtask, attempts: Sequence[Attempt]) -> str:
         why = f"{'it could not be told whether it worked' if last.verified is None else 'it did not work'}: {last.verification}"
     else:
         why = last.outcome.message or last.outcome.reason or "the expert gave no reason"
-    return f"Could not {subtask.description} ({len(attempts)} attempt{'s' if len(attempts) > 1 else ''}): {why}"
+    return f"Could not {subtask.description} ({counted(len(attempts), 'attempt')}): {why}"

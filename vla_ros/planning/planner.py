@@ -9,13 +9,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vla_ros.core.errors import ConfigError, PlanningError, unknown_choice
+from vla_ros.core.errors import ConfigError, NotUnderstood, PlanningError, unknown_choice
 from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.core.tasks import Plan, Relation
-from vla_ros.planning.grammar import Clear, Command, NounPhrase, Pick, Put, Tower, parse
-from vla_ros.planning.grounding import Grounder
+from vla_ros.planning.grammar import SUPPORTED, Clear, Command, NounPhrase, Pick, Put, Tower, parse
+from vla_ros.planning.grounding import Grounder, NoSuchObject
 from vla_ros.planning.language import Vocabulary, default_vocabulary
 from vla_ros.planning.plan import Capabilities, GoHome, Hold, Move, Step, build_plan, relation_for, steps_for
+from vla_ros.planning.spelling import respelt
 from vla_ros.planning.validation import validate_plan
 
 Image = NDArray[np.uint8]
@@ -92,6 +93,21 @@ class BuiltinPlanner:
 
     def plan(self, instruction: str, scene: Scene, image: Image | None, now_ns: int) -> Plan:
         """See ``Planner``; the image is not looked at."""
+        try:
+            return self._plan(instruction, scene, now_ns)
+        except (NotUnderstood, NoSuchObject) as error:
+            meant = respelt(instruction, scene)
+            if meant == instruction or not self._can_plan(meant, scene):
+                raise
+            raise type(error)(f'{str(error).removesuffix(SUPPORTED).rstrip()} Did you mean "{meant}"?') from error
+
+    def _can_plan(self, instruction: str, scene: Scene) -> bool:
+        try:
+            return bool(self._plan(instruction, scene, 0))
+        except PlanningError:
+            return False
+
+    def _plan(self, instruction: str, scene: Scene, now_ns: int) -> Plan:
         commands = parse(instruction)
         interpreter = _Interpreter(Grounder(scene, self._vocabulary), scene, self._capabilities)
         steps = [step for command in commands for step in interpreter.steps(command)]

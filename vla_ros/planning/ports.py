@@ -22,7 +22,7 @@ class CancelToken:
     def __init__(self, event: threading.Event | None = None) -> None:
         """``event``: one that others set, such as an action's cancel; by default one of its own."""
         self._event = event or threading.Event()
-        self.why = "The goal was canceled."
+        self.why = "Canceled: the goal was given up on request."
 
     def cancel(self, why: str = "") -> None:
         """Asks for an end; ``why`` is a sentence. The first caller's counts."""

@@ -29,3 +29,8 @@ def normalised(phrase: str) -> str:
     while words and words[0] in ("the", "a", "an"):
         words = words[1:]
     return " ".join(words)
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """ "1 attempt", "2 attempts", "0 recoveries"; ``many`` where it is not ``one`` with an s."""
+    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -233,7 +233,7 @@ SAFETY_STATE = Topic(
     Qos.LATCHED,
     "5 Hz and on change",
     "safety_monitor",
-    "planner, action_expert, people",
+    "planner, action_expert, motion_forwarder, people",
     "mode and reason",
 )
 ESTOP_TOPIC = Topic(

@@ -325,7 +325,8 @@ class Gate:
         if mine and not self._faulty and refusal.reason not in _UNTIMELY:
             self._remember(chunk)
             fault = self._missing(chunk) or Fault(refusal.reason, refusal.detail)
-            self._stop_for(replace(fault, detail=f"Chunk {chunk.seq} of '{chunk.expert}' was refused: {refusal.detail}"))
+            asked = self._hold.fault if self._hold and self._hold.fault.reason == SafetyReason.REQUESTED else None  # known already
+            self._stop_for(asked or replace(fault, detail=f"Chunk {chunk.seq} of '{chunk.expert}' was refused: {refusal.detail}"))
         return decision
 
     def _remember(self, chunk: ActionChunk) -> None:

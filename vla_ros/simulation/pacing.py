@@ -10,12 +10,11 @@ MOST_DEBT_S = 0.05  # what a late tick may catch up afterwards; the rest is give
 
 
 class Pacer:
-    """Calls ``tick`` once each ``period_s`` of real time, in a thread of its own that runs ``prepare`` first, until ``stop``."""
+    """Calls ``tick`` once each ``period_s`` of real time, in a thread of its own, until ``stop``."""
 
-    def __init__(self, period_s: float, tick: Callable[[], None], prepare: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, period_s: float, tick: Callable[[], None]) -> None:
         self._period_s = period_s
         self._tick = tick
-        self._prepare = prepare
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pacer", daemon=True)
         self.restart_measure()
@@ -42,7 +41,6 @@ class Pacer:
             self._thread.join(timeout=2.0)
 
     def _run(self) -> None:
-        self._prepare()
         due_s = time.monotonic()
         while not self._stop.wait(max(0.0, due_s - time.monotonic())):
             self._tick()
