@@ -55,7 +55,17 @@ def test_an_emergency_stop_that_nobody_confirms_is_told_loudly(ros: Ros, tmp_pat
     stop = Command(tmp_path, "estop")
     assert stop.exit_code() == 1
     assert "NOBODY HAS CONFIRMED" in stop.output
+    assert "Given up" in stop.output
     assert "has stopped" not in stop.output
+
+
+def test_an_emergency_stop_that_is_confirmed_late_is_told_too(ros: Ros, tmp_path: Path) -> None:
+    """As when the monitor is found only after the warning: the stop is still asked for."""
+    stop = Command(tmp_path, "estop")
+    wait_until(lambda: "NOBODY HAS CONFIRMED" in stop.output, "the warning")
+    monitor = ros.process("safety_monitor")
+    assert stop.exit_code() == 0, stop.output + monitor.output
+    assert stop.output.index("NOBODY HAS CONFIRMED") < stop.output.index("has stopped the arm")
 
 
 def test_a_goal_whose_planner_dies_ends_with_a_sentence(ros: Ros, tmp_path: Path) -> None:

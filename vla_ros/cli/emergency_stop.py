@@ -1,4 +1,4 @@
-"""Sends the emergency stop until the safety monitor says that it has stopped the arm, or says loudly that nobody does."""
+"""Sends the emergency stop until the safety monitor says that it has stopped the arm, and says loudly when nobody does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from vla_ros.ros.interfaces import ESTOP_TOPIC, SAFETY_STATE, load_type
 from vla_ros.ros.qos import profile
 
 AGAIN_S = 0.2  # the first message may come before the monitor has been found
-CONFIRM_S = 3.0
+CONFIRM_S = 3.0  # until the warning; the stop is asked for all the while
+GIVE_UP_S = 10.0
 
 
 class EmergencyStop:
@@ -25,7 +26,7 @@ class EmergencyStop:
         self._publisher = graph.node.create_publisher(self._type, ESTOP_TOPIC.name, profile(ESTOP_TOPIC.qos))
         self._begun_s: float | None = None
         self._sent_s = 0.0
-        self._stopped = False
+        self._stopped = self._warned = False
         self.confirmed: bool | None = None
         graph.listen(SAFETY_STATE, self._on_safety)
 
@@ -33,24 +34,28 @@ class EmergencyStop:
         self._stopped = message.mode == SafetyMode.STOPPED_LATCHED
 
     def send(self) -> None:
-        """Asks for the stop, from now on until it is confirmed."""
-        self._begun_s, self.confirmed = time.monotonic(), None
+        """Asks for the stop, from now on until it is confirmed or given up."""
+        self._begun_s, self.confirmed, self._warned = time.monotonic(), None, False
         self._publish(self._begun_s)
 
     def poll(self) -> None:
-        """Says once how it ended."""
+        """Warns when the confirmation does not come, and says once how it ended."""
         if self._begun_s is None or self.confirmed is not None:
             return
         now_s = time.monotonic()
         if self._stopped:
             self.confirmed = True
             self._say("EMERGENCY STOP: the safety monitor has stopped the arm; 'vla reset' ends it.")
-        elif now_s - self._begun_s > CONFIRM_S:
-            self.confirmed = False
+            return
+        if now_s - self._begun_s > CONFIRM_S and not self._warned:
+            self._warned = True
             self._say(
                 f"NOBODY HAS CONFIRMED THE EMERGENCY STOP within {CONFIRM_S:g} s in ROS domain {os.environ.get('ROS_DOMAIN_ID', '0')}. "
-                "The arm may move: USE THE ROBOT'S OWN EMERGENCY STOP."
+                f"The arm may move: USE THE ROBOT'S OWN EMERGENCY STOP. Asking for {GIVE_UP_S - CONFIRM_S:g} s more."
             )
+        if now_s - self._begun_s > GIVE_UP_S:
+            self.confirmed = False
+            self._say(f"Given up: nobody has confirmed the emergency stop within {GIVE_UP_S:g} s.")
         elif now_s - self._sent_s > AGAIN_S:
             self._publish(now_s)
 
