@@ -150,6 +150,13 @@ def test_a_good_chunk_is_followed_to_its_end_and_every_command_ends_at_rest(scen
         assert not np.any(command.accelerations[-7:])
 
 
+def test_a_decision_about_a_chunk_says_how_long_it_took(scene: Scene) -> None:
+    since = len(scene.decisions)
+    scene.arm.send(0.1 * SWEEP)
+    assert 0 < scene.decided("ok", since).latency < 1.0
+    assert np.isnan(scene.decided("chunk_exhausted", since).latency)
+
+
 def test_a_chunk_that_is_not_finite_is_refused_and_the_decision_told(scene: Scene) -> None:
     def spoil(data: np.ndarray) -> None:
         data[7, 3] = np.nan

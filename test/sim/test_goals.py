@@ -23,6 +23,7 @@ from vla_ros.cli.run_goal import follow_goal
 from vla_ros.cli.running_graph import RunningGraph
 from vla_ros.core.decisions import SafetyMode
 from vla_ros.core.outcomes import NodeState, Outcome, ReportStatus
+from vla_ros.planning.goal_result import Reason
 from vla_ros.ros.interfaces import (
     ESTOP_TOPIC,
     EXECUTE_GOAL,
@@ -50,8 +51,8 @@ NOTICED_S = 6.0  # heartbeats may be late on busy cores before a node counts as 
 class Bench:
     """A running graph and what is heard of it."""
 
-    def __init__(self, graph: Graph, running: RunningGraph) -> None:
-        self.graph, self.running = graph, running
+    def __init__(self, graph: Graph, running: RunningGraph, runs: Path) -> None:
+        self.graph, self.running, self.runs = graph, running, runs
         self.speeds: list[tuple[float, float]] = []  # (time, largest joint speed)
         self.feedback: list[Any] = []
         self.safety: list[Any] = []
@@ -80,6 +81,10 @@ class Bench:
         self.feedback.clear()
         goal = load_type(EXECUTE_GOAL.type).Goal(instruction=instruction, time_limit=GOAL_LIMIT_S)
         return self.graph.send(EXECUTE_GOAL, goal, self.feedback.append)
+
+    def newest_run(self) -> Path:
+        """The run's folder that was made last."""
+        return max(self.runs.iterdir(), key=lambda folder: folder.stat().st_ctime_ns)
 
     def until_moving(self) -> None:
         assert self.graph.spin_until(lambda: bool(self.speeds) and self.speeds[-1][1] > 0.2, 20.0), "the arm never moved"
@@ -118,7 +123,10 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     arguments = {"runs": str(folder / "runs"), "pictures": "false"}
     with RunningGraph("demo", arguments, folder / "graph.log", say=lambda text: None) as running, Graph("test_goals") as graph:
         running.wait_until_ready(graph)
-        yield Bench(graph, running)
+        bench = Bench(graph, running, folder / "runs")
+        yield bench
+    for process in bench.revived:
+        process.wait(10.0)
 
 
 def test_a_goal_is_done_verified_and_recorded(bench: Bench) -> None:
@@ -236,7 +244,7 @@ def test_a_node_that_dies_is_named_and_the_arm_stops(bench: Bench, name: str) ->
         node.revive()
 
 
-def test_a_planner_that_dies_stops_the_arm_and_the_client_says_so(bench: Bench) -> None:  # last: the graph is not whole afterwards
+def test_a_planner_that_dies_stops_the_arm_and_one_that_is_started_again_moves_it(bench: Bench) -> None:
     bench.fresh(0)
     node = Victim(bench, "planner")
     killed_s: list[float] = []
@@ -249,6 +257,14 @@ def test_a_planner_that_dies_stops_the_arm_and_the_client_says_so(bench: Bench) 
     with pytest.raises(NoGraphError, match=r"Died: planner .* The safety monitor says: .*'planner' has been silent"):
         follow_goal(bench.graph, GOAL, GOAL_LIMIT_S, say=lambda text: None, check=kill_when_moving)
     assert bench.rest_within_s(killed_s[0], 0.5) <= 0.5
+    result = bench.newest_run() / "result.json"
+    assert bench.graph.spin_until(result.exists, 10.0), "the recording goes on without the planner"
+    assert json.loads(result.read_text())["reason"] == Reason.NODE_DIED.value
+    assert (result.parent / "bag" / "metadata.yaml").is_file()
+    node.revive()
+    bench.fresh(0)
+    again = bench.send(GOAL).wait(GOAL_LIMIT_S)
+    assert again.verified, again.message
 
 
 def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_a_dry_run_ends_with_what_was_judged_and_moves_nothing(tmp_path: Path) -
     arguments = {"dry_run": "true", "record": "false"}
     with RunningGraph("demo", arguments, tmp_path / "graph.log", say=lambda text: None) as running, Graph("test_dry_run") as graph:
         running.wait_until_ready(graph)
-        bench = Bench(graph, running)
+        bench = Bench(graph, running, tmp_path / "runs")
         decisions: list[Any] = []
         graph.listen(SAFETY_DECISION, decisions.append)
         since_s = time.monotonic()
@@ -52,7 +52,7 @@ def test_a_dry_run_ends_with_what_was_judged_and_moves_nothing(tmp_path: Path) -
 def test_the_end_of_the_simulator_ends_goal_and_graph(tmp_path: Path) -> None:
     with RunningGraph("demo", {"record": "false"}, tmp_path / "graph.log", say=lambda text: None) as running, Graph("test_end") as graph:
         running.wait_until_ready(graph)
-        bench = Bench(graph, running)
+        bench = Bench(graph, running, tmp_path / "runs")
         goal = bench.send(GOAL)
         bench.until_moving()
         Victim(bench, "sim_robot").kill()

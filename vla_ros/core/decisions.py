@@ -69,7 +69,7 @@ class SafetyDecision:
     margin_position_rad: float = float("nan")  # smallest distance to a joint limit along command and braking
     margin_velocity: float = float("nan")  # 1 - largest |v| / limit
     margin_workspace_m: float = float("nan")
-    latency_s: float = float("nan")  # from the chunk's arrival to this decision
+    latency_s: float = float("nan")  # from taking the chunk's message to this decision
 
 
 @dataclass(frozen=True)

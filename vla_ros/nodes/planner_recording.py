@@ -45,7 +45,7 @@ class GoalRecording:
     def _record(self, instruction: str) -> None:
         assert self._caller is not None
         try:
-            goal = self._caller.type.Goal(instruction=instruction)
+            goal = self._caller.type.Goal(instruction=instruction, owner=self._node.get_name())
             result = self._caller.call(
                 goal, cancel=self._stop.is_set, on_feedback=lambda _: self._begun.set(), time_limit_s=float("inf"), cancel_s=15.0
             )

@@ -92,6 +92,7 @@ class SafetyMonitorNode(VlaNode):
             self.gate.keep_stopped(self._kept)
         self._said: SafetyState | None = None
         self._chunk: ActionChunk | None = None
+        self._latency_s: dict[int, float] = {}  # of decisions about chunks, until they are published
         self._gated, self._decision = self.publish_on(GATED_COMMAND), self.publish_on(SAFETY_DECISION)
         self._state, self._markers = self.publish_on(SAFETY_STATE), self.publish_on(SAFETY_MARKERS)
         self._world_model = WorldModelClient(self.client_of(EVALUATE_CHUNK), self._on_verdict)
@@ -113,12 +114,14 @@ class SafetyMonitorNode(VlaNode):
 
     # --- what arrives
     def _on_chunk(self, message: Any) -> None:
+        taken_ns = self.steady_ns()
         try:
             chunk = chunk_from_msg(message)
         except ValueError as error:
             self.get_logger().warning(f"chunk not read: {error}", throttle_duration_sec=1.0)
             return
         decision = self.gate.on_chunk(chunk, self.now_ns())
+        self._latency_s[decision.id] = (self.steady_ns() - taken_ns) * 1e-9
         self._chunk = chunk
         if decision.action in (SafetyAction.PASS, SafetyAction.SLOW):
             joints = self._joints.get()
@@ -190,7 +193,8 @@ class SafetyMonitorNode(VlaNode):
             self._gated.publish(gated_to_msg(command))
         self._keep_stop()
         for decision in self.gate.drain_decisions():
-            self._decision.publish(decision_to_msg(decision))
+            latency_s = self._latency_s.pop(decision.id, decision.latency_s)
+            self._decision.publish(decision_to_msg(replace(decision, latency_s=latency_s)))
             self._report()
 
     def _watch_for_bypass(self) -> None:
