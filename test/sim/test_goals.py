@@ -74,7 +74,8 @@ class Bench:
         self.graph.call(FORGET)
         self.graph.spin_until(lambda: False, 1.0)
         if self.safety and self.safety[-1].mode == SafetyMode.STOPPED_LATCHED:
-            assert self.graph.call(RESET).success
+            answer = self.graph.call(RESET)
+            assert answer.success, answer.message
         assert self.graph.spin_until(lambda: bool(self.safety) and self.safety[-1].mode == SafetyMode.READY, 20.0), self.safety[-1].detail
 
     def send(self, instruction: str) -> RunningGoal:

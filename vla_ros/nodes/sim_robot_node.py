@@ -7,6 +7,8 @@ import threading
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from vla_ros.core.errors import MotionError, SimulationError
 from vla_ros.core.tasks import Predicate, Relation
 from vla_ros.robots import load_robot_config
@@ -44,6 +46,7 @@ from vla_ros.simulation.scorer import Scorer
 
 TICK_S = 0.01
 TRAJECTORIES_KEPT = 10  # between two ticks, were they late
+RESET_STEP_RAD = 0.1  # a trajectory that begins farther from an arm that was just reset is meant for where it stood before
 CLEAR = "clear"
 
 
@@ -68,6 +71,7 @@ class SimRobotNode(VlaNode):
         """Builds the simulated scene with its sensors, and serves the controllers, sim/reset, sim/fault and sim/score."""
         robot = load_robot_config(self.config.robot)
         self.lock = threading.Lock()
+        self._was_reset = False  # and no trajectory has begun since where the arm stands
         self.sim = SimRobot(robot, load_scene(self.config.scene), self.config.seed)
         self.scorer, self.meter = Scorer(self.sim), EpisodeMeter(self.sim)
         self.camera_faults = CameraFaults(self.sim.faults)
@@ -135,7 +139,12 @@ class SimRobotNode(VlaNode):
         """A trajectory_msgs/JointTrajectory. Raises MotionError or ValueError with the reason when the controller refuses it."""
         request = TrajectoryRequest(*trajectory_from_msg(message))
         with self.lock:
-            self.sim.controller.accept(request, self.sim.now_ns)
+            now_ns = self.sim.now_ns
+            before = self.sim.controller.sample(now_ns).positions
+            if self._was_reset and np.abs(request.positions_of(self.sim.controller.names)[0] - before).max() > RESET_STEP_RAD:
+                raise MotionError("it begins where the arm stood before it was reset")
+            self.sim.controller.accept(request, now_ns)
+            self._was_reset = False
 
     def _hold(self) -> None:
         with self.lock:
@@ -155,6 +164,7 @@ class SimRobotNode(VlaNode):
         with self.lock:
             self.sim.reset(int(request.seed))
             self.meter.reset()
+            self._was_reset = True
         self._pacer.restart_measure()
         response.success, response.message = True, f"scene sampled with seed {request.seed}"
         return response

@@ -210,7 +210,7 @@ HEARTBEAT = Topic(
     Qos.EVENT,
     "5 Hz for each node, planner 10 Hz",
     "all",
-    "safety_monitor, planner, action_expert",
+    "safety_monitor, planner, action_expert, recorder",
     "a node lives",
 )
 

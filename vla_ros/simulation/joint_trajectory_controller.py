@@ -32,6 +32,10 @@ class TrajectoryRequest:
     velocities: Array | None = None  # [n, dof] rad/s
     accelerations: Array | None = None  # [n, dof] rad/s2
 
+    def positions_of(self, names: Sequence[str]) -> Array:
+        """[n, dof] rad in the order of ``names``. Raises MotionError when it is not for these joints."""
+        return np.asarray(self.positions, dtype=float)[:, _joint_order(self.names, names)]
+
 
 @dataclass(frozen=True)
 class DesiredState:
@@ -69,7 +73,7 @@ class JointTrajectoryController:
 
     def accept(self, request: TrajectoryRequest | ShortTrajectory, now_ns: int) -> None:
         """Replaces the running trajectory. Raises MotionError with the reason, and goes on as before, when it cannot be followed."""
-        order = self._joint_order(request.names)
+        order = _joint_order(request.names, self.names)
         times = np.asarray(request.times_s, dtype=float)
         start_ns = request.start_ns or now_ns
         _check_points(request)
@@ -89,16 +93,6 @@ class JointTrajectoryController:
         self._lead_in = self._lead_from(before, request, now_ns) if self._first_ns > now_ns else None
         zeros = np.zeros(len(self.names))
         self._held = DesiredState(points.sample(float(times[-1]))[0], zeros, zeros)
-
-    def _joint_order(self, names: Sequence[str]) -> list[int]:
-        """Columns of the message in the controller's order."""
-        if sorted(names) != sorted(self.names):
-            missing, unknown = set(self.names) - set(names), set(names) - set(self.names)
-            what = "; ".join(
-                f"{label} {', '.join(sorted(group))}" for label, group in (("missing", missing), ("unknown", unknown)) if group
-            )
-            raise MotionError(f"The trajectory's joints {list(names)} are not the controller's ({what or 'a joint is named twice'}).")
-        return [list(names).index(name) for name in self.names]
 
     def _lead_from(self, before: DesiredState, request: TrajectoryRequest | ShortTrajectory, now_ns: int) -> JointSpline:
         assert self._points is not None
@@ -125,6 +119,15 @@ class JointTrajectoryController:
     def reset(self, positions: Array) -> None:
         """Holds ``positions`` as if just made."""
         self._hold(positions)
+
+
+def _joint_order(found: Sequence[str], names: Sequence[str]) -> list[int]:
+    """For each of the controller's joints ``names`` its column in a message with the joints ``found``."""
+    if sorted(found) != sorted(names):
+        missing, unknown = set(names) - set(found), set(found) - set(names)
+        what = "; ".join(f"{label} {', '.join(sorted(group))}" for label, group in (("missing", missing), ("unknown", unknown)) if group)
+        raise MotionError(f"The trajectory's joints {list(found)} are not the controller's ({what or 'a joint is named twice'}).")
+    return [list(found).index(name) for name in names]
 
 
 def _check_points(request: TrajectoryRequest | ShortTrajectory) -> None:
