@@ -73,6 +73,8 @@ REASONS: dict[SafetyReason, str] = {
     SafetyReason.VELOCITY_LIMIT: "A joint would pass its velocity limit (refused or held), or the path is slowed to keep it (slowed).",
     SafetyReason.ACCELERATION_LIMIT: "A joint would need more acceleration than allowed, or could not be stopped after the next tick.",
     SafetyReason.WORKSPACE: "The TCP would leave the workspace, along the chunk or while stopping.",
+    SafetyReason.COLLISION: "A link or what the hand holds would come too near to another link, the table or an object.",
+    SafetyReason.OBJECTS_STALE: "What stands around the arm has not been reported, or not lately; is depth_perception running?",
     SafetyReason.WORLD_MODEL: "The world model foresees something unsafe in the chunk that is followed.",
     SafetyReason.SPEED_OVERRIDE: "The chunk is followed at the pace of the speed override.",
     SafetyReason.JOINT_STATES_STALE: "Joint states are missing, too old, incomplete or not finite.",
@@ -248,16 +250,18 @@ def safety_rows() -> list[list[str]]:
             continue
         outer = outer if match["indent"] else match["key"]
         name = f"{outer}.{match['key']}" if match["indent"] else match["key"]
-        rows.append([code(name), match["value"], valid_range(outer, bool(match["indent"])), match["comment"] or ""])
+        rows.append([code(name), match["value"], valid_range(outer, match["key"], bool(match["indent"])), match["comment"] or ""])
     return rows
 
 
-def valid_range(outer: str, inner: bool) -> str:
+def valid_range(outer: str, key: str, inner: bool) -> str:
     """What the reader of the file accepts."""
     if outer in safety_config._SCALARS:
         return "{:g} to {:g}".format(*safety_config._SCALARS[outer])
     if not inner:
         return ""
+    if outer == "clearance":
+        return "{:g} to {:g}".format(*safety_config._CLEARANCE[key])
     return "0.01 to 1" if outer in ("operation", "braking") else "{:g} to {:g} s".format(*safety_config._TIMEOUT_S)
 
 

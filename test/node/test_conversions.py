@@ -87,8 +87,12 @@ SUBTASK = Subtask(
     30.0,
 )
 PLAN = Plan("put", (SUBTASK,), (Predicate(Relation.IN, "cube_1", "bowl_1"),), "builtin", "because", 2, {}, STAMP_NS)
-DECISION = SafetyDecision(4, STAMP_NS, SafetyAction.HOLD, SafetyReason.CHUNK_JUMP, "why", 7, "trace", 0.5, "joint", 0.1, 0.2, 0.3, 0.001)
-STATE = SafetyState(STAMP_NS, SafetyMode.HOLDING, SafetyReason.HEARTBEAT, "why", 0.5, {"joint_states": 0.1}, True, "fine")
+DECISION = SafetyDecision(
+    4, STAMP_NS, SafetyAction.HOLD, SafetyReason.CHUNK_JUMP, "why", 7, "trace", 0.5, "joint", 0.1, 0.2, 0.3, 0.4, 0.001
+)
+STATE = SafetyState(
+    STAMP_NS, SafetyMode.HOLDING, SafetyReason.HEARTBEAT, "why", 0.5, {"joint_states": 0.1}, True, "fine", 0.02, "one and another"
+)
 CONTACT = ContactState(
     STAMP_NS, (FingerContact("left", 1.0, 2.0, (0.1, 0.2), True, False), FingerContact("right", 3.0, 4.0, (0.3, 0.4), False, True))
 )

@@ -78,8 +78,11 @@ class Bench:
         contact = ContactState(self.now_ns, fingers)
         return Observation(self.now_ns, joints, seen, contact, self.width_m, consumed, bool(self.hold), self.hold)
 
-    def run(self, subtask: Subtask, limit_s: float = 30.0) -> ExpertStep:
+    def begin(self, subtask: Subtask) -> None:
         self.expert.begin(subtask, self.observe())
+
+    def run(self, subtask: Subtask, limit_s: float = 30.0) -> ExpertStep:
+        self.begin(subtask)
         end = self.now_ns + limit_s * 1e9
         while self.now_ns < end:
             step = self.step()

@@ -9,7 +9,7 @@ import numpy as np
 
 from vla_ros.core.actions import ActionChunk, ActionSpace, GatedCommand, ShortTrajectory
 from vla_ros.core.robot_state import ContactState, FingerContact, JointState
-from vla_ros.core.scene import CameraFault, CameraHealth
+from vla_ros.core.scene import CameraFault, CameraHealth, Scene, SceneObject
 from vla_ros.motion.interpolation import JointSpline
 from vla_ros.robots import Arm, load_robot
 from vla_ros.safety.config import SafetyConfig, load_safety_config
@@ -76,6 +76,8 @@ class Rig:
         self.command: GatedCommand | None = None
         self.offset = np.zeros(7)  # of the measured arm from the commanded one
         self.decisions = []
+        self.things: tuple[SceneObject, ...] = ()
+        self.table_height_m = 0.0
 
     def arm_state(self) -> tuple[np.ndarray, np.ndarray]:
         if not self.sent:
@@ -92,6 +94,7 @@ class Rig:
         hearts: bool = True,
         camera: bool = True,
         touch: bool = True,
+        scene: bool = True,
         dead: tuple[str, ...] = (),
     ) -> GatedCommand | None:
         for _ in range(ticks):
@@ -107,6 +110,8 @@ class Rig:
                 self.gate.on_contact(felt(self.now_ns))
             if camera:
                 self.gate.on_camera_health(CameraHealth(self.now_ns, "front", CameraFault.OK, True, "", 0.0, 30.0))
+            if scene:
+                self.gate.on_scene(Scene(self.now_ns, "panda_link0", self.things, self.table_height_m))
             self.command = self.gate.tick(self.now_ns, self.steady_ns)
             if self.command is not None:
                 self.sent.append((self.now_ns, self.command.trajectory))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from expert_bench import HOME, Bench, pick, place, scene, thing
 
 from vla_ros.core.actions import SafetyAction
 from vla_ros.core.scene import CameraFault, CameraHealth
-from vla_ros.core.tasks import Relation
+from vla_ros.core.tasks import Plan, Relation
 from vla_ros.experts.policy import ExpertStatus, holds_expert
 from vla_ros.experts.registry import build_expert
 from vla_ros.robots import load_robot
@@ -28,7 +30,7 @@ class GateBench(Bench):
         self.chunks, self.decisions, self.scales = {}, [], []
         self.camera = CameraFault.OK
         self._wanted_m = self.width_m
-        for _ in range(3):
+        for _ in range(10):
             self.tick()
 
     def tick(self):
@@ -52,6 +54,11 @@ class GateBench(Bench):
         self._move_fingers(self._wanted_m)
         self._move_held()
 
+    def begin(self, subtask):
+        """As the planner does it: the plan first."""
+        self.gate.on_plan(Plan(subtask.description, (subtask,), (subtask.success,), "test"))
+        self.expert.begin(subtask, self.observe())
+
     def hear(self):
         """What the gate listens to."""
         for node in self.safety.nodes:
@@ -59,6 +66,11 @@ class GateBench(Bench):
         self.gate.on_joint_state(self.observe().joints)
         self.gate.on_contact(self.observe().contact)
         usable = self.camera is CameraFault.OK
+        if self._ticks % 10 == 0:
+            things = tuple(
+                replace(o, held=self.held is not None and o.id == self.held.id, last_seen_ns=self.now_ns) for o in self.world.objects
+            )
+            self.gate.on_scene(replace(self.world, stamp_ns=self.now_ns, objects=things))
         self.gate.on_camera_health(CameraHealth(self.now_ns, "front", self.camera, usable, self.camera.name.lower(), 0.0, 30.0))
 
 
@@ -78,7 +90,7 @@ def test_a_whole_task_passes_at_full_speed(bench):
 
 
 def test_a_camera_that_goes_black_for_a_while_holds_the_arm_and_the_task_goes_on(bench):
-    bench.expert.begin(pick(), bench.observe())
+    bench.begin(pick())
     for _ in range(12):
         bench.step()
     bench.camera = CameraFault.BLACK
@@ -100,7 +112,7 @@ def test_a_slow_override_slows_the_task_but_does_not_break_it(bench):
 
 
 def test_an_emergency_stop_leaves_the_expert_waiting_with_the_reason(bench):
-    bench.expert.begin(pick(), bench.observe())
+    bench.begin(pick())
     for _ in range(12):
         bench.step()
     bench.gate.estop("the test")

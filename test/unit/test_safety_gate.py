@@ -588,3 +588,18 @@ def test_somebody_else_who_commands_the_arm_ends_all_motion():
     assert (state.mode, state.reason) == (SafetyMode.STOPPED_LATCHED, SafetyReason.BYPASS)
     assert "a, b" in state.detail
     assert not rig.command.trajectory.velocities.any()
+
+
+def test_no_reset_before_the_commanded_stop_is_over():
+    """An arm that has hardly begun to move looks still, but what was committed goes on for some ticks."""
+    rig = Rig().ready()
+    rig.send(smooth(30, SWEEP))
+    rig.step(10)
+    rig.gate.estop("test")
+    rig.step(1)
+    assert rig.gate._guard.horizon.at_rest
+    assert not rig.gate.reset()[0]
+    rig.step(60)
+    assert rig.gate.reset()[0]
+    _, p, _, _ = rig.signal()
+    assert np.abs(np.diff(p, 2, axis=0)).max() / 1e-6 < max(panda().config.limits.acceleration_radps2)

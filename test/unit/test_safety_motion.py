@@ -14,6 +14,7 @@ from vla_ros.safety.braking import Braking
 from vla_ros.safety.chunk_checks import Accepted
 from vla_ros.safety.motion_guard import Following, MotionGuard
 from vla_ros.safety.path import ChunkPath
+from vla_ros.safety.surroundings import Surroundings
 from vla_ros.safety.tracker import MotionState, Progress, Tracker
 
 LIMITS = panda().config.limits
@@ -121,7 +122,7 @@ def pushed_past_the_door(target, reason):
     chunk = chunk_of(rows, 1)
     path = ChunkPath(rows, 0.05, LIMITS.velocity_radps * 0.5, LIMITS.acceleration_radps2 * 0.4)
     accepted = Accepted(chunk, path, 0.0, False, 0.0, 0.0, 0.0, "")
-    guard = MotionGuard(panda(), safety(), home(), 0)
+    guard = MotionGuard(panda(), safety(), Surroundings(panda(), safety()), home(), 0)
     following, faults, positions = Following(accepted, Progress(0.0)), [], []
     for tick in range(1, 500):
         following, fault = guard.advance(tick * 10_000_000, following, 1.0)

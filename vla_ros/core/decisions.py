@@ -37,6 +37,7 @@ class SafetyReason(StrEnum):
     VELOCITY_LIMIT = "velocity_limit"
     ACCELERATION_LIMIT = "acceleration_limit"
     WORKSPACE = "workspace"
+    COLLISION = "collision"  # a link would come too near to another one, to the table, or to what perception sees
     WORLD_MODEL = "world_model"
     SPEED_OVERRIDE = "speed_override"
     JOINT_STATES_STALE = "joint_states_stale"
@@ -44,6 +45,7 @@ class SafetyReason(StrEnum):
     TIME_JUMP = "time_jump"  # the clock went back
     HEARTBEAT = "heartbeat"
     CAMERA = "camera"
+    OBJECTS_STALE = "objects_stale"  # what stands around has not been reported for too long
     CONTACT = "contact"  # a finger is pressed too hard
     CONTACT_STALE = "contact_stale"  # nothing is felt any more
     DRY_RUN = "dry_run"  # what was passed is not sent to the arm, which stays where it is
@@ -69,6 +71,7 @@ class SafetyDecision:
     margin_position_rad: float = float("nan")  # smallest distance to a joint limit along command and braking
     margin_velocity: float = float("nan")  # 1 - largest |v| / limit
     margin_workspace_m: float = float("nan")
+    margin_clearance_m: float = float("nan")  # of the nearest pair of bodies, beyond what is kept between them; negative: within that
     latency_s: float = float("nan")  # from taking the chunk's message to this decision
 
 
@@ -84,3 +87,5 @@ class SafetyState:
     input_ages_s: dict[str, float] = field(default_factory=dict)
     self_test_passed: bool = False
     self_test_detail: str = ""
+    clearance_m: float = float("nan")  # of the nearest pair where the arm is commanded to be, beyond what is kept between them
+    nearest: str = ""  # that pair, in words

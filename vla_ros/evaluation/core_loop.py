@@ -23,7 +23,7 @@ from vla_ros.core.outcomes import FailureKind
 from vla_ros.core.robot_state import ContactState
 from vla_ros.core.scene import CameraFault, CameraHealth, Scene
 from vla_ros.core.stamps import ns_from_s, s_from_ns
-from vla_ros.core.tasks import Skill, Subtask
+from vla_ros.core.tasks import Plan, Skill, Subtask
 from vla_ros.evaluation.goals import Goal, parse_goal
 from vla_ros.evaluation.seeds import parse_seeds
 from vla_ros.experts.policy import Consumed, ExpertStatus, ExpertStep, Observation, holds_expert
@@ -186,6 +186,7 @@ class CoreLoop:
 
     def _do(self, subtask: Subtask) -> ExpertStep:
         self._subtask = subtask
+        self._gate.on_plan(Plan(subtask.description, (subtask,), (subtask.success,), "core_loop"))
         self._expert.begin(subtask, self._observe())
         while True:
             step = self._expert.step(self._observe())
@@ -274,6 +275,7 @@ class CoreLoop:
             self._gate.on_camera_health(CameraHealth(now_ns, CAMERA, CameraFault.OK, True, "simulated", 0.0, 30.0))
         while self._scenes and self._scenes[0][0] <= self._ticks:
             self._scene = self._scenes.popleft()[1]
+            self._gate.on_scene(self._scene)
 
 
 def row(outcome: SeedResult) -> str:

@@ -63,6 +63,7 @@ CURED_BY_A_CHUNK = frozenset(
         SafetyReason.VELOCITY_LIMIT,
         SafetyReason.ACCELERATION_LIMIT,
         SafetyReason.WORKSPACE,
+        SafetyReason.COLLISION,
         SafetyReason.WORLD_MODEL,
     }
 )

@@ -19,7 +19,8 @@ from vla_ros.ros.conversions.actions import chunk_from_msg, gated_to_msg
 from vla_ros.ros.conversions.arrays import ns_from_stamp
 from vla_ros.ros.conversions.robot import contact_from_msg, joint_state_from_msg, joint_state_to_msg
 from vla_ros.ros.conversions.safety import decision_to_msg, safety_state_to_msg
-from vla_ros.ros.conversions.scene import health_from_msg
+from vla_ros.ros.conversions.scene import health_from_msg, scene_from_msg
+from vla_ros.ros.conversions.tasks import plan_from_msg
 from vla_ros.ros.inbox import Inbox, Latest
 from vla_ros.ros.interfaces import (
     ACTION_CHUNK,
@@ -32,6 +33,8 @@ from vla_ros.ros.interfaces import (
     HEARTBEAT,
     HOLD,
     JOINT_STATES,
+    OBJECTS,
+    PLAN,
     RESET,
     SAFETY_DECISION,
     SAFETY_MARKERS,
@@ -100,9 +103,11 @@ class SafetyMonitorNode(VlaNode):
             self.subscribe_to(topic, lambda _: self._estop("a message on safety/estop"), always=True)
         self._joints = Latest(self, JOINT_STATES, joint_state_from_msg)
         self._contact = Latest(self, CONTACT, contact_from_msg)
+        self._scene = Latest(self, OBJECTS, scene_from_msg)
         self._health = Inbox(self, CAMERA_HEALTH, depth=MESSAGES_KEPT)
         self._heartbeats = Inbox(self, HEARTBEAT, depth=MESSAGES_KEPT)
         self.subscribe_to(ACTION_CHUNK, self._on_chunk)
+        self.subscribe_to(PLAN, lambda message: self.gate.on_plan(plan_from_msg(message)))
         self.serve(ESTOP, self._on_estop)
         self.serve(HOLD, self._on_hold)
         self.serve(RESET, self._on_reset)
@@ -217,13 +222,18 @@ class SafetyMonitorNode(VlaNode):
         except ValueError as error:
             self.get_logger().warning(str(error), throttle_duration_sec=1.0)
         try:
+            if (scene := self._scene.get_new()) is not None:
+                self.gate.on_scene(scene)
+        except ValueError as error:
+            self.get_logger().warning(f"objects: {error}", throttle_duration_sec=1.0)
+        try:
             if (contact := self._contact.get_new()) is not None:
                 self.gate.on_contact(contact)
         except ValueError as error:
             self.get_logger().warning(f"contact: {error}", throttle_duration_sec=1.0)
 
     def _report(self) -> None:
-        state = self.gate.state()
+        state = self.gate.state(clearance=True)
         if self._said is None or (self._said.mode, self._said.reason) != (state.mode, state.reason):
             self.get_logger().info(f"{state.mode.name}: {state.detail}")
         self._said = state

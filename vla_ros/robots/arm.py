@@ -65,6 +65,12 @@ class Arm:
         joints = {i: "" if i == 0 else str(self._full.names[i]) for i in range(self._full.njoints)}
         return {name: joints[self._full.frames[i].parentJoint] for name, i in self._links}
 
+    @cached_property
+    def parent_joint(self) -> dict[str, str]:
+        """For each joint the one before it on the way from the base; "" for the first."""
+        names = ["", *list(self._full.names)[1:]]
+        return {names[i]: names[self._full.parents[i]] for i in range(1, self._full.njoints)}
+
     def fk(self, q: Array) -> Array:
         """T_base_tcp [4, 4]."""
         pinocchio.forwardKinematics(self._model, self._data, np.asarray(q, dtype=float))

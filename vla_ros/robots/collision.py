@@ -42,7 +42,7 @@ class CollisionModel:
         self._model = full_model(arm.config)
         self._data = self._model.createData()
         self._links = {shape.link: self._frame(shape.link) for shape in self._shapes}
-        self.pairs = tuple(self._compared_pairs(arm.config.ignored_collision_pairs))
+        self.pairs = tuple(compared_links(arm, self._links))
         self._self_geometry = self._geometry(())
         self._world_geometry = self._geometry(())
         self._obstacles: tuple[Obstacle, ...] = ()
@@ -112,24 +112,26 @@ class CollisionModel:
         """Index of the joint that carries ``link``; 0 for the immovable base."""
         return int(self._model.frames[self._links[link]].parentJoint)
 
-    def _compared_pairs(self, ignored: Iterable[Pair]) -> Iterator[Pair]:
-        for pair in ignored:
-            for link in pair:
-                if link not in self._links:
-                    raise ConfigError(f"{self._arm.config.name}: ignored_pairs: {unknown_choice('link', link, self._links)}")
-        skipped = {frozenset(pair) for pair in ignored}
-        links = list(self._links)
-        for n, a in enumerate(links):
-            for b in links[n + 1 :]:
-                i, j = self._joint(a), self._joint(b)
-                neighbours = i == j or self._model.parents[i] == j or self._model.parents[j] == i
-                if not neighbours and frozenset((a, b)) not in skipped and not self._are_fingers(a, b):
-                    yield a, b
 
-    def _are_fingers(self, a: str, b: str) -> bool:
-        """The fingers of one gripper touch when it is closed, as they should."""
-        joints = {self._model.names[self._joint(a)], self._model.names[self._joint(b)]}
-        return joints <= set(self._arm.config.finger_joints)
+def compared_links(arm: Arm, links: Iterable[str]) -> Iterator[Pair]:
+    """The pairs of ``links`` that may come to touch.
+
+    Not what no joint moves against each other, neighbours across one joint, the fingers of one gripper (they touch when it is closed, as
+    they should), or the configuration's ``ignored_collision_pairs``. Raises ConfigError for an ignored link that is not among them.
+    """
+    links = list(links)
+    for link in (link for pair in arm.config.ignored_collision_pairs for link in pair):
+        if link not in links:
+            raise ConfigError(f"{arm.config.name}: ignored_pairs: {unknown_choice('link', link, links)}")
+    skipped = {frozenset(pair) for pair in arm.config.ignored_collision_pairs}
+    parent = arm.parent_joint
+    for n, a in enumerate(links):
+        for b in links[n + 1 :]:
+            i, j = arm.moving_joint[a], arm.moving_joint[b]
+            neighbours = i == j or parent.get(i) == j or parent.get(j) == i
+            fingers = {i, j} <= set(arm.config.finger_joints)
+            if not (neighbours or fingers or frozenset((a, b)) in skipped):
+                yield a, b
 
 
 class _Geometry:

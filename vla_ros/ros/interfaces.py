@@ -135,7 +135,7 @@ OBJECTS = Topic(
     Qos.STATE,
     "10 Hz",
     "depth_perception",
-    "planner, action_expert, world_model, motion_forwarder",
+    "planner, action_expert, world_model, motion_forwarder, safety_monitor",
     "what is where",
 )
 DETECTIONS = Topic(
@@ -185,7 +185,9 @@ OBJECT_MARKERS = Topic(
 )
 
 # --- thinking and acting
-PLAN = Topic("plan", "vla_ros/msg/Plan", Qos.LATCHED, "on change", "planner", "world_model, recorder, people", "the plan in force")
+PLAN = Topic(
+    "plan", "vla_ros/msg/Plan", Qos.LATCHED, "on change", "planner", "world_model, safety_monitor, recorder, people", "the plan in force"
+)
 REASONING = Topic(
     "reasoning", "vla_ros/msg/ReasoningTrace", Qos.EVENT, "on change", "planner, action_expert", "recorder", "why, before acting"
 )

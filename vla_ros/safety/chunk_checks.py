@@ -86,6 +86,7 @@ class _Rows:
     positions: Array
     row: float  # where it is entered
     continued: bool
+    inside_m: Array  # [n] of the TCP from the border of its workspace; negative: outside
 
 
 class ChunkDoor:
@@ -118,12 +119,12 @@ class ChunkDoor:
         old = context.followed
         if old is None or chunk.continues_seq == 0 or chunk.continues_seq != old.chunk.seq or chunk.expert != old.chunk.expert:
             positions = context.position + np.cumsum(data, axis=0) if chunk.space == ActionSpace.JOINT_DELTA else data
-            return _Rows(positions, 0.0, continued=False)
+            return _Rows(positions, 0.0, False, self.workspace.rows_inside_m(positions))
         per_row = old.chunk.dt_s / chunk.dt_s  # rows of this chunk for each row of the old one
         if chunk.space == ActionSpace.JOINT_DELTA:
             base = old.path.at(max(chunk.continues_row - 1 / per_row, 0.0)).position
             data = base + np.cumsum(data, axis=0)
-        return _Rows(data, max((old.row - chunk.continues_row) * per_row, 0.0), continued=True)
+        return _Rows(data, max((old.row - chunk.continues_row) * per_row, 0.0), True, self.workspace.rows_inside_m(data))
 
     def _accept(self, chunk: ActionChunk, rows: _Rows) -> Accepted:
         limits = self.arm.config.limits
@@ -138,7 +139,7 @@ class ChunkDoor:
             continued=rows.continued,
             margin_position_rad=float(room.min()),
             margin_velocity=float(1 - use.max()),
-            margin_workspace_m=min(self.workspace.inside_m(row) for row in q),
+            margin_workspace_m=float(rows.inside_m.min()),
             tightest_joint=self.arm.config.arm_joints[int(np.argmax(use))],
         )
 
@@ -296,10 +297,11 @@ def check_jump(door: ChunkDoor, chunk: ActionChunk, rows: _Rows, context: Contex
 def check_workspace(door: ChunkDoor, chunk: ActionChunk, rows: _Rows, context: Context) -> Refusal | None:
     """The TCP stays in the workspace, or at least not farther out than it already is."""
     allowed = min(door.workspace.inside_m(context.position), 0.0) - 1e-6
-    for row, position in enumerate(rows.positions):
-        if door.workspace.inside_m(position) < allowed:
-            return Refusal(SafetyReason.WORKSPACE, f"Row {row} leaves the workspace: {door.workspace.describe(position)}.")
-    return None
+    outside = np.flatnonzero(rows.inside_m < allowed)
+    if len(outside) == 0:
+        return None
+    row = int(outside[0])
+    return Refusal(SafetyReason.WORKSPACE, f"Row {row} leaves the workspace: {door.workspace.describe(rows.positions[row])}.")
 
 
 def _over(door: ChunkDoor, values: Array, limit: Array, reason: SafetyReason, unit: str) -> Refusal | None:

@@ -26,6 +26,16 @@ _SCALARS: dict[str, tuple[float, float]] = {
     "tracking_latch_rad": (0.02, 0.6),
     "contact_force_n": (5.0, 300.0),
     "contact_age_s": (0.02, 2.0),
+    "scene_age_s": (0.1, 5.0),
+}
+_CLEARANCE: dict[str, tuple[float, float]] = {
+    "self_m": (0.001, 0.1),
+    "table_m": (0.0005, 0.1),
+    "table_height_m": (-2.0, 2.0),
+    "things_m": (0.001, 0.2),
+    "sigmas": (0.0, 5.0),
+    "unseen_mps": (0.0, 0.1),
+    "most_m": (0.0, 0.2),
 }
 _TIMEOUT_S = (0.05, 10.0)
 
@@ -37,6 +47,19 @@ class Shares:
     velocity: float
     acceleration: float
     jerk: float
+
+
+@dataclass(frozen=True)
+class ClearanceConfig:
+    """What is kept between the arm, the table and things. See config/safety/panda.yaml."""
+
+    self_m: float
+    table_m: float
+    table_height_m: float
+    things_m: float
+    sigmas: float
+    unseen_mps: float
+    most_m: float
 
 
 @dataclass(frozen=True)
@@ -57,6 +80,8 @@ class SafetyConfig:
     tracking_latch_rad: float
     contact_force_n: float
     contact_age_s: float
+    scene_age_s: float
+    clearance: ClearanceConfig
     heartbeats: Mapping[str, float]  # node -> longest silence [s]
     vision_heartbeats: Mapping[str, float]
     plan_heartbeats: Mapping[str, float]
@@ -80,6 +105,7 @@ class SafetyConfig:
         values["lookahead_ticks"] = whole_number(mapping, "lookahead_ticks", where)
         values["operation"] = _shares(mapping, "operation", ("velocity", "acceleration", "jerk"), where)
         values["braking"] = _shares(mapping, "braking", ("acceleration", "jerk"), where)
+        values["clearance"] = ClearanceConfig(**_numbers(mapping, "clearance", _CLEARANCE, where))
         for key in ("heartbeats", "vision_heartbeats", "plan_heartbeats", "cameras"):
             values[key] = _timeouts(mapping, key, where)
         config = SafetyConfig(**values)
@@ -98,6 +124,12 @@ def _shares(mapping: Mapping[str, Any], key: str, names: tuple[str, ...], where:
     check_keys(shares, names, [], f"{where}, {key}")
     found = {name: number(shares, name, f"{where}, {key}", 0.01, 1.0) for name in names}
     return Shares(velocity=found.get("velocity", 1.0), acceleration=found["acceleration"], jerk=found["jerk"])
+
+
+def _numbers(mapping: Mapping[str, Any], key: str, bounds: Mapping[str, tuple[float, float]], where: str) -> dict[str, float]:
+    found = section(mapping, key, where)
+    check_keys(found, list(bounds), [], f"{where}, {key}")
+    return {name: number(found, name, f"{where}, {key}", *bounds[name]) for name in bounds}
 
 
 def _timeouts(mapping: Mapping[str, Any], key: str, where: str) -> dict[str, float]:

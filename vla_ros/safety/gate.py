@@ -15,7 +15,8 @@ import numpy as np
 from vla_ros.core.actions import ActionChunk, GatedCommand, SafetyAction
 from vla_ros.core.decisions import SafetyDecision, SafetyMode, SafetyReason, SafetyState
 from vla_ros.core.robot_state import ContactState, JointState
-from vla_ros.core.scene import CameraHealth
+from vla_ros.core.scene import CameraHealth, Scene
+from vla_ros.core.tasks import Plan
 from vla_ros.robots import Arm
 from vla_ros.safety.chunk_checks import ChunkDoor, ChunkId, Context, Refusal
 from vla_ros.safety.config import SafetyConfig
@@ -23,6 +24,7 @@ from vla_ros.safety.inputs import ANCHOR_STEP_RAD, Fault, Inputs, Measured
 from vla_ros.safety.journal import Journal, Status, following_status
 from vla_ros.safety.motion_guard import Following, MotionGuard
 from vla_ros.safety.self_test import SelfTest, run_self_test
+from vla_ros.safety.surroundings import Surroundings
 from vla_ros.safety.tracker import Progress
 
 HOLD_NS = 500_000_000  # a hold lasts at least this long, so that everybody sees it
@@ -53,6 +55,7 @@ class Gate:
         self._arm, self._config = arm, config
         self._door = ChunkDoor(arm, config)
         self._inputs = Inputs(arm, config)
+        self._surroundings = Surroundings(arm, config)
         self._journal = Journal()
         self._run_self_test = self_test
         self._self_test = self_test(arm, config)
@@ -85,6 +88,19 @@ class Gate:
         """Whether a camera's images can be acted on."""
         self._inputs.on_camera_health(health)
 
+    def on_scene(self, scene: Scene) -> None:
+        """What perception sees: the arm keeps clear of it from the next tick on."""
+        self._inputs.on_scene(scene.stamp_ns)
+        measured = self._inputs.measured
+        if self._guard is not None:
+            self._surroundings.on_scene(scene, self._arm.fk(self._guard.horizon.position_at(scene.stamp_ns)), self._now_ns)
+        elif measured is not None:
+            self._surroundings.on_scene(scene, self._arm.fk(measured.positions), self._now_ns)
+
+    def on_plan(self, plan: Plan) -> None:
+        """The plan in force, for the contacts that its subtasks mean."""
+        self._surroundings.on_plan(plan)
+
     def on_heartbeat(self, node: str, steady_ns: int, *, dry_run: bool = False) -> None:
         """A node's sign of life; ``dry_run``: it sends nothing to the arm, so that the arm's standing still is no fault of its own."""
         self._inputs.on_heartbeat(node, steady_ns, dry_run=dry_run)
@@ -101,6 +117,7 @@ class Gate:
         if isinstance(verdict, Refusal):
             return self._refuse(chunk, verdict, now_ns)
         self._remember(chunk)
+        self._surroundings.expect(chunk.subtask_id)
         velocity = self._guard.horizon.state.velocity if self._guard else np.zeros(self._arm.config.dof)
         if not verdict.continued:
             self._chain.clear()
@@ -139,7 +156,9 @@ class Gate:
         measured = self._inputs.measured
         if fault or measured is None:
             return False, f"Not reset: {fault.detail if fault else 'no joint states.'}"
-        if measured.speed_radps > self._config.at_rest_radps or (self._guard is not None and not self._guard.horizon.at_rest):
+        if measured.speed_radps > self._config.at_rest_radps or (
+            self._guard is not None and not self._guard.horizon.is_still(self._now_ns)
+        ):
             return False, f"Not reset: the arm still moves ({measured.speed_radps:.3f} rad/s)."
         self._self_test = self._run_self_test(self._arm, self._config)
         if not self._self_test.passed:
@@ -186,9 +205,12 @@ class Gate:
         """The decisions since the last call: one for each chunk and for each change of action or reason."""
         return self._journal.drain()
 
-    def state(self) -> SafetyState:
-        """As of the last tick."""
-        status = self._status()
+    def state(self, *, clearance: bool = False) -> SafetyState:
+        """As of the last tick; ``clearance``: with the nearest pair of bodies, which takes half a millisecond."""
+        status, guard = self._status(), self._guard
+        nearest, clearance_m = "", float("nan")
+        if clearance and guard is not None:
+            nearest, clearance_m = self._surroundings.nearest(guard.posture(guard.horizon.state.position))
         return SafetyState(
             stamp_ns=self._now_ns,
             mode=self._mode(status),
@@ -198,6 +220,8 @@ class Gate:
             input_ages_s=self._inputs.ages_s(self._now_ns, self._steady_ns),
             self_test_passed=self._self_test.passed,
             self_test_detail=self._self_test.detail,
+            clearance_m=clearance_m,
+            nearest=nearest,
         )
 
     # --- inside -------------------------------------------------------------------------------------------------------
@@ -253,7 +277,7 @@ class Gate:
             commanded = self._guard.horizon.rest_position
             if np.abs(commanded - position).max() <= ANCHOR_STEP_RAD:
                 position = commanded
-        self._guard = MotionGuard(self._arm, self._config, position, self._now_ns)
+        self._guard = MotionGuard(self._arm, self._config, self._surroundings, position, self._now_ns)
         self._following = None
 
     def _meet_the_arm(self, now_ns: int) -> None:
@@ -336,6 +360,7 @@ class Gate:
             self._seen.pop(next(iter(self._seen)))
 
     def _advance(self, guard: MotionGuard) -> tuple[Following | None, Fault | None]:
+        guard.width_m = self._widest_m()
         following, fault = guard.advance(self._now_ns, self._following, self._speed)
         if following:
             self._plan_gripper(guard, following)
@@ -343,6 +368,14 @@ class Gate:
             _, width, force = self._gripper_ahead.popleft()
             self._gripper = (width, force)
         return following, fault
+
+    def _widest_m(self) -> float:
+        """Of the gripper, now and as far as it is committed; fully open where that is not known."""
+        measured = self._inputs.measured
+        told = [width for width in (self._gripper[0], *(width for _, width, _ in self._gripper_ahead)) if np.isfinite(width)]
+        if measured is None or not np.isfinite(measured.width_m) or not told:
+            return self._arm.config.gripper.width_open_m
+        return max(measured.width_m, *told)
 
     def _plan_gripper(self, guard: MotionGuard, following: Following) -> None:
         """The row that is committed closes or opens the gripper when the arm gets there."""
@@ -355,7 +388,8 @@ class Gate:
     def _status(self) -> Status:
         if self._hold:
             fault = self._hold.fault
-            return Status(SafetyAction.STOP if fault.latch else SafetyAction.HOLD, fault.reason, fault.detail, 0.0)
+            action = SafetyAction.STOP if fault.latch else SafetyAction.HOLD
+            return Status(action, fault.reason, fault.detail, 0.0, joint=fault.limiting, clearance_m=fault.margin_m)
         if self._guard is None:
             return Status(SafetyAction.HOLD, SafetyReason.STARTING, "Starting.", 0.0)
         if self._following is None:

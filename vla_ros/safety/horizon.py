@@ -49,6 +49,11 @@ class Horizon:
         """Whether the committed curve ends at rest."""
         return self._stop_row >= self._stop.ticks
 
+    def is_still(self, now_ns: int) -> bool:
+        """Whether the arm is commanded to stand still from ``now_ns`` on."""
+        ahead = max(self._end - self.tick_at(now_ns), 0) + 1
+        return self.at_rest and all(np.abs(knot.velocity).max() < AT_REST for knot in list(self._knots)[-ahead:])
+
     @property
     def rest_position(self) -> Array:
         """[dof] where the arm comes to rest if nothing more is committed."""

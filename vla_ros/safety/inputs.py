@@ -29,6 +29,8 @@ class Fault:
     latch: bool = False  # only a reset resumes
     vision: bool = False  # concerns only motion that rests on what cameras see ...
     planned: bool = False  # ... or that belongs to a plan
+    limiting: str = ""  # the joint or the pair of bodies
+    margin_m: float = math.nan  # of that pair
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Measured:
     stamp_ns: int
     positions: Array  # [dof] rad
     speed_radps: float  # of the fastest joint
+    width_m: float  # between the fingers; NaN where they are not reported
 
 
 class Inputs:
@@ -45,12 +48,14 @@ class Inputs:
 
     def __init__(self, arm: Arm, config: SafetyConfig) -> None:
         self._joints = arm.config.arm_joints
+        self._finger_joints = arm.config.finger_joints
         self._fingers = tuple(arm.config.tactile)  # those that feel; none: contact is not waited for
         self._config = config
         self._measured: Measured | None = None
         self._unusable_joints = ""
         self._contact: ContactState | None = None
         self._cameras: dict[str, CameraHealth] = {}
+        self._scene_ns: int | None = None
         self._heard_ns: dict[str, int] = {}  # node -> steady time
         self._dry: set[str] = set()  # nodes that pass nothing on
 
@@ -77,7 +82,13 @@ class Inputs:
         if not math.isfinite(speed):  # not measured: from the step since the last state, and unknown (so not at rest) without one
             step = math.inf if old is None else float(np.abs(arm.positions - old.positions).max())
             speed = step if old is None else step / ((arm.stamp_ns - old.stamp_ns) * 1e-9)
-        self._measured = Measured(arm.stamp_ns, np.asarray(arm.positions, dtype=float), speed)
+        self._measured = Measured(arm.stamp_ns, np.asarray(arm.positions, dtype=float), speed, self._width_m(state))
+
+    def _width_m(self, state: JointState) -> float:
+        try:
+            return float(state.select(self._finger_joints).positions.sum())
+        except KeyError:
+            return math.nan
 
     def on_contact(self, contact: ContactState) -> None:
         """What the fingers feel."""
@@ -86,6 +97,10 @@ class Inputs:
     def on_camera_health(self, health: CameraHealth) -> None:
         """Whether a camera's images can be acted on."""
         self._cameras[health.camera] = health
+
+    def on_scene(self, stamp_ns: int) -> None:
+        """What stands around was seen at that time."""
+        self._scene_ns = stamp_ns
 
     def on_heartbeat(self, node: str, steady_ns: int, *, dry_run: bool = False) -> None:
         """A sign of life, by the steady clock of the receiver; ``dry_run``: the node sends nothing to the arm."""
@@ -102,6 +117,7 @@ class Inputs:
         self._measured = None
         self._contact = None
         self._cameras.clear()
+        self._scene_ns = None
 
     def joint_fault(self, now_ns: int) -> Fault | None:
         """Whether the joint states can be moved on."""
@@ -123,7 +139,7 @@ class Inputs:
         """What is wrong for motion that rests on what cameras see (``vision``), or that belongs to a plan (``planned``)."""
         if planned and (fault := self._silence(self._config.plan_heartbeats, steady_ns)):
             return replace(fault, planned=True, cut=True)
-        if vision and (fault := self._camera_fault(now_ns) or self._silence(self._config.vision_heartbeats, steady_ns)):
+        if vision and (fault := self._vision_fault(now_ns, steady_ns)):
             return replace(fault, vision=True)
         return None
 
@@ -152,6 +168,7 @@ class Inputs:
         ages = {"joint_states": math.inf if self._measured is None else (now_ns - self._measured.stamp_ns) * 1e-9}
         if self._fingers:
             ages["contact"] = math.inf if self._contact is None else (now_ns - self._contact.stamp_ns) * 1e-9
+        ages["objects"] = math.inf if self._scene_ns is None else (now_ns - self._scene_ns) * 1e-9
         for camera in self._config.cameras:
             health = self._cameras.get(camera)
             ages[f"camera/{camera}"] = math.inf if health is None else (now_ns - health.stamp_ns) * 1e-9
@@ -176,6 +193,18 @@ class Inputs:
             if not finger.force_n <= self._config.contact_force_n:
                 detail = f"The {finger.finger} finger is pressed with {finger.force_n:.0f} N; allowed {self._config.contact_force_n:g} N."
                 return Fault(SafetyReason.CONTACT, detail, cut=True)
+        return None
+
+    def _vision_fault(self, now_ns: int, steady_ns: int) -> Fault | None:
+        return self._camera_fault(now_ns) or self._silence(self._config.vision_heartbeats, steady_ns) or self._scene_fault(now_ns)
+
+    def _scene_fault(self, now_ns: int) -> Fault | None:
+        if self._scene_ns is None:
+            return Fault(SafetyReason.OBJECTS_STALE, "What stands around the arm has not been reported yet; is depth_perception running?")
+        age_s = (now_ns - self._scene_ns) * 1e-9
+        if not -FUTURE_S <= age_s <= self._config.scene_age_s:
+            allowed = f"allowed {-FUTURE_S:g} to {self._config.scene_age_s:g} s"
+            return Fault(SafetyReason.OBJECTS_STALE, f"What stands around the arm was last seen {age_s:.2f} s ago; {allowed}.")
         return None
 
     def _camera_fault(self, now_ns: int) -> Fault | None:

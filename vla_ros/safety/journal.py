@@ -24,7 +24,8 @@ class Status:
     chunk_seq: int = 0
     trace_id: str = ""
     margins: Accepted | None = None
-    joint: str = ""
+    joint: str = ""  # or pair of bodies
+    clearance_m: float = float("nan")
 
 
 def following_status(following: Following, speed: float) -> Status:
@@ -82,6 +83,7 @@ class Journal:
             margin_position_rad=margins.margin_position_rad if margins else float("nan"),
             margin_velocity=margins.margin_velocity if margins else float("nan"),
             margin_workspace_m=margins.margin_workspace_m if margins else float("nan"),
+            margin_clearance_m=status.clearance_m,
         )
         self._unread.append(decision)
         return decision

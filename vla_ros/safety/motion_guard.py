@@ -14,6 +14,7 @@ from vla_ros.safety.chunk_checks import Accepted, Followed
 from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.horizon import Horizon
 from vla_ros.safety.inputs import Fault
+from vla_ros.safety.surroundings import Surroundings
 from vla_ros.safety.tracker import MotionState, Progress, Tracker
 from vla_ros.safety.workspace import Workspace
 
@@ -33,9 +34,9 @@ class Following:
 
 
 class MotionGuard:
-    """The curve from rest at ``position`` [dof] at ``now_ns`` on."""
+    """The curve from rest at ``position`` [dof] at ``now_ns`` on. ``width_m``, of the gripper, is set from outside."""
 
-    def __init__(self, arm: Arm, config: SafetyConfig, position: Array, now_ns: int) -> None:
+    def __init__(self, arm: Arm, config: SafetyConfig, surroundings: Surroundings, position: Array, now_ns: int) -> None:
         limits = arm.config.limits
         v, a, j = (np.asarray(x, dtype=float) for x in (limits.velocity_radps, limits.acceleration_radps2, limits.jerk_radps3))
         run, stop = config.operation, config.braking
@@ -44,6 +45,8 @@ class MotionGuard:
         self._tracker = Tracker(run.velocity * v, run.acceleration * a, run.jerk * j, config.tick_s)
         self._braking = Braking(v, stop.acceleration * a, stop.jerk * j, config.tick_s)
         self._workspace = Workspace(arm, 0.0)
+        self._surroundings = surroundings
+        self.width_m = arm.config.gripper.width_open_m
         self._lookahead = config.lookahead_ticks
         self.horizon = Horizon(position, now_ns, config.tick_ns, self._names)
         self._inside_m = self._workspace.inside_m(position)
@@ -89,7 +92,7 @@ class MotionGuard:
         return Following(following.accepted, progress), None
 
     def _verify(self, stop: Stop, before: MotionState) -> Fault | None:
-        """The whole stop inside joint limits and workspace, or at least no farther outside than the arm already is."""
+        """The whole stop inside joint limits and workspace and clear of everything, or at least no worse than the arm already is."""
         low, high = np.minimum(self._low, before.position), np.maximum(self._high, before.position)
         over = np.maximum(low - stop.positions.min(axis=0), stop.positions.max(axis=0) - high)
         joint = int(over.argmax())
@@ -105,5 +108,16 @@ class MotionGuard:
         if inside_m < min(self._inside_m, 0.0) - 1e-6:
             detail = f"Stopping after the next tick would leave the workspace: {self._workspace.describe(rest)}."
             return Fault(SafetyReason.WORKSPACE, detail)
+        breach = self._surroundings.breach(self.posture(before.position), self._postures(stop.positions))
+        if breach:
+            detail = f"Stopping after the next tick, {breach.sentence}."
+            return Fault(SafetyReason.COLLISION, detail, limiting=breach.pair, margin_m=breach.margin_m)
         self._inside_m = inside_m
         return None
+
+    def posture(self, position: Array) -> Array:
+        """[dof + 1] with the gripper's width."""
+        return np.append(position, self.width_m)
+
+    def _postures(self, positions: Array) -> Array:
+        return np.column_stack([positions, np.full(len(positions), self.width_m)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import solveh_banded
 
 from vla_ros.core.geometry import Array
 
@@ -83,19 +84,13 @@ class ChunkPath:
 
 
 def _second_derivatives(rows: Array) -> Array:
-    """[n, dof] second derivatives (by row) of the natural cubic spline: its tridiagonal system, solved by elimination."""
+    """[n, dof] second derivatives (by row) of the natural cubic spline: its tridiagonal system."""
     n = len(rows)
     bend = np.zeros_like(rows)
     if n < 3:
         return bend
     wanted = 6 * (rows[2:] - 2 * rows[1:-1] + rows[:-2])
-    ratio = np.empty(n - 2)
-    value = np.empty_like(wanted)
-    previous_ratio, previous = 0.0, np.zeros(rows.shape[1])
-    for i in range(n - 2):
-        ratio[i] = previous_ratio = 1.0 / (4.0 - previous_ratio)
-        value[i] = previous = (wanted[i] - previous) * previous_ratio
-    bend[n - 2] = value[-1]
-    for i in range(n - 4, -1, -1):
-        bend[i + 1] = value[i] - ratio[i] * bend[i + 2]
+    bands = np.ones((2, n - 2))
+    bands[1] = 4.0
+    bend[1:-1] = solveh_banded(bands, wanted, check_finite=False)
     return bend

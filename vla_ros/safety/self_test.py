@@ -9,14 +9,17 @@ import numpy as np
 
 from vla_ros.core.actions import ActionChunk, ActionSpace
 from vla_ros.core.decisions import SafetyReason
-from vla_ros.core.geometry import Array
+from vla_ros.core.geometry import Array, transform
 from vla_ros.robots import Arm
+from vla_ros.robots.clearance import Solid
 from vla_ros.safety.chunk_checks import ChunkDoor, Context, Followed, Refusal
+from vla_ros.safety.clearance import Clearance
 from vla_ros.safety.config import SafetyConfig
 
 _NOW_NS = 1_000_000_000_000
 _ROWS = 8
 _DT_S = 0.05
+_TURN_RAD, _SWEEP_ROWS = 0.3, 30
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ def _run(arm: Arm, config: SafetyConfig) -> SelfTest:
         return SelfTest(False, f"Self-test failed: a good chunk was refused ({verdict.reason}: {verdict.detail})")
     busy = replace(context, moving=True, followed=Followed(replace(good, expert="another"), verdict.path, 1.0))
     cases = [(what, bad, reason, context) for what, bad, reason in _bad_chunks(arm, config, good, home)]
+    if blind := _blind(arm, config, home):
+        return SelfTest(False, f"Self-test failed: {blind}")
     cases.append(("another source than the one that is followed", good, SafetyReason.CHUNK_SOURCE, busy))
     for what, bad, reason, case in cases:
         verdict = door.judge(bad, case)
@@ -52,7 +57,19 @@ def _run(arm: Arm, config: SafetyConfig) -> SelfTest:
             return SelfTest(False, f"Self-test failed: a chunk with {what} was accepted.")
         if verdict.reason != reason:
             return SelfTest(False, f"Self-test failed: a chunk with {what} was refused for {verdict.reason} instead of {reason}.")
-    return SelfTest(True, f"Self-test passed: {len(cases)} bad chunks refused, a good one accepted.")
+    return SelfTest(True, f"Self-test passed: {len(cases)} bad chunks and a collision refused, a good one accepted.")
+
+
+def _blind(arm: Arm, config: SafetyConfig, home: Array) -> str:
+    """Why a known collision would not be seen, or a known free motion would be stopped; empty when both are told apart."""
+    clearance, width_m = Clearance(arm, config), arm.config.gripper.width_open_m
+    turned = home + np.eye(len(home))[0] * _TURN_RAD
+    sweep = np.column_stack([np.linspace(home, turned, _SWEEP_ROWS), np.full(_SWEEP_ROWS, width_m)])
+    if breach := clearance.breach(sweep[0], sweep[1:]):
+        return f"a free motion was taken for a collision of {' and '.join(breach.pair)}."
+    in_the_way = Solid("obstacle", "box", np.full(3, 0.05), transform(np.eye(3), arm.fk(turned)[:3, 3]))
+    clearance.place((in_the_way,), None, np.eye(4))
+    return "" if clearance.breach(sweep[0], sweep[1:]) else "a motion into an obstacle was taken for free."
 
 
 def _chunk(arm: Arm, rows: Array) -> ActionChunk:

@@ -21,6 +21,11 @@ class Workspace:
         tcp = self._arm.fk(position)[:3, 3]
         return float(min((tcp - self._low).min(), (self._high - tcp).min()))
 
+    def rows_inside_m(self, rows: Array) -> Array:
+        """[n] the same for many postures [n, dof]."""
+        tcp = np.array([self._arm.fk(row)[:3, 3] for row in rows])
+        return np.minimum(tcp - self._low, self._high - tcp).min(axis=1)
+
     def describe(self, position: Array) -> str:
         """Where the TCP is at ``position`` and where it may be."""
         tcp = self._arm.fk(position)[:3, 3]

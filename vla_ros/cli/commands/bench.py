@@ -1,6 +1,9 @@
 """Measure the whole graph doing a goal: times, pace, processor and memory of each process, the gate's ticks, images.
 
 Each launch takes about 70 s. Let nothing else run meanwhile. No file is kept. The exit code is 0 only when every goal was verified.
+
+`vla bench gate` measures the safety gate alone, without ROS: an adversary publishes whatever it likes, and an oracle that is independent of
+the gate judges what would have reached the arm. The exit code is 0 only when it found no breach.
 """
 
 from __future__ import annotations
@@ -15,6 +18,10 @@ DEFAULT_GOAL = "put the red cube in the blue bowl"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is done, and how often."""
+    parser.add_argument(
+        "subject", nargs="?", choices=("graph", "gate"), default="graph", help="what is measured (default: the whole graph)"
+    )
+    parser.add_argument("--commands", type=int, default=20_000, metavar="N", help="of the gate's bench: ticks of 10 ms (default: 20000)")
     parser.add_argument("--goal", default=DEFAULT_GOAL, help=f'default: "{DEFAULT_GOAL}"')
     parser.add_argument("--seed", type=int, default=0, help="of the scene's sampler")
     parser.add_argument("--robot", default="panda", help="name in config/robots")
@@ -26,6 +33,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print."""
+    return _run_gate(options) if options.subject == "gate" else _run_graph(options)
+
+
+def _run_gate(options: argparse.Namespace) -> int:
+    import sys
+
+    from vla_ros.core.errors import ConfigError
+    from vla_ros.evaluation.gate_bench import GateBench
+
+    if options.commands < 1:
+        raise ConfigError(f"--commands is {options.commands}; give 1 or more.")
+    bench, tenths = GateBench(options.robot, options.seed), 0
+
+    def progress(done: int) -> None:
+        nonlocal tenths
+        if 10 * done // options.commands > tenths:
+            tenths = 10 * done // options.commands
+            breaches = bench.figures.breaches.count
+            print(f"{min(done / options.commands, 1.0):4.0%}  {done} commands, {breaches} breaches", file=sys.stderr, flush=True)
+
+    bench.run(options.commands, progress)
+    summary = bench.figures.summary(options.robot)
+    print(json.dumps(summary, indent=2) if options.json else "\n".join(f"{key:15s} {value}" for key, value in summary.items()))
+    return 0 if summary["breaches"] == 0 else 1
+
+
+def _run_graph(options: argparse.Namespace) -> int:
     import sys
 
     from vla_ros.cli.bench.machine import describe_machine

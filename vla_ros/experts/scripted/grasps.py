@@ -89,7 +89,7 @@ def _attempt(arm: Arm, position: Array, yaw: float, size: float, neighbours: lis
     wide = arm.config.gripper.width_open_m
     narrow = min(wide, size + 2 * p.open_margin_m)
     room = room_m(position, yaw, wide, neighbours, p)
-    if room >= p.neighbour_gap_m:
+    if room >= p.full_opening_gap_m:
         return Grasp(position, yaw, q, wide, size, room)
     return Grasp(position, yaw, q, narrow, size, room_m(position, yaw, narrow, neighbours, p))
 

@@ -44,7 +44,8 @@ class ScriptedParameters:
     hand_above_tcp_m: float = 0.037
     hand_length_m: float = 0.21  # along the closing direction
     hand_breadth_m: float = 0.07  # across it
-    neighbour_gap_m: float = 0.006  # between fingers or hand and everything else
+    neighbour_gap_m: float = 0.009  # between fingers or hand and everything else; the monitor keeps 5 to 7 mm
+    full_opening_gap_m: float = 0.016  # the same for the full opening; where there is less, the fingers open less
     grasp_below_top_m: float = 0.03  # how deep the TCP may go below a tall object's top
     lowest_tcp_m: float = 0.016  # above the table
     # feeling

@@ -26,6 +26,7 @@ def decision_to_msg(d: SafetyDecision) -> Any:
         margin_position=float(d.margin_position_rad),
         margin_velocity=float(d.margin_velocity),
         margin_workspace=float(d.margin_workspace_m),
+        margin_clearance=float(d.margin_clearance_m),
         latency=float(d.latency_s),
     )
 
@@ -45,6 +46,7 @@ def decision_from_msg(m: Any) -> SafetyDecision:
         margin_position_rad=float(m.margin_position),
         margin_velocity=float(m.margin_velocity),
         margin_workspace_m=float(m.margin_workspace),
+        margin_clearance_m=float(m.margin_clearance),
         latency_s=float(m.latency),
     )
 
@@ -63,6 +65,8 @@ def safety_state_to_msg(s: SafetyState) -> Any:
         input_ages=[float(a) for a in s.input_ages_s.values()],
         self_test_passed=bool(s.self_test_passed),
         self_test_detail=s.self_test_detail,
+        clearance=float(s.clearance_m),
+        nearest=s.nearest,
     )
 
 
@@ -77,4 +81,6 @@ def safety_state_from_msg(m: Any) -> SafetyState:
         input_ages_s=dict(zip(m.input_names, (float(a) for a in m.input_ages), strict=True)),
         self_test_passed=bool(m.self_test_passed),
         self_test_detail=m.self_test_detail,
+        clearance_m=float(m.clearance),
+        nearest=m.nearest,
     )

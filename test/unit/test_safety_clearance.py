@@ -1,0 +1,221 @@
+"""What is passed as clear is clear between the rows too; the arm may always leave; things are kept clear of as they are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safety_rig import SWEEP, Rig, chunk_of, home, panda, safety
+
+from vla_ros.core.actions import SafetyAction
+from vla_ros.core.decisions import SafetyReason
+from vla_ros.core.geometry import Pose, transform
+from vla_ros.core.scene import Scene, SceneObject
+from vla_ros.core.tasks import Plan, Predicate, Relation, Skill, Subtask
+from vla_ros.robots.clearance import ClearanceModel, Solid
+from vla_ros.robots.collision import CollisionModel, Obstacle
+from vla_ros.safety.clearance import Clearance
+from vla_ros.safety.surroundings import STAYS_M, Surroundings
+
+WIDTH_M = panda().config.gripper.width_open_m
+KEPT_M = safety().clearance.things_m + STAYS_M
+
+
+def with_width(rows: np.ndarray) -> np.ndarray:
+    return np.column_stack([rows, np.full(len(rows), WIDTH_M)])
+
+
+def thing_at(position: np.ndarray, size_m: float = 0.05, name: str = "red cube", **changes) -> SceneObject:
+    colour, shape = name.split()
+    thing = SceneObject(f"{shape}_1", name, colour, shape, Pose(np.asarray(position)), np.full(3, size_m), 0.9, 0)
+    return replace(thing, **changes)
+
+
+def ahead(x_m: float, z_m: float = 0.0) -> np.ndarray:
+    """T_base_tcp of home, moved forward and up."""
+    T = panda().fk(home())
+    T[:3, 3] += [x_m, 0.0, z_m]
+    return T
+
+
+def way_to(T_base_tcp: np.ndarray, rows: int = 60) -> np.ndarray:
+    """[rows, 7] from home, at rest at both ends."""
+    s = np.linspace(0, 1, rows)[:, None]
+    return home() + (10 * s**3 - 15 * s**4 + 6 * s**5) * (panda().ik(T_base_tcp, home()) - home())
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_a_motion_that_is_passed_is_clear_between_its_rows_too(seed):
+    rng = np.random.default_rng(seed)
+    clearance = Clearance(panda(), safety())
+    solids = [
+        Solid(f"thing_{n}", "box", rng.uniform(0.03, 0.12, 3), transform(np.eye(3), rng.uniform([0.2, -0.5, 0.0], [0.8, 0.5, 0.7])))
+        for n in range(6)
+    ]
+    clearance.place(solids, None, np.eye(4))
+    obstacles = [Obstacle(s.name, "box", tuple(float(x) for x in s.size_m), s.T_base_solid) for s in solids]
+    truth, start = CollisionModel(panda()), home() + rng.normal(size=7) * 0.3
+    if truth.in_collision(start, obstacles, safety().clearance.self_m):
+        return
+    s = np.linspace(0, 1, 30)[:, None]
+    rows = start + (3 * s**2 - 2 * s**3) * rng.normal(size=7) * 0.1
+    breach = clearance.breach(with_width(rows)[0], with_width(rows)[1:])
+    fine = np.linspace(0, 29, 600)
+    curve = np.column_stack([np.interp(fine, np.arange(30), rows[:, j]) for j in range(7)])
+    touches = any(truth.in_collision(q, obstacles) for q in curve)
+    if breach is None:
+        assert not touches
+    elif breach.proven and not breach.is_own:
+        nearest = min(truth.min_distance(q, obstacles)[0] for q in curve)
+        assert nearest < 0.01  # beside half a step
+
+
+def test_leaving_is_possible_from_inside_a_margin_and_going_on_is_not():
+    clearance = Clearance(panda(), safety())
+    wall = ahead(0.30)
+    wall[:3, :3] = np.eye(3)
+    clearance.place([Solid("wall", "box", np.array([0.2, 0.5, 0.5]), wall)], None, np.eye(4))
+    way = with_width(way_to(ahead(0.25), rows=400))
+    first = next(n for n, row in enumerate(way) if clearance.nearest(row).distance_m < -0.003)
+    assert clearance.breach(way[0], way[1:first]) is not None
+    assert clearance.breach(way[first], way[first : first + 40]) is not None, "on"
+    assert clearance.breach(way[first], way[first::-1]) is None, "back"
+
+
+def test_a_chunk_into_a_thing_ends_before_it_and_says_what_and_how_far():
+    rig = Rig()
+    thing = thing_at(ahead(0.25)[:3, 3], 0.12, last_seen_ns=rig.now_ns)
+    rig.things = (thing,)
+    rig.ready()
+    rig.send(way_to(ahead(0.25)))
+    rig.step(400)
+    decision = next(d for d in rig.decisions if d.reason == SafetyReason.COLLISION)
+    assert decision.action == SafetyAction.HOLD
+    assert "mm from the red cube" in decision.detail
+    assert "the red cube" in decision.limiting_joint
+    _, p, v, _ = rig.signal()
+    assert not v[-1].any()
+    truth = CollisionModel(panda())
+    obstacle = [Obstacle("cube", "box", (0.12,) * 3, thing.pose.matrix())]
+    distances_m = [truth.min_distance(q, obstacle)[0] for q in p[::20]]
+    assert distances_m[0] > 0.1
+    assert safety().clearance.things_m < min(distances_m) < 0.05, "it had come near"
+
+
+def test_a_chunk_around_a_thing_is_followed_to_its_end():
+    rig = Rig()
+    rig.things = (thing_at(ahead(0.25, -0.15)[:3, 3], last_seen_ns=rig.now_ns),)
+    rig.ready()
+    rows = way_to(ahead(0.25))
+    rig.send(rows)
+    rig.step(500)
+    assert not any(d.action >= SafetyAction.HOLD for d in rig.decisions), [d.detail for d in rig.decisions]
+    np.testing.assert_allclose(rig.signal()[1][-1], rows[-1], atol=1e-3)
+
+
+def test_the_table_is_kept_clear_of():
+    rig = Rig()
+    rig.table_height_m = float(ahead(0.0, -0.10)[2, 3])
+    rig.ready()
+    rig.send(way_to(ahead(0.0, -0.12)))
+    rig.step(400)
+    assert any(d.reason == SafetyReason.COLLISION and "the table" in d.detail for d in rig.decisions)
+
+
+def test_the_arm_is_kept_clear_of_itself():
+    rig = Rig().ready()
+    folded = home()
+    folded[3], folded[5] = -3.0, 0.05
+    rig.send(home() + np.linspace(0, 1, 60)[:, None] * (folded - home()), dt_s=0.1)
+    rig.step(700)
+    _, p, _, _ = rig.signal()
+    truth = CollisionModel(panda())
+    assert min(truth.self_distance(q)[0] for q in p[::50]) > 0
+
+
+def plan_to(skill: Skill, relation: Relation | None = None, target: str = "") -> Plan:
+    done = Predicate(Relation.HELD, "cube_1")
+    return Plan("", (Subtask("1", skill, "", done, "cube_1", relation, target),), (done,), "test")
+
+
+def test_what_a_subtask_takes_may_be_touched_by_the_hand_and_by_nothing_else():
+    scene = Scene(0, "panda_link0", (thing_at(ahead(0.0)[:3, 3], 0.12),))
+    surroundings = Surroundings(panda(), safety())
+    surroundings.on_plan(plan_to(Skill.PICK))
+    surroundings.on_scene(scene, np.eye(4), 0)
+    posture = np.append(home(), WIDTH_M)
+    assert surroundings.nearest(posture)[1] < 0
+    surroundings.expect("1")
+    assert surroundings.nearest(posture)[1] > 0.01
+    surroundings.expect("")
+    pair, margin_m = surroundings.nearest(posture)
+    assert margin_m < 0
+    assert "the red cube" in pair
+
+
+def test_what_lies_in_the_bowl_may_be_touched_by_what_is_put_there():
+    bowl = thing_at([0.5, 0.1, 0.03], name="blue bowl", size_m=0.16)
+    inside = replace(thing_at([0.52, 0.1, 0.03], name="green cube"), id="cube_2")
+    beside = replace(thing_at([0.5, -0.2, 0.03], name="red cube"), id="cube_3")
+    held = thing_at([0.5, 0.0, 0.4], held=True)
+    surroundings = Surroundings(panda(), safety())
+    surroundings.on_plan(plan_to(Skill.PLACE, Relation.IN, "bowl_1"))
+    surroundings.on_scene(Scene(0, "panda_link0", (bowl, inside, beside, held)), np.eye(4), 0)
+    surroundings.expect("1")
+    assert surroundings._meant(surroundings._subtasks["1"]) == {"cube_1", "cube_2", "bowl_1"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept_m"),
+    [
+        ({}, KEPT_M),
+        ({"covariance": np.diag([2e-6, 1e-6, 1e-6, 0, 0, 0])}, KEPT_M + 0.003),
+        ({"last_seen_ns": -8_000_000_000}, KEPT_M + 0.008),
+        ({"last_seen_ns": -3600_000_000_000}, KEPT_M + safety().clearance.most_m),
+    ],
+    ids=["seen well", "not well", "not lately", "long ago"],
+)
+def test_more_is_kept_from_what_is_known_less(changes, kept_m):
+    surroundings = Surroundings(panda(), safety())
+    surroundings.on_scene(Scene(0, "panda_link0", (thing_at([0.5, 0.0, 0.025], **changes),)), np.eye(4), 0)
+    np.testing.assert_allclose(surroundings._solids["cube_1"].size_m, 0.05 + 2 * kept_m, atol=1e-9)
+
+
+def test_a_thing_that_is_reported_a_little_beside_stays_and_one_that_moves_moves():
+    surroundings = Surroundings(panda(), safety())
+
+    def seen(x: float) -> Solid:
+        surroundings.on_scene(Scene(0, "panda_link0", (thing_at([x, 0.0, 0.025]),)), np.eye(4), 0)
+        return surroundings._solids["cube_1"]
+
+    first = seen(0.5)
+    assert seen(0.5008) is first
+    assert seen(0.51).T_base_solid[0, 3] == 0.51
+    surroundings.on_scene(Scene(0, "panda_link0", ()), np.eye(4), 0)
+    assert "cube_1" not in surroundings._solids
+
+
+def test_many_things_are_all_kept_clear_of():
+    surroundings = Surroundings(panda(), safety())
+    many = tuple(replace(thing_at([0.3 + 0.01 * n, 0.3, 0.0]), id=f"cube_{n}") for n in range(50))
+    at_hand = replace(thing_at(ahead(0.0)[:3, 3], 0.12), id="last")
+    surroundings.on_scene(Scene(0, "panda_link0", (*many, at_hand)), np.eye(4), 0)
+    assert surroundings.nearest(np.append(home(), WIDTH_M))[1] < 0
+
+
+def test_without_a_fresh_scene_no_chunk_from_images_is_followed():
+    rig = Rig().ready()
+    seen = {"image": rig.now_ns}
+    slow = chunk_of(home() + SWEEP * np.linspace(0, 0.1, 9)[:, None], rig.now_ns, dt_s=0.5, input_stamps_ns=seen)
+    assert rig.gate.on_chunk(slow, rig.now_ns).action == SafetyAction.PASS
+    rig.step(140, scene=False)
+    assert rig.decisions[-1].reason == SafetyReason.OBJECTS_STALE
+
+
+def test_a_model_holds_no_more_than_it_has_room_for():
+    with pytest.raises(AssertionError):
+        ClearanceModel(panda(), 1).place([Solid("a", "box", np.ones(3), np.eye(4)), Solid("b", "box", np.ones(3), np.eye(4))])

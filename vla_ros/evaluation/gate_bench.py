@@ -1,0 +1,256 @@
+"""An adversary publishes whatever it likes; does the gate let anything through that it must not, and what does that cost?
+
+The gate runs as in the graph, in simulated time, before an arm that is measured with an error inside the stated bound. What a
+joint_trajectory_controller makes of the messages is sampled at 1 kHz and judged by an oracle that shares no code with the gate.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from vla_ros.core.actions import ActionChunk, ActionSpace, SafetyAction, ShortTrajectory
+from vla_ros.core.errors import MotionError
+from vla_ros.core.geometry import Array, Pose, rotation_z, transform
+from vla_ros.core.robot_state import ContactState, FingerContact, JointState
+from vla_ros.core.scene import CameraFault, CameraHealth, Scene, SceneObject
+from vla_ros.evaluation.gate_oracle import Box, Breaches, GateOracle
+from vla_ros.motion.interpolation import JointSpline
+from vla_ros.robots import Arm, load_robot
+from vla_ros.safety.config import load_safety_config
+from vla_ros.safety.gate import Gate
+
+OBSTACLES = 20
+EPISODE_TICKS = 400
+SCENE_TICKS = 10
+START_NS = 10_000_000_000
+MS = 1_000_000
+CLEAR_M = 0.03  # of new obstacles from the arm
+ERROR_RAD = 0.01  # of the measured arm, at most
+KINDS = ("reach", "reach", "aim", "aim", "aim", "far", "fast", "fast", "noise", "absurd", "garbage", "continue", "estop")
+
+
+@dataclass
+class GateFigures:
+    """What came of it. Times are of one command: chunk, scene and tick together."""
+
+    commands: int = 0
+    chunks: int = 0
+    stops: dict[str, int] = field(default_factory=dict)  # decisions to hold or stop, by reason
+    cpu_ns: list[int] = field(default_factory=list)
+    wall_ns: list[int] = field(default_factory=list)
+    moving: list[bool] = field(default_factory=list)  # whether a chunk was followed
+    breaches: Breaches = field(default_factory=Breaches)
+    moved_rad: float = 0.0  # way of all joints together: an arm that never moves breaks nothing
+
+    def summary(self, robot: str) -> dict[str, Any]:
+        """As `vla bench gate --json` prints it."""
+        cpu, wall, moving = np.array(self.cpu_ns) / 1e6, np.array(self.wall_ns) / 1e6, np.array(self.moving)
+        busy = cpu[moving] if moving.any() else cpu
+        return {
+            "robot": robot,
+            "commands": self.commands,
+            "breaches": self.breaches.count,
+            "breach_kinds": self.breaches.kinds,
+            "first_breach": self.breaches.first,
+            "samples_1khz": self.breaches.samples,
+            "obstacles": OBSTACLES,
+            "chunks": self.chunks,
+            "moved_rad": round(self.moved_rad, 1),
+            "stops": dict(sorted(self.stops.items(), key=lambda item: -item[1])),
+            "p50_ms": round(float(np.median(cpu)), 4),
+            "p99_ms": round(float(np.percentile(cpu, 99)), 4),
+            "p999_ms": round(float(np.percentile(cpu, 99.9)), 4),
+            "max_ms": round(float(cpu.max()), 4),
+            "moving": int(moving.sum()),
+            "moving_p50_ms": round(float(np.median(busy)), 4),
+            "moving_p999_ms": round(float(np.percentile(busy, 99.9)), 4),
+            "wall_p50_ms": round(float(np.median(wall)), 4),
+            "wall_p999_ms": round(float(np.percentile(wall, 99.9)), 4),
+        }
+
+
+class Adversary:
+    """Makes chunks from what it knows of the arm: plausible ones, wild ones, and none that could be called data."""
+
+    def __init__(self, arm: Arm, rng: np.random.Generator) -> None:
+        self._arm, self._rng = arm, rng
+        self.seq = 0
+        self.targets: list[Array] = []  # middles of obstacles
+
+    def chunk(self, kind: str, here: Array, now_ns: int, followed: tuple[int, float]) -> ActionChunk:
+        """From about where the arm is commanded to be; ``followed``: number and row of the chunk that is followed."""
+        rows, dt_s = self._rows(kind, here)
+        self.seq += 1
+        known = kind == "continue" and followed[0]
+        return ActionChunk(
+            seq=self.seq,
+            expert="adversary",
+            subtask_id="",
+            trace_id=str(self.seq),
+            stamp_ns=now_ns,
+            space=ActionSpace(int(self._rng.integers(0, 4))) if kind == "garbage" else ActionSpace.JOINT_POSITION,
+            names=self._arm.config.arm_joints,
+            dt_s=dt_s,
+            data=rows,
+            gripper_width_m=np.full(len(rows), self._arm.config.gripper.width_open_m),
+            input_stamps_ns={"joint_states": now_ns},
+            continues_seq=followed[0] if known else 0,
+            continues_row=followed[1] if known else 0.0,
+        )
+
+    def _rows(self, kind: str, here: Array) -> tuple[Array, float]:
+        rng, limits, dof = self._rng, self._arm.config.limits, self._arm.config.dof
+        dt_s = float(rng.choice([0.01, 0.02, 0.05, 0.1]))
+        low, high = np.asarray(limits.position_min_rad), np.asarray(limits.position_max_rad)
+        if kind == "garbage":
+            return rng.choice([np.nan, np.inf, -np.inf, 0.0, 1e300], size=(int(rng.integers(1, 30)), int(rng.integers(1, dof + 3)))), dt_s
+        if kind == "absurd":
+            return here + rng.normal(size=(20, dof)) * rng.choice([0.02, 0.3, 1e4]), dt_s
+        target = rng.uniform(low, high) if kind == "far" else self._pose(kind, here)
+        way = np.clip(target, low, high) - here
+        share = rng.uniform(0.85, 1.1) if kind == "fast" else rng.uniform(0.1, 0.8)
+        by_speed = 1.875 * float(np.max(np.abs(way) / limits.velocity_radps)) / share
+        by_force = (5.78 * float(np.max(np.abs(way) / limits.acceleration_radps2)) / share) ** 0.5
+        count = int(np.clip(max(by_speed, by_force) / dt_s, 3, 250)) + 1
+        s = np.linspace(0, 1, count)[:, None]
+        rows = here + (10 * s**3 - 15 * s**4 + 6 * s**5) * way
+        return rows + (rng.normal(size=rows.shape) * 1e-4 if kind == "noise" else 0.0), dt_s
+
+    def _pose(self, kind: str, here: Array) -> Array:
+        """Joints that bring the TCP somewhere in its workspace, or (``aim``) to an obstacle; near ``here`` where that fails."""
+        box = self._arm.config.workspace
+        T = transform(np.diag([1.0, -1.0, -1.0]) @ rotation_z(self._rng.uniform(-1.5, 1.5)), self._rng.uniform(box.min_m, box.max_m))
+        if kind == "aim" and self.targets:
+            T[:3, 3] = np.clip(self.targets[int(self._rng.integers(len(self.targets)))], box.min_m, box.max_m)
+        try:
+            return self._arm.ik(T, here)
+        except MotionError:
+            return here + self._rng.normal(size=len(here)) * 0.2
+
+
+class GateBench:
+    """``run`` until enough commands were judged; ``figures`` grow meanwhile."""
+
+    def __init__(self, robot: str, seed: int) -> None:
+        self._arm = load_robot(robot)
+        self._config = load_safety_config(robot)
+        self._rng = np.random.default_rng(seed)
+        self._gate = Gate(self._arm, self._config)
+        self._oracle = GateOracle(self._arm.config)
+        self._adversary = Adversary(self._arm, self._rng)
+        self.figures = GateFigures()
+        self._now_ns, self._playing = START_NS, _resting(self._arm, START_NS)
+        self._recent: list[Array] = []  # what the controller played, each millisecond, up to ...
+        self._sampled_ns = START_NS
+        self._followed: tuple[int, float] = (0, 0.0)  # number and row of the chunk that is followed
+        self._scene = Scene(START_NS, self._arm.config.base_frame, ())
+
+    def run(self, commands: int, progress: Callable[[int], None] = lambda done: None) -> None:
+        """Whole episodes until ``commands`` have been judged."""
+        while self.figures.commands < commands:
+            self._episode()
+            progress(self.figures.commands)
+
+    def _episode(self) -> None:
+        """New obstacles around the resting arm, then chunk after chunk, then silence until it rests."""
+        self._scatter()
+        self._gate.reset()
+        for tick in range(EPISODE_TICKS):
+            quiet = tick > EPISODE_TICKS - 100
+            self._tick(None if quiet or self._rng.random() > 0.06 else str(self._rng.choice(KINDS)), tick)
+        self._judge()
+
+    def _scatter(self) -> None:
+        q = self._position(self._now_ns)
+        low, high = self._arm.config.workspace.min_m, self._arm.config.workspace.max_m
+        boxes = [
+            Box(self._rng.uniform(0.03, 0.12, 3), transform(rotation_z(self._rng.uniform(0, 3)), self._rng.uniform(low, high)))
+            for _ in range(3 * OBSTACLES)
+        ]
+        boxes = self._oracle.away_from(q, self._arm.config.gripper.width_open_m, CLEAR_M, boxes)[:OBSTACLES]
+        self._oracle.place(boxes)
+        self._adversary.targets = [box.T_base_box[:3, 3] for box in boxes]
+        self._things = tuple(
+            SceneObject(
+                f"box_{n}_{self.figures.commands}", "grey box", "grey", "box", Pose.from_matrix(b.T_base_box), b.size_m, 0.9, self._now_ns
+            )
+            for n, b in enumerate(boxes)
+        )
+
+    def _tick(self, kind: str | None, tick: int) -> None:
+        self._now_ns += self._config.tick_ns + int(self._rng.choice([0, 0, 0, 3, 11])) * MS
+        self._sense(tick)
+        chunk = self._chunk(kind) if kind is not None and kind != "estop" else None
+        cpu_ns, wall_ns = time.thread_time_ns(), time.perf_counter_ns()
+        if tick % SCENE_TICKS == 0:
+            self._gate.on_scene(self._scene)
+        if kind == "estop":
+            self._gate.estop("the adversary")
+        elif chunk is not None:
+            self._gate.on_chunk(chunk, self._now_ns)
+            self.figures.chunks += 1
+        command = self._gate.tick(self._now_ns, self._now_ns)
+        self.figures.cpu_ns.append(time.thread_time_ns() - cpu_ns)
+        self.figures.wall_ns.append(time.perf_counter_ns() - wall_ns)
+        self.figures.commands += 1
+        self.figures.moving.append(command is not None and command.chunk_seq > 0)
+        for decision in self._gate.drain_decisions():
+            if decision.action >= SafetyAction.HOLD:
+                self.figures.stops[decision.reason.value] = self.figures.stops.get(decision.reason.value, 0) + 1
+        if kind == "estop" or self._gate.latched:
+            self._gate.reset()
+        if command is not None:
+            self._followed = (command.chunk_seq, command.chunk_row)
+            self._play(command.trajectory)
+
+    def _chunk(self, kind: str) -> ActionChunk:
+        lookahead_ns = self._config.lookahead_ticks * self._config.tick_ns
+        return self._adversary.chunk(kind, self._position(self._now_ns + lookahead_ns), self._now_ns, self._followed)
+
+    def _sense(self, tick: int) -> None:
+        now_ns, arm = self._now_ns, self._arm.config
+        spline, start_ns = self._playing
+        q, v, _ = spline.sample((now_ns - start_ns) * 1e-9)
+        off = self._rng.uniform(-ERROR_RAD, ERROR_RAD, arm.dof) * min(1.0, float(np.abs(v).max()) / 0.1)  # of a moving arm
+        self._gate.on_joint_state(JointState(now_ns, arm.arm_joints, q + off, v, np.zeros(arm.dof)))
+        self._gate.on_contact(ContactState(now_ns, tuple(FingerContact(f, 0.0, 0.0, (0.0, 0.0), False, False) for f in arm.tactile)))
+        for node in self._config.nodes:
+            self._gate.on_heartbeat(node, now_ns)
+        for camera in self._config.cameras:
+            self._gate.on_camera_health(CameraHealth(now_ns, camera, CameraFault.OK, True, "", 0.0, 30.0))
+        if tick % SCENE_TICKS == 0:
+            self._scene = Scene(now_ns, arm.base_frame, self._things)
+
+    def _play(self, trajectory: ShortTrajectory) -> None:
+        """The message reaches the controller now; what it replaces has been played until now."""
+        self._sample(self._now_ns)
+        spline = JointSpline(trajectory.times_s, trajectory.positions, trajectory.velocities, trajectory.accelerations)
+        self._playing = (spline, trajectory.start_ns)
+
+    def _sample(self, until_ns: int) -> None:
+        spline, start_ns = self._playing
+        times = np.arange(self._sampled_ns, until_ns, MS, dtype=np.int64)
+        if len(times):
+            self._recent.append(spline.sample_many(np.asarray((times - start_ns) * 1e-9, dtype=np.float64))[0])
+            self._sampled_ns = int(times[-1]) + MS
+
+    def _position(self, at_ns: int) -> Array:
+        spline, start_ns = self._playing
+        return spline.sample((at_ns - start_ns) * 1e-9)[0]
+
+    def _judge(self) -> None:
+        self._sample(self._now_ns)
+        positions = np.concatenate(self._recent)
+        self._recent = [positions[-3:]]  # so that the differences go on across episodes
+        self.figures.moved_rad += float(np.abs(np.diff(positions, axis=0)).sum())
+        self._oracle.judge(positions, self._arm.config.gripper.width_open_m, self.figures.breaches)
+
+
+def _resting(arm: Arm, now_ns: int) -> tuple[JointSpline, int]:
+    """At home."""
+    return JointSpline(np.array([0.0]), np.asarray(arm.config.home_rad)[None]), now_ns

@@ -1,0 +1,275 @@
+"""Distances of an arm's links to one another and to things, in groups, with a bound on how fast each can shrink.
+
+A group is one link against all things, or one link against another one. Its distance at one posture says something about all postures
+around it: no point of a link moves farther than ``reach_m`` of each joint times what that joint turns. So a distance that was measured once
+proves a whole neighbourhood free, and a motion is looked at only where that proof ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import coal
+import numpy as np
+import pinocchio
+
+from vla_ros.core.errors import MotionError, unknown_choice
+from vla_ros.core.geometry import Array
+from vla_ros.robots.arm import Arm, full_model
+from vla_ros.robots.collision import compared_links
+from vla_ros.robots.description import LinkShape
+
+HELD = "held object"  # the name of what is between the fingers, as a link
+_NOTHING_M = np.full(3, 0.001)
+_AWAY = pinocchio.SE3(np.eye(3), np.array([0.0, 0.0, 1000.0]))  # where a place for a thing waits until it is needed
+_HELD_RADIUS_M = 0.15  # no held object reaches farther from the TCP
+
+
+@dataclass(frozen=True)
+class Solid:
+    """A box (x, y, z: full extents) or an upright cylinder (diameter, diameter, height) in the base frame."""
+
+    name: str
+    kind: str  # "box", "cylinder"
+    size_m: Array  # [3]
+    T_base_solid: Array  # [4, 4]
+
+
+class _Group:
+    """One link against things, or against another link; ``reach_m`` [dof + 1]: the last column is for the gripper's width."""
+
+    def __init__(
+        self, name: tuple[str, str], geometry: pinocchio.GeometryModel, movers: list[int], others: list[int], reach_m: Array
+    ) -> None:
+        self.name, self.geometry, self.reach_m = name, geometry, reach_m
+        self._movers, self._others = movers, others
+        for i in movers:
+            for j in others:
+                geometry.addCollisionPair(pinocchio.CollisionPair(i, j))
+        self.data = geometry.createData()
+
+    def distance(self, model: pinocchio.Model, data: pinocchio.Data) -> tuple[float, int]:
+        """(smallest distance [m], number of the other body) at the posture that ``data`` was computed for."""
+        pinocchio.updateGeometryPlacements(model, data, self.geometry, self.data)
+        nearest = pinocchio.computeDistances(self.geometry, self.data)
+        if nearest >= len(self._movers) * len(self._others):
+            return float("inf"), -1
+        return float(self.data.distanceResults[nearest].min_distance), nearest % len(self._others)
+
+    def place(self, slot: int, shape: coal.CollisionGeometry, placement: pinocchio.SE3) -> None:
+        item = self.geometry.geometryObjects[self._others[slot]]
+        item.placement = placement
+        if item.geometry is not shape:
+            item.geometry = shape
+            self.data = self.geometry.createData()  # it holds on to the shapes that were there when it was made
+
+    def permit(self, slot: int, is_permitted: bool) -> None:
+        """Whether contact with a thing is meant, so that its distance does not count."""
+        for i in range(len(self._movers)):
+            pair = i * len(self._others) + slot
+            (self.data.deactivateCollisionPair if is_permitted else self.data.activateCollisionPair)(pair)
+
+
+class ClearanceModel:
+    """For one arm and up to ``capacity`` things; not for several threads at once.
+
+    Postures are [dof + 1]: joints [rad], then the gripper's width [m].
+    """
+
+    def __init__(self, arm: Arm, capacity: int = 8) -> None:
+        self._arm = arm
+        self._model = full_model(arm.config)
+        self._data = self._model.createData()
+        self.capacity = capacity
+        self._solids: list[Solid | None] = [None] * capacity
+        self._slots = [_Slot() for _ in range(capacity)]
+        self._held, self._is_holding = _Slot(), False
+        self._permitted: dict[str, frozenset[str]] = {}
+        self._reach = _Reach(self._model, arm)
+        by_link: dict[str, list[LinkShape]] = {}
+        for shape in arm.collision_shapes:
+            by_link.setdefault(shape.link, []).append(shape)
+        self._world = {link: self._against_things(link, shapes) for link, shapes in by_link.items() if arm.moving_joint[link]}
+        self._world[HELD] = self._held_against_things()
+        self._own = [self._against_link(a, by_link[a], b, by_link[b]) for a, b in compared_links(arm, by_link)]
+        self._groups = [*self._world.values(), *self._own]
+        self.reach_m = np.stack([group.reach_m for group in self._groups], axis=1)  # [dof + 1, groups]
+        self.is_own = np.array([False] * len(self._world) + [True] * len(self._own))  # [groups]
+        last = arm.config.arm_joints[-1]
+        carried = {last, *arm.config.finger_joints}
+        self.gripper_links = frozenset(link for link in self._world if link == HELD or arm.moving_joint[link] in carried)
+        self.hold(None, np.eye(4))
+
+    def place(self, solids: Sequence[Solid]) -> None:
+        """The things that stand around, in place of those before; at most ``capacity``."""
+        assert len(solids) <= self.capacity
+        for slot in range(self.capacity):
+            solid = solids[slot] if slot < len(solids) else None
+            if solid is self._solids[slot]:
+                continue
+            shape = self._slots[slot].shaped(solid.kind, solid.size_m) if solid else self._slots[slot].shaped("box", _NOTHING_M)
+            placement = pinocchio.SE3(np.asarray(solid.T_base_solid, dtype=float)) if solid else _AWAY
+            for group in self._world.values():
+                group.place(slot, shape, placement)
+            self._solids[slot] = solid
+        self._permit()
+
+    def permit(self, contacts: Mapping[str, frozenset[str]]) -> bool:
+        """The contacts that are meant, and no others: link -> names of things. Whether that is news."""
+        if contacts == self._permitted:
+            return False
+        self._permitted = dict(contacts)
+        self._permit()
+        return True
+
+    def hold(self, size_m: Array | None, T_tcp_held: Array) -> None:
+        """A box between the fingers that moves with the TCP; None: there is nothing."""
+        self._is_holding = size_m is not None
+        self._held.shaped("box", _NOTHING_M if size_m is None else size_m)
+        frame = self._model.frames[self._model.getFrameId(self._arm.config.tcp_frame)]
+        item = self._world[HELD].geometry.geometryObjects[0]
+        item.placement = frame.placement * pinocchio.SE3(np.asarray(T_tcp_held, dtype=float))
+        self._permit()
+
+    def _permit(self) -> None:
+        for link, group in self._world.items():
+            absent, meant = link == HELD and not self._is_holding, self._permitted.get(link, frozenset())
+            for slot, solid in enumerate(self._solids):
+                group.permit(slot, absent or solid is None or solid.name in meant)
+
+    def distances(self, posture: Array) -> Array:
+        """[groups] smallest distances [m], negative in contact; infinity where nothing is to be compared."""
+        self._compute(posture)
+        return np.array([group.distance(self._model, self._data)[0] for group in self._groups])
+
+    def distance(self, posture: Array, group: int) -> tuple[float, tuple[str, str]]:
+        """The distance of one group [m], and the names of the two that are nearest to each other."""
+        self._compute(posture)
+        found = self._groups[group]
+        distance_m, other = found.distance(self._model, self._data)
+        solid = self._solids[other] if group < len(self._world) and other >= 0 else None
+        return distance_m, (found.name[0], solid.name if solid else found.name[1])
+
+    def _compute(self, posture: Array) -> None:
+        full = self._arm.full_q(posture[:-1], float(posture[-1]))
+        pinocchio.forwardKinematics(self._model, self._data, full)
+
+    def _against_things(self, link: str, shapes: list[LinkShape]) -> _Group:
+        geometry = pinocchio.GeometryModel()
+        movers = [self._add(geometry, shape) for shape in shapes]
+        return _Group((link, ""), geometry, movers, self._places(geometry), self._reach.of(link, shapes))
+
+    def _held_against_things(self) -> _Group:
+        geometry, link = pinocchio.GeometryModel(), self._arm.config.tcp_frame
+        frame = self._model.frames[self._model.getFrameId(link)]
+        held = pinocchio.GeometryObject(HELD, frame.parentJoint, frame.placement, self._held.shaped("box", _NOTHING_M))
+        movers = [int(geometry.addGeometryObject(held))]
+        return _Group((HELD, ""), geometry, movers, self._places(geometry), self._reach.of(link, (), _HELD_RADIUS_M))
+
+    def _places(self, geometry: pinocchio.GeometryModel) -> list[int]:
+        """Where things will stand."""
+        made = [pinocchio.GeometryObject(f"thing_{n}", 0, _AWAY, slot.shaped("box", _NOTHING_M)) for n, slot in enumerate(self._slots)]
+        return [int(geometry.addGeometryObject(item)) for item in made]
+
+    def _against_link(self, a: str, shapes_a: list[LinkShape], b: str, shapes_b: list[LinkShape]) -> _Group:
+        geometry = pinocchio.GeometryModel()
+        movers = [self._add(geometry, shape) for shape in shapes_a]
+        others = [self._add(geometry, shape) for shape in shapes_b]
+        return _Group((a, b), geometry, movers, others, self._reach.between(a, shapes_a, b, shapes_b))
+
+    def _add(self, geometry: pinocchio.GeometryModel, shape: LinkShape) -> int:
+        frame = self._model.frames[self._model.getFrameId(shape.link)]
+        placement = frame.placement * pinocchio.SE3(shape.T_link_shape)
+        item = pinocchio.GeometryObject(shape.name, frame.parentJoint, placement, _link_shape(shape))
+        return int(geometry.addGeometryObject(item))
+
+
+class _Slot:
+    """The shapes that one thing may have. They are changed, not replaced: Pinocchio holds on to them."""
+
+    def __init__(self) -> None:
+        self._box, self._cylinder = coal.Box(1.0, 1.0, 1.0), coal.Cylinder(1.0, 1.0)
+
+    def shaped(self, kind: str, size_m: Array) -> coal.CollisionGeometry:
+        """``size_m`` [3]: full extents. Raises MotionError for an unknown kind."""
+        x, y, z = (float(s) for s in size_m)
+        if kind == "box":
+            self._box.halfSide = np.array([x, y, z]) / 2
+            return self._box
+        if kind == "cylinder":
+            self._cylinder.radius, self._cylinder.halfLength = max(x, y) / 2, z / 2
+            return self._cylinder
+        raise MotionError(unknown_choice("shape", kind, ("box", "cylinder")))
+
+
+class _Reach:
+    """How far the points of a link are from each joint's axis at most, whatever the others do [m]; for a finger per metre of width."""
+
+    def __init__(self, model: pinocchio.Model, arm: Arm) -> None:
+        self._model, self._arm = model, arm
+        data = model.createData()
+        neutral = pinocchio.neutral(model)
+        self._motion = [pinocchio.computeJointJacobian(model, data, neutral, j)[:, model.joints[j].idx_v] for j in range(1, model.njoints)]
+        names = list(model.names)
+        self._column = {names.index(name): i for i, name in enumerate(arm.config.arm_joints)}
+        fingers = {names.index(name) for name in arm.config.finger_joints}
+        self._column |= dict.fromkeys(fingers, arm.config.dof)
+        self._known: dict[str, Array] = {}
+        self._per_column = [1.0] * arm.config.dof + [arm.config.gripper.binding.position_per_width]
+
+    def chain(self, link: str) -> list[int]:
+        """The joints between the base and a link."""
+        joint = self._model.frames[self._model.getFrameId(link)].parentJoint
+        chain = []
+        while joint:
+            chain.append(joint)
+            joint = self._model.parents[joint]
+        return chain
+
+    def of(self, link: str, shapes: Sequence[LinkShape], radius_m: float | None = None) -> Array:
+        """[dof + 1] of a link; ``radius_m``: of its points about the frame of ``link``, where they are not those of ``shapes``."""
+        result = np.zeros(self._arm.config.dof + 1)
+        frame = self._model.frames[self._model.getFrameId(link)]
+        if radius_m is None:
+            spread = max(_spread(frame.placement.homogeneous @ s.T_link_shape, s) for s in shapes)
+        else:
+            spread = float(np.linalg.norm(frame.placement.translation)) + radius_m
+        for joint in self.chain(link):
+            angular = self._motion[joint - 1][3:]
+            turns = float(np.linalg.norm(angular)) > 0.5
+            column = self._column[joint]
+            result[column] = max(result[column], (spread if turns else 1.0) * self._per_column[column])
+            offset = self._model.jointPlacements[joint].translation
+            spread += float(np.linalg.norm(offset)) + (
+                0.0 if turns else float(self._model.upperPositionLimit[self._model.joints[joint].idx_q])
+            )
+        return result
+
+    def between(self, a: str, shapes_a: Sequence[LinkShape], b: str, shapes_b: Sequence[LinkShape]) -> Array:
+        """[dof + 1] for two links: only the joints between them change their distance."""
+        chain_a, chain_b = set(self.chain(a)), set(self.chain(b))
+        result = np.zeros(self._arm.config.dof + 1)
+        for link, shapes, joints in ((a, shapes_a, chain_a - chain_b), (b, shapes_b, chain_b - chain_a)):
+            reach = self._known[link] if link in self._known else self._known.setdefault(link, self.of(link, shapes))
+            for column in {self._column[j] for j in joints}:
+                result[column] += reach[column]
+        return result
+
+
+def _spread(T_joint_shape: Array, shape: LinkShape) -> float:
+    """Greatest distance of a shape's points from the origin of its joint's frame."""
+    centre, axis = T_joint_shape[:3, 3], T_joint_shape[:3, 2]
+    if shape.kind == "sphere":
+        return float(np.linalg.norm(centre)) + shape.size_m[0]
+    if shape.kind == "cylinder":
+        radius, length = shape.size_m
+        return max(float(np.linalg.norm(centre + side * length / 2 * axis)) for side in (-1, 1)) + radius
+    half = np.asarray(shape.size_m) / 2
+    corners = np.array(np.meshgrid(*[(-1, 1)] * 3)).reshape(3, -1).T * half
+    return float(np.linalg.norm(corners @ T_joint_shape[:3, :3].T + centre, axis=1).max())
+
+
+def _link_shape(shape: LinkShape) -> coal.CollisionGeometry:
+    makers = {"box": coal.Box, "cylinder": coal.Cylinder, "sphere": coal.Sphere}
+    return makers[shape.kind](*shape.size_m)

@@ -1,0 +1,143 @@
+"""Proves that a stop touches nothing: neither the arm itself, nor the table, nor what perception sees.
+
+Distances are measured at few postures. Around each of them a bound on the arm's motion (``ClearanceModel.reach_m``) proves what lies
+near; where that ends the next one is measured. Between two rows of a motion no point is farther than half a step from one of them, so that
+the whole sweep is proven and not only its rows. From inside a margin, motion that does not come nearer is let through: the arm must be
+able to leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vla_ros.core.geometry import Array
+from vla_ros.robots import Arm
+from vla_ros.robots.clearance import ClearanceModel, Solid
+from vla_ros.safety.config import SafetyConfig
+
+ANCHORS = 2  # postures whose distances are kept, for each group
+MEASUREMENTS = 120  # for one stop at most; one takes 5 to 20 microseconds
+NEARER_M = 0.001  # that a pair inside its margin may come nearer in all, by rounding and by what perception sees anew
+ROUNDING_M = 1e-5  # distances are found by iteration
+CAPACITY = 32  # things that there is room for at first
+
+
+@dataclass(frozen=True)
+class Breach:
+    """Why a stop is not free."""
+
+    distance_m: float  # less what is kept from a thing; of the arm from itself
+    pair: tuple[str, str]  # links, ids of things
+    is_own: bool  # between two links
+    proven: bool = True  # False: it may be free, but that could not be shown in time
+
+
+class Clearance:
+    """For one arm. Postures are [dof + 1]: joints [rad], then the gripper's width [m]."""
+
+    def __init__(self, arm: Arm, config: SafetyConfig) -> None:
+        self._arm = arm
+        self.model = ClearanceModel(arm, CAPACITY)
+        self._permitted: dict[str, frozenset[str]] = {}
+        self._base = np.where(self.model.is_own, config.clearance.self_m, 0.0)
+        acceleration = np.append(arm.config.limits.acceleration_radps2, 0.0)
+        self._bulge = acceleration * config.tick_s**2 / 8  # of the curve between two rows beside the straight line
+        groups = len(self._base)
+        self._postures = np.zeros((ANCHORS, groups, arm.config.dof + 1))
+        self._distances = np.full((ANCHORS, groups), -np.inf)
+        self._oldest = np.zeros(groups, dtype=int)
+        self._floor = np.full(groups, -np.inf)  # what a pair inside its margin has already come away to
+
+    def place(self, solids: Sequence[Solid], held_m: Array | None, T_tcp_held: Array) -> None:
+        """What stands around, grown by what is kept from it, and what the hand holds."""
+        if len(solids) > self.model.capacity:
+            self.model = ClearanceModel(self._arm, 2 * len(solids))
+            self.model.permit(self._permitted)
+        self.model.place(solids)
+        self.model.hold(held_m, T_tcp_held)
+        self._forget()
+
+    def permit(self, contacts: Mapping[str, frozenset[str]]) -> None:
+        """The contacts that are meant: link -> names of things."""
+        self._permitted = dict(contacts)
+        if self.model.permit(contacts):
+            self._forget()
+
+    def breach(self, before: Array, rows: Array) -> Breach | None:
+        """Whether the motion from ``before`` [dof + 1] through ``rows`` [n, dof + 1] comes too near to anything."""
+        postures = np.concatenate([before[None], rows])
+        need = self._needed(before)
+        sweep = self._sweep(postures)
+        sweep[:, need < self._base] = 0.0
+        need = need + sweep
+        is_open = self._bound(postures) < need
+        left = MEASUREMENTS
+        for group in np.flatnonzero(is_open.any(axis=0)):
+            breach, left = self._prove(int(group), postures, need[:, group], is_open[:, group], left)
+            if breach:
+                return breach
+        return None
+
+    def nearest(self, posture: Array) -> Breach:
+        """The pair that is nearest to each other, relative to what is kept, at one posture."""
+        distances = self.model.distances(posture) - self._base
+        group = int(np.argmin(distances))
+        return Breach(float(distances[group]), self.model.distance(posture, group)[1], bool(self.model.is_own[group]))
+
+    def _prove(self, group: int, postures: Array, need: Array, is_open: NDArray[np.bool_], left: int) -> tuple[Breach | None, int]:
+        """Measures amid the rows that are not proven, until all are; ``left``: measurements that may still be made."""
+        while len(rows := np.flatnonzero(is_open)):
+            row = int(rows[len(rows) // 2])
+            distance_m = self._measure(group, postures[row])
+            if distance_m < need[row]:
+                exact_m, pair = self.model.distance(postures[row], group)
+                return Breach(exact_m, pair, bool(self.model.is_own[group])), left
+            left -= 1
+            if left <= 0:
+                pair = self.model.distance(postures[row], group)[1]
+                return Breach(distance_m, pair, bool(self.model.is_own[group]), proven=False), left
+            moved = np.abs(postures - postures[row]) @ self.model.reach_m[:, group]
+            is_open = is_open & (distance_m - moved < need)
+            is_open[row] = False
+        return None, left
+
+    def _needed(self, before: Array) -> Array:
+        """[groups] distance to be kept: the margin, or what there is where a pair is inside it already."""
+        need = self._base.copy()
+        for group in np.flatnonzero(self._bound(before[None])[0] < self._base):
+            distance_m = self._measure(int(group), before)
+            if distance_m < self._base[group]:
+                self._floor[group] = max(self._floor[group], distance_m - NEARER_M)
+                need[group] = min(self._floor[group], self._base[group])
+            else:
+                self._floor[group] = -np.inf
+        return need
+
+    def _sweep(self, postures: Array) -> Array:
+        """[n, groups] how far a pair may come nearer between a row and the middle of the way to its neighbours."""
+        steps = np.abs(np.diff(postures, axis=0))
+        half = np.zeros_like(postures)
+        half[:-1] = steps
+        half[1:] = np.maximum(half[1:], steps)
+        return np.asarray((half / 2 + self._bulge) @ self.model.reach_m)
+
+    def _bound(self, postures: Array) -> Array:
+        """[n, groups] what the distances are at least, by what was measured before."""
+        moved = np.abs(postures[:, None, None, :] - self._postures[None])  # [n, anchors, groups, dof + 1]
+        nearer = np.einsum("nagj,jg->nag", moved, self.model.reach_m)
+        return np.asarray((self._distances[None] - nearer).max(axis=1))
+
+    def _measure(self, group: int, posture: Array) -> float:
+        distance_m = self.model.distance(posture, group)[0] - ROUNDING_M
+        slot = self._oldest[group]
+        self._postures[slot, group], self._distances[slot, group] = posture, distance_m
+        self._oldest[group] = (slot + 1) % ANCHORS
+        return distance_m
+
+    def _forget(self) -> None:
+        self._distances[:, ~self.model.is_own] = -np.inf
+        self._floor[:] = -np.inf
