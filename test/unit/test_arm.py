@@ -221,3 +221,9 @@ def test_configuration_that_does_not_fit_the_urdf_is_refused() -> None:
         Arm(dataclasses.replace(config, base_frame="panda_link1"))
     with pytest.raises(ConfigError, match="moves the joints panda_joint1"):
         Arm(dataclasses.replace(config, arm_joints=tuple(reversed(config.arm_joints))))
+
+
+def test_many_positions_at_once_are_those_of_single_postures():
+    arm, rng = load_robot("panda"), np.random.default_rng(2)
+    rows = rng.uniform(arm.config.limits.position_min_rad, arm.config.limits.position_max_rad, size=(50, 7))
+    np.testing.assert_allclose(arm.tcp_positions(rows), [arm.fk(row)[:3, 3] for row in rows], atol=1e-12)

@@ -22,7 +22,7 @@ def test_an_adversary_gets_nothing_through_that_the_oracle_objects_to():
     assert found.count == 0, found.first
     assert found.samples > 20_000
     assert bench.figures.moved_rad > 1.0, "an arm that stands breaks nothing"
-    assert bench.figures.stops["collision"] > 3
+    assert bench.figures.stops.get("collision", 0) > 3, "it was near things"
 
 
 def test_the_oracle_sees_what_a_gate_without_eyes_lets_through(monkeypatch: pytest.MonkeyPatch):

@@ -25,7 +25,9 @@ from vla_ros.safety.config import load_safety_config
 from vla_ros.safety.gate import Gate
 
 OBSTACLES = 20
-EPISODE_TICKS = 400
+EPISODE_TICKS = 300
+REST_TICKS = 100
+CHUNK_SHARE = 0.08  # of the ticks
 SCENE_TICKS = 10
 START_NS = 10_000_000_000
 MS = 1_000_000
@@ -157,12 +159,16 @@ class GateBench:
             progress(self.figures.commands)
 
     def _episode(self) -> None:
-        """New obstacles around the resting arm, then chunk after chunk, then silence until it rests."""
+        """New obstacles around the resting arm, chunk after chunk, then a hold until it rests again.
+
+        Obstacles that came to be in front of a moving arm, nearer than it can stop, would be hit whatever is done.
+        """
         self._scatter()
-        self._gate.reset()
         for tick in range(EPISODE_TICKS):
-            quiet = tick > EPISODE_TICKS - 100
-            self._tick(None if quiet or self._rng.random() > 0.06 else str(self._rng.choice(KINDS)), tick)
+            self._tick(str(self._rng.choice(KINDS)) if self._rng.random() < CHUNK_SHARE else None, tick)
+        self._gate.hold("the bench")
+        for tick in range(REST_TICKS):
+            self._tick(None, tick)
         self._judge()
 
     def _scatter(self) -> None:

@@ -197,9 +197,11 @@ class SafetyMonitorNode(VlaNode):
         if command is not None:
             self._gated.publish(gated_to_msg(command))
         self._keep_stop()
-        for decision in self.gate.drain_decisions():
+        decisions = self.gate.drain_decisions()
+        for decision in decisions:
             latency_s = self._latency_s.pop(decision.id, decision.latency_s)
             self._decision.publish(decision_to_msg(replace(decision, latency_s=latency_s)))
+        if decisions:
             self._report()
 
     def _watch_for_bypass(self) -> None:
@@ -233,7 +235,8 @@ class SafetyMonitorNode(VlaNode):
             self.get_logger().warning(f"contact: {error}", throttle_duration_sec=1.0)
 
     def _report(self) -> None:
-        state = self.gate.state(clearance=True)
+        nearest, clearance_m = self.gate.nearest()
+        state = replace(self.gate.state(), nearest=nearest, clearance_m=clearance_m)
         if self._said is None or (self._said.mode, self._said.reason) != (state.mode, state.reason):
             self.get_logger().info(f"{state.mode.name}: {state.detail}")
         self._said = state

@@ -53,6 +53,7 @@ class Arm:
         self._finger_rows = [self._full.joints[i].idx_q for i in fingers]
         self._links = [(f.name, i) for i, f in enumerate(self._full.frames) if f.type == pinocchio.FrameType.BODY and f.name != "universe"]
         self._restarts = _restart_postures(config)
+        self._chain, self._t_last_tcp = _chain_of(self._model, self._tcp)
 
     @cached_property
     def collision_shapes(self) -> tuple[LinkShape, ...]:
@@ -75,6 +76,16 @@ class Arm:
         """T_base_tcp [4, 4]."""
         pinocchio.forwardKinematics(self._model, self._data, np.asarray(q, dtype=float))
         return np.array(pinocchio.updateFramePlacement(self._model, self._data, self._tcp).homogeneous)
+
+    def tcp_positions(self, rows: Array) -> Array:
+        """[n, 3] positions of the TCP in the base frame for many postures [n, dof] at once."""
+        R, t, K = self._chain
+        angles = np.asarray(rows, dtype=float)[:, :, None, None]
+        steps = R @ (np.eye(3) + np.sin(angles) * K + (1 - np.cos(angles)) * (K @ K))  # Rodrigues' formula
+        position = np.broadcast_to(self._t_last_tcp[:, None], (len(rows), 3, 1))
+        for joint in range(len(t) - 1, -1, -1):
+            position = steps[:, joint] @ position + t[joint][:, None]
+        return position[:, :, 0]
 
     def jacobian(self, q: Array) -> Array:
         """[6, dof]: linear [m/rad], then angular velocity of the TCP for each joint's velocity, in the base's axes."""
@@ -171,6 +182,17 @@ def full_model(config: RobotConfig) -> pinocchio.Model:
     if base.parentJoint != 0 or not base.placement.isIdentity():
         raise ConfigError(f"{config.name}: base_frame '{config.base_frame}' must be the root link of {config.urdf_path}.")
     return model
+
+
+def _chain_of(model: pinocchio.Model, tcp: int) -> tuple[tuple[Array, Array, Array], Array]:
+    """Rotations and translations before the joints, cross-product matrices of their axes; then the TCP in the last joint."""
+    data, neutral = model.createData(), pinocchio.neutral(model)
+    joints = range(1, model.njoints)
+    axes = [pinocchio.computeJointJacobian(model, data, neutral, j)[3:, model.joints[j].idx_v] for j in joints]
+    rotations = np.array([model.jointPlacements[j].rotation for j in joints])
+    translations = np.array([model.jointPlacements[j].translation for j in joints])
+    chain = (rotations, translations, np.array([pinocchio.skew(axis) for axis in axes]))
+    return chain, np.array(model.frames[tcp].placement.translation)
 
 
 def _restart_postures(config: RobotConfig) -> list[Array]:

@@ -48,6 +48,8 @@ class _Group:
             for j in others:
                 geometry.addCollisionPair(pinocchio.CollisionPair(i, j))
         self.data = geometry.createData()
+        self._things = [geometry.geometryObjects[j] for j in others]
+        self._permitted: set[int] = set()
 
     def distance(self, model: pinocchio.Model, data: pinocchio.Data) -> tuple[float, int]:
         """(smallest distance [m], number of the other body) at the posture that ``data`` was computed for."""
@@ -58,17 +60,23 @@ class _Group:
         return float(self.data.distanceResults[nearest].min_distance), nearest % len(self._others)
 
     def place(self, slot: int, shape: coal.CollisionGeometry, placement: pinocchio.SE3) -> None:
-        item = self.geometry.geometryObjects[self._others[slot]]
+        item = self._things[slot]
         item.placement = placement
         if item.geometry is not shape:
             item.geometry = shape
             self.data = self.geometry.createData()  # it holds on to the shapes that were there when it was made
+            permitted, self._permitted = self._permitted, set()
+            for other in permitted:
+                self.permit(other, True)
 
     def permit(self, slot: int, is_permitted: bool) -> None:
         """Whether contact with a thing is meant, so that its distance does not count."""
+        if is_permitted == (slot in self._permitted):
+            return
+        change = self.data.deactivateCollisionPair if is_permitted else self.data.activateCollisionPair
         for i in range(len(self._movers)):
-            pair = i * len(self._others) + slot
-            (self.data.deactivateCollisionPair if is_permitted else self.data.activateCollisionPair)(pair)
+            change(i * len(self._others) + slot)
+        (self._permitted.add if is_permitted else self._permitted.discard)(slot)
 
 
 class ClearanceModel:
@@ -125,6 +133,8 @@ class ClearanceModel:
 
     def hold(self, size_m: Array | None, T_tcp_held: Array) -> None:
         """A box between the fingers that moves with the TCP; None: there is nothing."""
+        if size_m is None and not self._is_holding:
+            return
         self._is_holding = size_m is not None
         self._held.shaped("box", _NOTHING_M if size_m is None else size_m)
         frame = self._model.frames[self._model.getFrameId(self._arm.config.tcp_frame)]

@@ -89,13 +89,14 @@ class Gate:
         self._inputs.on_camera_health(health)
 
     def on_scene(self, scene: Scene) -> None:
-        """What perception sees: the arm keeps clear of it from the next tick on."""
-        self._inputs.on_scene(scene.stamp_ns)
+        """What perception sees: every tick that is committed from now on keeps clear of it."""
         measured = self._inputs.measured
-        if self._guard is not None:
-            self._surroundings.on_scene(scene, self._arm.fk(self._guard.horizon.position_at(scene.stamp_ns)), self._now_ns)
-        elif measured is not None:
-            self._surroundings.on_scene(scene, self._arm.fk(measured.positions), self._now_ns)
+        if self._guard is None and measured is None:
+            return  # without the arm it cannot be told how what is held lies in the hand
+        position = self._guard.horizon.position_at(scene.stamp_ns) if self._guard else measured.positions if measured else None
+        assert position is not None
+        self._surroundings.on_scene(scene, self._arm.fk(position), self._now_ns)
+        self._inputs.on_scene(scene.stamp_ns)
 
     def on_plan(self, plan: Plan) -> None:
         """The plan in force, for the contacts that its subtasks mean."""
@@ -205,12 +206,17 @@ class Gate:
         """The decisions since the last call: one for each chunk and for each change of action or reason."""
         return self._journal.drain()
 
-    def state(self, *, clearance: bool = False) -> SafetyState:
-        """As of the last tick; ``clearance``: with the nearest pair of bodies, which takes half a millisecond."""
-        status, guard = self._status(), self._guard
-        nearest, clearance_m = "", float("nan")
-        if clearance and guard is not None:
-            nearest, clearance_m = self._surroundings.nearest(guard.posture(guard.horizon.state.position))
+    def nearest(self) -> tuple[str, float]:
+        """The nearest pair of bodies where the arm is commanded to be, in words, and its distance beyond what is kept [m].
+
+        It takes half a millisecond.
+        """
+        guard = self._guard
+        return self._surroundings.nearest(guard.posture(guard.horizon.state.position)) if guard else ("", float("nan"))
+
+    def state(self) -> SafetyState:
+        """As of the last tick, without the nearest pair."""
+        status = self._status()
         return SafetyState(
             stamp_ns=self._now_ns,
             mode=self._mode(status),
@@ -220,8 +226,6 @@ class Gate:
             input_ages_s=self._inputs.ages_s(self._now_ns, self._steady_ns),
             self_test_passed=self._self_test.passed,
             self_test_detail=self._self_test.detail,
-            clearance_m=clearance_m,
-            nearest=nearest,
         )
 
     # --- inside -------------------------------------------------------------------------------------------------------

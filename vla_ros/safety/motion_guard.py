@@ -103,10 +103,11 @@ class MotionGuard:
         if speed.max() > 1.0:
             joint = int(speed.argmax())
             return Fault(SafetyReason.VELOCITY_LIMIT, f"Stopping after the next tick, {self._names[joint]} would pass its velocity limit.")
-        rest = stop.positions[-1]
-        inside_m = min(self._workspace.inside_m(rest), self._workspace.inside_m(stop.positions[stop.ticks // 2]))
+        rows_inside_m = self._workspace.rows_inside_m(stop.positions)
+        outermost = int(rows_inside_m.argmin())
+        inside_m = float(rows_inside_m[outermost])
         if inside_m < min(self._inside_m, 0.0) - 1e-6:
-            detail = f"Stopping after the next tick would leave the workspace: {self._workspace.describe(rest)}."
+            detail = f"Stopping after the next tick would leave the workspace: {self._workspace.describe(stop.positions[outermost])}."
             return Fault(SafetyReason.WORKSPACE, detail)
         breach = self._surroundings.breach(self.posture(before.position), self._postures(stop.positions))
         if breach:

@@ -1,4 +1,7 @@
-"""Before anything may move, the door has to refuse chunks that are known to be bad, each for the right reason, and accept a good one."""
+"""Before anything may move, chunks that are known to be bad must be refused, each for the right reason, and a known collision must be seen.
+
+A good chunk must be accepted, and a free motion passed: a gate that stops everything tells nothing.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +34,11 @@ class SelfTest:
 
 
 def run_self_test(arm: Arm, config: SafetyConfig) -> SelfTest:
-    """Pushes good and bad chunks through a door built like the one in use, at the arm's home."""
+    """Pushes good and bad chunks through a door, and motions through a check of distances, built like those in use, at the arm's home."""
     try:
         return _run(arm, config)
     except Exception as error:  # whatever a broken check does, it must not come to READY, and a crash would hide the reason
-        return SelfTest(False, f"Self-test failed: the door broke down with {type(error).__name__}: {error}.")
+        return SelfTest(False, f"Self-test failed: a check broke down with {type(error).__name__}: {error}.")
 
 
 def _run(arm: Arm, config: SafetyConfig) -> SelfTest:

@@ -15,7 +15,7 @@ import numpy as np
 
 from vla_ros.core.geometry import Array, inverse, transform
 from vla_ros.core.scene import Scene, SceneObject
-from vla_ros.core.tasks import Plan, Subtask
+from vla_ros.core.tasks import Plan, Skill, Subtask
 from vla_ros.core.things import CONTAINERS, ROUND_SHAPES
 from vla_ros.robots import Arm
 from vla_ros.robots.clearance import HELD, Solid
@@ -38,14 +38,22 @@ class TooNear:
     sentence: str  # a clause
 
 
+@dataclass(frozen=True)
+class _Standing:
+    """A thing as it was when it was last seen to move."""
+
+    thing: SceneObject
+    deviation_m: float  # the smallest since then
+    kept_m: float
+
+
 class Surroundings:
     """What stands around one arm, and how near it comes to that and to itself. Postures are [dof + 1], as in Clearance."""
 
     def __init__(self, arm: Arm, config: SafetyConfig) -> None:
         self._clearance, self._config = Clearance(arm, config), config.clearance
         self._solids: dict[str, Solid] = {}
-        self._grown_m: dict[str, float] = {}  # of each thing
-        self._deviations_m: dict[str, float] = {}  # of each thing, the smallest since it stands where it stands
+        self._standing: dict[str, _Standing] = {}
         self._scene: Scene | None = None
         self._held: tuple[str, Array, Array] | None = None  # id, size, T_tcp_held
         self._subtasks: Mapping[str, Subtask] = {}
@@ -65,7 +73,7 @@ class Surroundings:
         before = dict(self._solids)
         self._put_table(max(scene.table_height_m, self._config.table_height_m))
         for name in set(self._solids) - {thing.id for thing in things} - {TABLE}:
-            del self._solids[name], self._grown_m[name], self._deviations_m[name]
+            del self._solids[name], self._standing[name]
         for thing in things:
             self._stand(thing, now_ns)
         changed = self._take_up(held, T_base_tcp)
@@ -75,11 +83,17 @@ class Surroundings:
             self._place()
 
     def expect(self, subtask_id: str) -> None:
-        """Permits the contacts that a subtask means: hand and held object with what is taken, and with what it is put in or on."""
+        """Permits the contacts that a subtask means: hand and held object with what is taken, and with what it is put in or on.
+
+        The world model has a rule of its own for the same (``world_model/service.py``), since it judges where fingers close.
+        """
         self._subtask_id = subtask_id
-        meant = self._meant(self._subtasks.get(subtask_id))
+        subtask = self._subtasks.get(subtask_id)
+        meant = self._meant(subtask)
         contacts = dict.fromkeys(self._clearance.model.gripper_links, meant)
-        self._clearance.permit({**contacts, HELD: meant | {TABLE}})
+        if subtask is not None and subtask.skill is Skill.PLACE:
+            contacts[HELD] = meant | {TABLE}
+        self._clearance.permit(contacts)
 
     def breach(self, before: Array, rows: Array) -> TooNear | None:
         """Why a motion from ``before`` through ``rows`` [n, dof + 1] is not clear of everything, or None."""
@@ -111,7 +125,7 @@ class Surroundings:
     def _kept_m(self, pair: tuple[str, str]) -> float:
         if TABLE in pair:
             return self._config.table_m
-        return next((self._grown_m[name] for name in pair if name in self._grown_m), self._config.self_m)
+        return next((self._standing[name].kept_m for name in pair if name in self._standing), self._config.self_m)
 
     def _meant(self, subtask: Subtask | None) -> frozenset[str]:
         if subtask is None or self._scene is None:
@@ -127,14 +141,15 @@ class Surroundings:
 
     def _stand(self, thing: SceneObject, now_ns: int) -> None:
         """Where a thing is, grown by what is kept from it; as it was where it has not moved."""
-        old, grown_m = self._solids.get(thing.id), self._grown_m.get(thing.id, 0.0)
-        has_moved = old is None or not _stays(old, _solid(thing, grown_m))
-        deviation_m = math.sqrt(max(float(np.linalg.eigvalsh(thing.covariance[:3, :3])[-1]), 0.0))
-        before_m = math.inf if has_moved else self._deviations_m[thing.id]
-        self._deviations_m[thing.id] = min(before_m, deviation_m)
-        needed_m = self._keep_m(self._deviations_m[thing.id], max((now_ns - thing.last_seen_ns) * 1e-9, 0.0))
-        if has_moved or needed_m != grown_m:
-            self._solids[thing.id], self._grown_m[thing.id] = _solid(thing, needed_m), needed_m
+        old, deviation_m = self._standing.get(thing.id), _deviation_m(thing)
+        unseen_s = max((now_ns - thing.last_seen_ns) * 1e-9, 0.0)
+        if old is not None and _stays(old.thing, thing):
+            thing, deviation_m = old.thing, min(deviation_m, old.deviation_m)
+        kept_m = self._keep_m(deviation_m, unseen_s)
+        if old is None or thing is not old.thing or (deviation_m, kept_m) != (old.deviation_m, old.kept_m):
+            self._standing[thing.id] = _Standing(thing, deviation_m, kept_m)
+        if old is None or thing is not old.thing or kept_m != old.kept_m:
+            self._solids[thing.id] = _solid(thing, kept_m)
 
     def _keep_m(self, deviation_m: float, unseen_s: float) -> float:
         """What is kept from a thing on all sides."""
@@ -166,18 +181,29 @@ class Surroundings:
 
 
 def _solid(thing: SceneObject, grown_m: float) -> Solid:
-    kind = "cylinder" if thing.shape in ROUND_SHAPES or thing.shape in CONTAINERS else "box"
-    return Solid(thing.id, kind, np.asarray(thing.size_m, dtype=float) + 2 * grown_m, thing.pose.matrix())
+    return Solid(thing.id, _kind(thing), np.asarray(thing.size_m, dtype=float) + 2 * grown_m, thing.pose.matrix())
 
 
-def _stays(old: Solid, new: Solid) -> bool:
+def _stays(old: SceneObject, new: SceneObject) -> bool:
     """Whether every point of ``new`` lies within STAYS_M of ``old``."""
-    if old.kind != new.kind:
+    if old.shape != new.shape:
         return False
-    shift = old.T_base_solid[:3, 3] - new.T_base_solid[:3, 3]
-    turn = np.abs(old.T_base_solid[:3, :3] - new.T_base_solid[:3, :3]) @ new.size_m / 2 if new.kind == "box" else np.zeros(3)
-    grown = np.abs(new.size_m - old.size_m) / 2
-    return bool(math.sqrt(shift @ shift) + math.sqrt(turn @ turn) + math.sqrt(grown @ grown) <= STAYS_M)
+    shift, grown = old.pose.position_m - new.pose.position_m, np.abs(new.size_m - old.size_m) / 2
+    same = min(abs(float(old.pose.quat_xyzw @ new.pose.quat_xyzw)), 1.0)
+    turn_m = math.sqrt((1 - same * same) * (new.size_m @ new.size_m)) if _kind(new) == "box" else 0.0  # of a corner
+    return bool(math.sqrt(shift @ shift) + turn_m + math.sqrt(grown @ grown) <= STAYS_M)
+
+
+def _deviation_m(thing: SceneObject) -> float:
+    """Largest standard deviation of its position in any direction."""
+    c = thing.covariance
+    if c[0, 1] == c[0, 2] == c[1, 2] == 0:  # as perception reports it
+        return math.sqrt(max(float(c[0, 0]), float(c[1, 1]), float(c[2, 2]), 0.0))
+    return math.sqrt(max(float(np.linalg.eigvalsh(c[:3, :3])[-1]), 0.0))
+
+
+def _kind(thing: SceneObject) -> str:
+    return "cylinder" if thing.shape in ROUND_SHAPES else "box"
 
 
 def _covers(container: SceneObject, thing: SceneObject) -> bool:

@@ -23,7 +23,7 @@ class Workspace:
 
     def rows_inside_m(self, rows: Array) -> Array:
         """[n] the same for many postures [n, dof]."""
-        tcp = np.array([self._arm.fk(row)[:3, 3] for row in rows])
+        tcp = self._arm.tcp_positions(rows)
         return np.minimum(tcp - self._low, self._high - tcp).min(axis=1)
 
     def describe(self, position: Array) -> str:
