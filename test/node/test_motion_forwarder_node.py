@@ -258,10 +258,12 @@ def test_a_motion_names_all_that_it_was_planned_from_and_what_it_was_not_planned
     names = list(ROBOT.arm_joints)
     bench.settled()
     client = bench.peer.action(MOVE_TO)
-    goal = client.send(kinds(kind=kinds.JOINTS, joint_names=names, joint_positions=turned, gripper_width=float("nan")))
-    _, result = client.result(goal)
+    goal = kinds(kind=kinds.JOINTS, joint_names=names, joint_positions=turned, gripper_width=float("nan"))
+    give_up_s = time.monotonic() + 15.0
+    while (result := client.result(client.send(goal))[1]).reason == "not_planned":  # until the objects are heard
+        assert time.monotonic() < give_up_s, result.message
     bench.peer.make(lambda: bench.peer.node.destroy_timer(seen))
-    assert result.reason == "refused", "there is no monitor"
+    assert result.reason == "refused", f"there is no monitor; {result.message}"
     assert result.message.endswith("It was planned as if the gripper were empty; it holds the red cube.")
     assert set(chunks[0].message.input_names) == {"joint_states", "objects"}
 

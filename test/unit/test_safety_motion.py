@@ -150,3 +150,10 @@ def test_no_path_leads_out_of_the_workspace():
     tcp = np.array([panda().fk(q)[:3, 3] for q in positions])
     assert np.all(tcp >= box.min_m - 1e-4)
     assert tcp[-1, 0] < box.min_m[0] + 0.03
+
+
+@pytest.mark.parametrize("rows", [2, 3, 4, 5])
+def test_a_path_of_few_rows_goes_through_all_of_them(rows):
+    data = home() + np.outer([0.0, 0.01, 0.03, 0.02, 0.05][:rows], np.ones(7))
+    path = ChunkPath(data, 0.05, np.ones(7), np.ones(7))
+    np.testing.assert_allclose([path.at(float(row)).position for row in range(rows)], data, atol=1e-12)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import solveh_banded
+from scipy.linalg import solve_banded
 
 from vla_ros.core.geometry import Array
 
@@ -90,7 +90,7 @@ def _second_derivatives(rows: Array) -> Array:
     if n < 3:
         return bend
     wanted = 6 * (rows[2:] - 2 * rows[1:-1] + rows[:-2])
-    bands = np.ones((2, n - 2))
+    bands = np.ones((3, n - 2))
     bands[1] = 4.0
-    bend[1:-1] = solveh_banded(bands, wanted, check_finite=False)
+    bend[1:-1] = solve_banded((1, 1), bands, wanted, check_finite=False)
     return bend
