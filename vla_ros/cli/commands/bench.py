@@ -1,4 +1,4 @@
-"""Measure the whole graph doing a goal: times, pace, processor and memory of each process, the gate's ticks, images.
+"""Measure the whole graph doing a goal (times, pace, processor, memory, ticks, images), or with `gate` the gate before an adversary.
 
 Each launch takes about 70 s. Let nothing else run meanwhile. No file is kept. The exit code is 0 only when every goal was verified.
 
