@@ -243,3 +243,47 @@ def test_a_scene_that_cannot_be_taken_up_counts_as_none():
     rig.gate.on_scene(Scene(rig.now_ns, "panda_link0", ()))
     rig.gate.tick(rig.now_ns, rig.steady_ns)
     assert rig.gate.state().input_ages_s["objects"] == np.inf
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"pose": Pose(np.array([np.nan, 0.0, 0.0]))}, {"size_m": np.array([0.05, np.inf, 0.05])}, {"size_m": np.array([0.05, 0.0, 0.05])}],
+    ids=["no place", "infinite", "no size"],
+)
+def test_a_thing_without_a_place_or_a_size_is_no_scene(changes):
+    rig = Rig().ready()
+    since_ns = rig.now_ns
+    with pytest.raises(ValueError, match="cube_1"):
+        rig.gate.on_scene(Scene(since_ns + 1, "panda_link0", (thing_at([0.5, 0.0, 0.0], **changes),)))
+    rig.step(130, scene=False)
+    assert rig.gate.state().input_ages_s["objects"] > 1.0, "it does not count as seen"
+
+
+def test_a_distance_that_is_no_number_proves_nothing(monkeypatch):
+    clearance = Clearance(panda(), safety())
+    clearance.place((), None, np.eye(4))
+    rows = with_width(way_to(ahead(0.1)))
+    assert clearance.breach(rows[0], rows[1:]) is None
+    blind = Clearance(panda(), safety())
+    monkeypatch.setattr(blind.model, "distance", lambda posture, group: (np.nan, ("one", "another")))
+    assert blind.breach(rows[0], rows[1:]) is not None
+
+
+def test_an_older_scene_that_comes_late_is_left():
+    rig = Rig()
+    rig.things = (thing_at(ahead(0.0)[:3, 3], 0.12),)
+    rig.ready()
+    pair, margin_m = rig.gate.nearest()
+    rig.gate.on_scene(Scene(rig.now_ns - 50_000_000, "panda_link0", ()))
+    assert rig.gate.nearest() == (pair, pytest.approx(margin_m))
+    assert margin_m < 0
+
+
+def test_deep_inside_a_thing_nothing_moves():
+    """Where perception puts a thing into the arm, one of the two is wrong: it is not the moment to move on."""
+    clearance = Clearance(panda(), safety())
+    here = ahead(0.0)
+    here[:3, :3] = np.eye(3)
+    clearance.place([Solid("ghost", "box", np.full(3, 0.3), here)], None, np.eye(4))
+    rows = with_width(way_to(ahead(0.0, 0.05), rows=200))
+    assert clearance.breach(rows[0], rows[1:40]) is not None

@@ -8,6 +8,7 @@ able to leave.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ from vla_ros.safety.config import SafetyConfig
 ANCHORS = 2  # postures whose distances are kept, for each group
 MEASUREMENTS = 120  # for one stop at most; one takes 5 to 20 microseconds
 NEARER_M = 0.001  # that a pair inside its margin may come nearer in all, by rounding and by what perception sees anew
+TABLE = "table"  # the thing of that name is a slab that may reach under the arm's own base
+DEEPEST_M = 0.02  # in a thing from which the arm is still let out: deeper, perception and arm contradict each other
 ROUNDING_M = 1e-5  # distances are found by iteration
 CAPACITY = 32  # things that there is room for at first
 
@@ -111,7 +114,8 @@ class Clearance:
         for group in np.flatnonzero(self._bound(before[None])[0] < self._base):
             distance_m = self._measure(int(group), before)
             if distance_m < self._base[group]:
-                self._floor[group] = max(self._floor[group], distance_m - NEARER_M)
+                deepest_m = -np.inf if TABLE in self.model.distance(before, int(group))[1] else -DEEPEST_M
+                self._floor[group] = max(self._floor[group], distance_m - NEARER_M, deepest_m)
                 need[group] = min(self._floor[group], self._base[group])
             else:
                 self._floor[group] = -np.inf
@@ -133,6 +137,8 @@ class Clearance:
 
     def _measure(self, group: int, posture: Array) -> float:
         distance_m = self.model.distance(posture, group)[0] - ROUNDING_M
+        if math.isnan(distance_m):
+            distance_m = -math.inf  # what is no number proves nothing
         slot = self._oldest[group]
         self._postures[slot, group], self._distances[slot, group] = posture, distance_m
         self._oldest[group] = (slot + 1) % ANCHORS

@@ -89,7 +89,9 @@ class Gate:
         self._inputs.on_camera_health(health)
 
     def on_scene(self, scene: Scene) -> None:
-        """What perception sees: every tick that is committed from now on keeps clear of it."""
+        """What perception sees: every tick that is committed from now on keeps clear of it. Raises ValueError for what is no scene."""
+        if scene.stamp_ns < self._inputs.scene_ns:
+            return  # a newer one has come before it
         measured = self._inputs.measured
         if self._guard is None and measured is None:
             return  # without the arm it cannot be told how what is held lies in the hand

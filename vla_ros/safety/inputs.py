@@ -60,6 +60,11 @@ class Inputs:
         self._dry: set[str] = set()  # nodes that pass nothing on
 
     @property
+    def scene_ns(self) -> int:
+        """Stamp of the newest scene; 0: none has come."""
+        return self._scene_ns or 0
+
+    @property
     def measured(self) -> Measured | None:
         """The newest usable joint state."""
         return self._measured

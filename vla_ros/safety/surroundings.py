@@ -19,10 +19,9 @@ from vla_ros.core.tasks import Plan, Skill, Subtask
 from vla_ros.core.things import CONTAINERS, ROUND_SHAPES
 from vla_ros.robots import Arm
 from vla_ros.robots.clearance import HELD, Solid
-from vla_ros.safety.clearance import Clearance
+from vla_ros.safety.clearance import TABLE, Clearance
 from vla_ros.safety.config import SafetyConfig
 
-TABLE = "table"
 STAYS_M = 0.001  # a thing whose surface is reported this near to where it was has not moved
 GROWTH_STEP_M = 0.001
 TABLE_SIDE_M, TABLE_THICKNESS_M = 4.0, 0.1
@@ -67,7 +66,14 @@ class Surroundings:
         self._subtasks = {subtask.id: subtask for subtask in plan.subtasks}
 
     def on_scene(self, scene: Scene, T_base_tcp: Array, now_ns: int) -> None:
-        """What perception sees; ``T_base_tcp`` [4, 4]: the hand at the scene's stamp."""
+        """What perception sees; ``T_base_tcp`` [4, 4]: the hand at the scene's stamp.
+
+        Raises ValueError, and keeps what it knew, for a thing without a place or a size.
+        """
+        for thing in scene.objects:
+            numbers = (thing.pose.position_m, thing.pose.quat_xyzw, thing.size_m, np.diag(thing.covariance))
+            if not all(np.all(np.isfinite(n)) for n in numbers) or not np.all(np.asarray(thing.size_m) > 0):
+                raise ValueError(f"{thing.id} has a place or a size that is not finite, or no size: {thing.size_m.tolist()} m")
         things = [thing for thing in scene.objects if not thing.held]
         held = next((thing for thing in scene.objects if thing.held), None)
         before = dict(self._solids)
