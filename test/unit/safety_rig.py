@@ -78,6 +78,7 @@ class Rig:
         self.decisions = []
         self.things: tuple[SceneObject, ...] = ()
         self.table_height_m = 0.0
+        self.width_m: float | None = None  # of the gripper; None: its joints are not reported
 
     def arm_state(self) -> tuple[np.ndarray, np.ndarray]:
         if not self.sent:
@@ -102,7 +103,13 @@ class Rig:
             self.steady_ns += TICK_NS + jitter_ns
             if joints:
                 p, v = self.arm_state()
-                self.gate.on_joint_state(JointState(self.now_ns, panda().config.arm_joints, p, v, np.zeros(7)))
+                names, fingers = panda().config.arm_joints, ()
+                if self.width_m is not None:
+                    names, fingers = (*names, *panda().config.finger_joints), (self.width_m / 2,) * 2
+                rest = np.zeros(len(fingers))
+                self.gate.on_joint_state(
+                    JointState(self.now_ns, names, np.append(p, fingers), np.append(v, rest), np.zeros(7 + len(fingers)))
+                )
             if hearts:
                 for node in set(safety().nodes) - set(dead):
                     self.gate.on_heartbeat(node, self.steady_ns)

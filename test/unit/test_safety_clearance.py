@@ -188,7 +188,7 @@ def test_what_lies_in_the_bowl_may_be_touched_by_what_is_put_there():
 def test_more_is_kept_from_what_is_known_less(changes, kept_m):
     surroundings = Surroundings(panda(), safety())
     surroundings.on_scene(Scene(0, "panda_link0", (thing_at([0.5, 0.0, 0.025], **changes),)), np.eye(4), 0)
-    np.testing.assert_allclose(surroundings._solids["cube_1"].size_m, 0.05 + 2 * kept_m, atol=1e-9)
+    np.testing.assert_allclose(surroundings._standing["cube_1"].solid.size_m, 0.05 + 2 * kept_m, atol=1e-9)
 
 
 def test_a_thing_that_is_reported_a_little_beside_stays_and_one_that_moves_moves():
@@ -196,13 +196,13 @@ def test_a_thing_that_is_reported_a_little_beside_stays_and_one_that_moves_moves
 
     def seen(x: float) -> Solid:
         surroundings.on_scene(Scene(0, "panda_link0", (thing_at([x, 0.0, 0.025]),)), np.eye(4), 0)
-        return surroundings._solids["cube_1"]
+        return surroundings._standing["cube_1"].solid
 
     first = seen(0.5)
     assert seen(0.5008) is first
     assert seen(0.51).T_base_solid[0, 3] == 0.51
     surroundings.on_scene(Scene(0, "panda_link0", ()), np.eye(4), 0)
-    assert "cube_1" not in surroundings._solids
+    assert "cube_1" not in surroundings._standing
 
 
 def test_many_things_are_all_kept_clear_of():
@@ -287,3 +287,134 @@ def test_deep_inside_a_thing_nothing_moves():
     clearance.place([Solid("ghost", "box", np.full(3, 0.3), here)], None, np.eye(4))
     rows = with_width(way_to(ahead(0.0, 0.05), rows=200))
     assert clearance.breach(rows[0], rows[1:40]) is not None
+
+
+def nearest_m(rig: Rig, thing: SceneObject) -> float:
+    """The least true distance of the arm to a thing, along all that was played."""
+    x, y, z = (float(s) for s in thing.size_m)
+    obstacle = [Obstacle("thing", "box", (x, y, z), thing.pose.matrix())]
+    return min(CollisionModel(panda()).min_distance(q, obstacle, WIDTH_M)[0] for q in rig.signal()[1][::10])
+
+
+def test_a_thing_that_appears_on_the_committed_way_cuts_it_short():
+    rig = Rig().ready()
+    rows = way_to(ahead(0.25), rows=40)
+    rig.send(rows)
+    rig.step(110)
+    assert np.abs(rig.arm_state()[1]).max() > 0.1, "it moves"
+    hand = panda().fk(rig.arm_state()[0])[:3, 3]
+    wall = thing_at(hand + [0.05 + 0.032 + 0.045, 0.0, 0.0], 0.1, last_seen_ns=rig.now_ns)
+    rig.things = (wall,)
+    rig.step(200)
+    held = next(d for d in rig.decisions if d.reason == SafetyReason.COLLISION)
+    assert "committed" in held.detail
+    assert nearest_m(rig, wall) > 0
+
+
+def test_a_broken_scene_does_not_hide_what_the_next_one_shows():
+    rig = Rig().ready()
+    cube = thing_at(ahead(0.0)[:3, 3], 0.12, last_seen_ns=rig.now_ns)
+    broken = replace(cube, id="cube_2", pose=Pose(np.zeros(3), np.zeros(4)))
+    with pytest.raises(ValueError, match="orientation"):
+        rig.gate.on_scene(Scene(rig.now_ns, "panda_link0", (cube, broken)))
+    assert rig.gate.nearest()[1] > 0
+    rig.things = (cube,)
+    rig.step(1)
+    assert rig.gate.nearest()[1] < 0
+
+
+@pytest.mark.parametrize(
+    ("scene", "says"),
+    [
+        (Scene(1, "camera_front", ()), "panda_link0"),
+        (Scene(1, "panda_link0", (replace(thing_at([0.5, 0, 0]), id="table"),)), "table"),
+        (Scene(1, "panda_link0", (thing_at([0.5, 0, 0]), thing_at([0.4, 0, 0]))), "unique"),
+        (Scene(10**15, "panda_link0", ()), "future"),
+    ],
+    ids=["another frame", "a second table", "one id twice", "future"],
+)
+def test_what_is_no_scene_is_refused_by_name(scene, says):
+    rig = Rig().ready()
+    with pytest.raises(ValueError, match=says):
+        rig.gate.on_scene(replace(scene, stamp_ns=rig.now_ns + scene.stamp_ns))
+    rig.step(1)
+    assert rig.gate.state().input_ages_s["objects"] == 0.0, "the next one counts"
+
+
+def test_fingers_do_not_open_into_what_is_beside_them():
+    rig = Rig()
+    rig.width_m = 0.01
+    rig.ready()
+    rig.send(way_to(ahead(0.01)), gripper_width_m=np.full(60, 0.01))
+    rig.step(350)
+    T = rig.command.trajectory.positions[-1]
+    assert rig.command.gripper_width_m == 0.01
+    hand = panda().fk(T)
+    fingers = [(hand @ np.array([0.0, side * 0.06, 0.0, 1.0]))[:3] for side in (-1, 1)]
+    rig.things = tuple(
+        replace(thing_at(place, 0.03, last_seen_ns=rig.now_ns), id=f"cube_{n}", pose=Pose.from_matrix(transform(hand[:3, :3], place)))
+        for n, place in enumerate(fingers)
+    )
+    rig.step(1)
+    rig.send(np.tile(T, (10, 1)), seq=2, gripper_width_m=np.full(10, 0.08))
+    rig.step(60)
+    assert any(d.reason == SafetyReason.COLLISION and "Opening the gripper" in d.detail for d in rig.decisions)
+    assert rig.command.gripper_width_m < 0.02
+
+
+@pytest.mark.parametrize("margin_m", [-0.002, 0.0002, 0.0005, 0.0008, 0.003])
+def test_an_arm_near_a_thing_can_always_leave_it(margin_m):
+    rig = Rig().ready()
+    hand = ahead(0.0)[:3, 3]
+    for _ in range(30):  # bring the wall so near that just this remains
+        wall = thing_at(hand + [0.2, 0.0, 0.0], 0.1, last_seen_ns=rig.now_ns)
+        rig.things = (wall,)
+        rig.step(1)
+        off = rig.gate.nearest()[1] - margin_m
+        hand = hand - [min(off, 0.1), 0.0, 0.0]
+        if abs(off) < 1e-4:
+            break
+    assert rig.gate.nearest()[1] == pytest.approx(margin_m, abs=3e-4)
+    rig.send(way_to(ahead(-0.04)))
+    rig.step(400)
+    assert np.linalg.norm(panda().fk(rig.arm_state()[0])[:3, 3] - ahead(-0.04)[:3, 3]) < 2e-3, [d.detail for d in rig.decisions]
+
+
+def test_a_new_plan_gives_the_chunk_that_is_followed_no_new_contacts():
+    surroundings = Surroundings(panda(), safety())
+    scene = Scene(0, "panda_link0", (thing_at(ahead(0.0)[:3, 3], 0.12),))
+    surroundings.on_plan(Plan("", (replace(plan_to(Skill.PICK).subtasks[0], object_id="cube_7"),), (), "test"))
+    surroundings.on_scene(scene, np.eye(4), 0)
+    surroundings.expect("1")
+    surroundings.on_plan(plan_to(Skill.PICK))
+    surroundings.on_scene(replace(scene, stamp_ns=1), np.eye(4), 1)
+    assert surroundings.nearest(np.append(home(), WIDTH_M))[1] < 0
+    surroundings.expect("1")
+    assert surroundings.nearest(np.append(home(), WIDTH_M))[1] > 0
+
+
+@pytest.mark.parametrize(("relation", "may_touch"), [(Relation.ON, True), (Relation.LEFT_OF, False)])
+def test_only_what_something_is_put_in_or_on_may_be_touched(relation, may_touch):
+    target = replace(thing_at(ahead(0.0)[:3, 3], 0.12), id="cube_2")
+    surroundings = Surroundings(panda(), safety())
+    surroundings.on_plan(plan_to(Skill.PLACE, relation, "cube_2"))
+    surroundings.on_scene(Scene(0, "panda_link0", (target,)), np.eye(4), 0)
+    surroundings.expect("1")
+    assert (surroundings.nearest(np.append(home(), WIDTH_M))[1] > 0) is may_touch
+
+
+def test_a_world_that_changes_elsewhere_lets_nothing_creep_nearer():
+    clearance = Clearance(panda(), safety())
+    wall = ahead(0.26)
+    wall[:3, :3] = np.eye(3)
+    way = with_width(way_to(ahead(0.2), rows=400))
+    solids = [Solid("wall", "box", np.array([0.2, 0.5, 0.5]), wall)]
+    clearance.place(solids, None, np.eye(4))
+    row = next(n for n, q in enumerate(way) if clearance.nearest(q).distance_m < 0.0003)
+    start = row
+    for n in range(100):
+        far = transform(np.eye(3), np.array([0.0, 0.6, 0.1 + 0.01 * n]))
+        clearance.place([*solids, Solid("other", "box", np.full(3, 0.05), far)], None, np.eye(4))
+        if row + 1 < len(way) and clearance.breach(way[row], way[row + 1 : row + 2]) is None:
+            row += 1
+    assert clearance.nearest(way[row]).distance_m > -0.002, f"{row - start} rows"

@@ -22,9 +22,9 @@ from vla_ros.safety.config import SafetyConfig
 
 ANCHORS = 2  # postures whose distances are kept, for each group
 MEASUREMENTS = 120  # for one stop at most; one takes 5 to 20 microseconds
-NEARER_M = 0.001  # that a pair inside its margin may come nearer in all, by rounding and by what perception sees anew
+NEARER_M = 0.001  # that a pair inside its margin may come nearer in all
 TABLE = "table"  # the thing of that name is a slab that may reach under the arm's own base
-DEEPEST_M = 0.02  # in a thing from which the arm is still let out: deeper, perception and arm contradict each other
+DEEPEST_M = 0.03  # in a thing from which the arm is still let out: deeper, perception and arm contradict each other
 ROUNDING_M = 1e-5  # distances are found by iteration
 CAPACITY = 32  # things that there is room for at first
 
@@ -54,6 +54,7 @@ class Clearance:
         self._distances = np.full((ANCHORS, groups), -np.inf)
         self._oldest = np.zeros(groups, dtype=int)
         self._floor = np.full(groups, -np.inf)  # what a pair inside its margin has already come away to
+        self._has_changed = np.zeros(groups, dtype=bool)  # the world, or where the arm stands, since the floor was last looked at
 
     def place(self, solids: Sequence[Solid], held_m: Array | None, T_tcp_held: Array) -> None:
         """What stands around, grown by what is kept from it, and what the hand holds."""
@@ -70,13 +71,14 @@ class Clearance:
         if self.model.permit(contacts):
             self._forget()
 
+    def put_elsewhere(self) -> None:
+        """The arm stands where it was not commanded to go: it was pushed, or it is looked at anew."""
+        self._has_changed[:] = True
+
     def breach(self, before: Array, rows: Array) -> Breach | None:
         """Whether the motion from ``before`` [dof + 1] through ``rows`` [n, dof + 1] comes too near to anything."""
         postures = np.concatenate([before[None], rows])
-        need = self._needed(before)
-        sweep = self._sweep(postures)
-        sweep[:, need < self._base] = 0.0
-        need = need + sweep
+        need = self._needed(before, self._sweep(postures))
         is_open = self._bound(postures) < need
         left = MEASUREMENTS
         for group in np.flatnonzero(is_open.any(axis=0)):
@@ -108,18 +110,30 @@ class Clearance:
             is_open[row] = False
         return None, left
 
-    def _needed(self, before: Array) -> Array:
-        """[groups] distance to be kept: the margin, or what there is where a pair is inside it already."""
-        need = self._base.copy()
-        for group in np.flatnonzero(self._bound(before[None])[0] < self._base):
+    def _needed(self, before: Array, sweep: Array) -> Array:
+        """[n, groups] distances to be kept: the margin and the sweep, or what there is where a pair is nearer than that already."""
+        need = self._base + sweep
+        for group in np.flatnonzero(self._bound(before[None])[0] < need[0]):
             distance_m = self._measure(int(group), before)
             if distance_m < self._base[group]:
-                deepest_m = -np.inf if TABLE in self.model.distance(before, int(group))[1] else -DEEPEST_M
-                self._floor[group] = max(self._floor[group], distance_m - NEARER_M, deepest_m)
-                need[group] = min(self._floor[group], self._base[group])
+                need[:, group] = min(self._risen(int(group), distance_m, before), self._base[group])
+            elif distance_m < need[0, group]:
+                need[:, group] = np.minimum(need[:, group], max(self._base[group], distance_m - NEARER_M))
+                self._floor[group] = -np.inf
             else:
                 self._floor[group] = -np.inf
         return need
+
+    def _risen(self, group: int, distance_m: float, before: Array) -> float:
+        """The floor of a pair that is inside its margin: it rises while the two come apart, and falls only when the world has changed."""
+        floor = self._floor[group]
+        if distance_m < floor and self._has_changed[group]:
+            floor = distance_m - ROUNDING_M
+        elif np.isinf(floor) or distance_m - NEARER_M > floor:
+            floor = distance_m - NEARER_M
+        deepest_m = -np.inf if TABLE in self.model.distance(before, group)[1] else -DEEPEST_M
+        self._floor[group], self._has_changed[group] = max(floor, deepest_m), False
+        return float(self._floor[group])
 
     def _sweep(self, postures: Array) -> Array:
         """[n, groups] how far a pair may come nearer between a row and the middle of the way to its neighbours."""
@@ -146,4 +160,4 @@ class Clearance:
 
     def _forget(self) -> None:
         self._distances[:, ~self.model.is_own] = -np.inf
-        self._floor[:] = -np.inf
+        self._has_changed[~self.model.is_own] = True

@@ -29,6 +29,7 @@ from vla_ros.safety.tracker import Progress
 
 HOLD_NS = 500_000_000  # a hold lasts at least this long, so that everybody sees it
 CLOCK_SLACK_NS = 20_000_000  # the clock may step back this far without a word (network time)
+SCENE_AHEAD_NS = 200_000_000  # a scene may be stamped this far ahead of the monitor's last tick
 CHAIN_KEPT = 16  # chunks whose verdict by the world model still counts
 PUSHED_NS = 300_000_000  # that a resting arm is seen off its command before the command follows it
 EXPERTS_KEPT = 64  # whose last sequence numbers are remembered
@@ -90,15 +91,20 @@ class Gate:
 
     def on_scene(self, scene: Scene) -> None:
         """What perception sees: every tick that is committed from now on keeps clear of it. Raises ValueError for what is no scene."""
-        if scene.stamp_ns < self._inputs.scene_ns:
-            return  # a newer one has come before it
         measured = self._inputs.measured
+        known_ns = max(self._now_ns, measured.stamp_ns if measured else 0)
         if self._guard is None and measured is None:
             return  # without the arm it cannot be told how what is held lies in the hand
+        if scene.stamp_ns > known_ns + SCENE_AHEAD_NS:
+            raise ValueError(f"the scene's stamp lies {(scene.stamp_ns - known_ns) * 1e-9:.2f} s in the future")
+        if scene.stamp_ns < self._inputs.scene_ns:
+            return  # a newer one has come before it
         position = self._guard.horizon.position_at(scene.stamp_ns) if self._guard else measured.positions if measured else None
         assert position is not None
-        self._surroundings.on_scene(scene, self._arm.fk(position), self._now_ns)
+        has_changed = self._surroundings.on_scene(scene, self._arm.fk(position), self._now_ns)
         self._inputs.on_scene(scene.stamp_ns)
+        if has_changed and self._guard is not None and (fault := self._guard.committed_fault(self._now_ns)):
+            self._stop_for(fault)
 
     def on_plan(self, plan: Plan) -> None:
         """The plan in force, for the contacts that its subtasks mean."""
@@ -283,6 +289,7 @@ class Gate:
             commanded = self._guard.horizon.rest_position
             if np.abs(commanded - position).max() <= ANCHOR_STEP_RAD:
                 position = commanded
+        self._surroundings.put_elsewhere()
         self._guard = MotionGuard(self._arm, self._config, self._surroundings, position, self._now_ns)
         self._following = None
 
@@ -368,8 +375,8 @@ class Gate:
     def _advance(self, guard: MotionGuard) -> tuple[Following | None, Fault | None]:
         guard.width_m = self._widest_m()
         following, fault = guard.advance(self._now_ns, self._following, self._speed)
-        if following:
-            self._plan_gripper(guard, following)
+        if following and (unsafe := self._plan_gripper(guard, following)):
+            following, fault = None, fault or unsafe
         while self._gripper_ahead and self._gripper_ahead[0][0] <= guard.horizon.tick_at(self._now_ns):
             _, width, force = self._gripper_ahead.popleft()
             self._gripper = (width, force)
@@ -383,13 +390,16 @@ class Gate:
             return self._arm.config.gripper.width_open_m
         return max(measured.width_m, *told)
 
-    def _plan_gripper(self, guard: MotionGuard, following: Following) -> None:
-        """The row that is committed closes or opens the gripper when the arm gets there."""
+    def _plan_gripper(self, guard: MotionGuard, following: Following) -> Fault | None:
+        """The row that is committed closes or opens the gripper when the arm gets there; why it may not be opened there, or None."""
         chunk = following.accepted.chunk
         width = float(chunk.gripper_width_m[int(following.progress.row + 1e-9)])
         planned = self._gripper_ahead[-1][1:] if self._gripper_ahead else self._gripper
         if np.isfinite(width) and planned != (width, chunk.gripper_force_n):
+            if fault := guard.opening_fault(width):
+                return fault
             self._gripper_ahead.append((guard.horizon.end, width, chunk.gripper_force_n))
+        return None
 
     def _status(self) -> Status:
         if self._hold:

@@ -100,6 +100,12 @@ class Horizon:
         """Replaces the stop behind the last committed knot (after ``cut``)."""
         self._stop, self._stop_row = stop, 0
 
+    def rows_from(self, tick: int) -> Array:
+        """[n, dof] positions of the knots from ``tick`` on and of the stop after them; one row where the arm rests already."""
+        ahead = min(max(self._end - tick, 0), len(self._knots) - 1) + 1
+        knots = [self._knots[i].position for i in range(len(self._knots) - ahead, len(self._knots))]
+        return np.concatenate([knots, self._stop.positions[self._stop_row + 1 :]])
+
     def position_at(self, time_ns: int) -> Array:
         """[dof] commanded position at ``time_ns`` (linear between knots, the oldest one kept before them)."""
         ticks = (time_ns - self._origin_ns) / self._tick_ns - (self._end - len(self._knots) + 1)

@@ -14,9 +14,11 @@ from vla_ros.safety.chunk_checks import Accepted, Followed
 from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.horizon import Horizon
 from vla_ros.safety.inputs import Fault
-from vla_ros.safety.surroundings import Surroundings
+from vla_ros.safety.surroundings import Surroundings, TooNear
 from vla_ros.safety.tracker import MotionState, Progress, Tracker
 from vla_ros.safety.workspace import Workspace
+
+OPENING_STEP_M = 0.004  # of the gripper, between two looks
 
 
 @dataclass(frozen=True)
@@ -111,10 +113,25 @@ class MotionGuard:
             return Fault(SafetyReason.WORKSPACE, detail)
         breach = self._surroundings.breach(self.posture(before.position), self._postures(stop.positions))
         if breach:
-            detail = f"Stopping after the next tick, {breach.sentence}."
-            return Fault(SafetyReason.COLLISION, detail, limiting=breach.pair, margin_m=breach.margin_m)
+            return _collision(breach, "Stopping after the next tick")
         self._inside_m = inside_m
         return None
+
+    def committed_fault(self, now_ns: int) -> Fault | None:
+        """Whether what is committed already, and the stop after it, comes too near to anything since the world has changed."""
+        rows = self.horizon.rows_from(self._soonest(now_ns))
+        breach = self._surroundings.breach(self.posture(rows[0]), self._postures(rows[1:])) if len(rows) > 1 else None
+        return _collision(breach, "On the way that is committed", cut=True) if breach else None
+
+    def opening_fault(self, width_m: float) -> Fault | None:
+        """Whether the fingers would come too near to anything when the gripper opens to ``width_m`` at the end of what is committed."""
+        if width_m <= self.width_m:
+            return None  # what closes between the fingers is felt
+        steps = np.arange(self.width_m, width_m + OPENING_STEP_M, OPENING_STEP_M).clip(max=width_m)
+        position = self.horizon.state.position
+        rows = np.column_stack([np.tile(position, (len(steps), 1)), steps])
+        breach = self._surroundings.breach(self.posture(position), rows)
+        return _collision(breach, "Opening the gripper") if breach else None
 
     def posture(self, position: Array) -> Array:
         """[dof + 1] with the gripper's width."""
@@ -122,3 +139,7 @@ class MotionGuard:
 
     def _postures(self, positions: Array) -> Array:
         return np.column_stack([positions, np.full(len(positions), self.width_m)])
+
+
+def _collision(breach: TooNear, when: str, *, cut: bool = False) -> Fault:
+    return Fault(SafetyReason.COLLISION, f"{when}, {breach.sentence}.", cut=cut, limiting=breach.pair, margin_m=breach.margin_m)

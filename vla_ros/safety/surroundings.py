@@ -15,7 +15,7 @@ import numpy as np
 
 from vla_ros.core.geometry import Array, inverse, transform
 from vla_ros.core.scene import Scene, SceneObject
-from vla_ros.core.tasks import Plan, Skill, Subtask
+from vla_ros.core.tasks import Plan, Relation, Skill, Subtask
 from vla_ros.core.things import CONTAINERS, ROUND_SHAPES
 from vla_ros.robots import Arm
 from vla_ros.robots.clearance import HELD, Solid
@@ -37,67 +37,76 @@ class TooNear:
     sentence: str  # a clause
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Standing:
     """A thing as it was when it was last seen to move."""
 
     thing: SceneObject
     deviation_m: float  # the smallest since then
     kept_m: float
+    solid: Solid  # grown by that
+
+
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """What is in the hand, and how it lies there."""
+
+    id: str
+    size_m: Array
+    T_tcp_held: Array
 
 
 class Surroundings:
     """What stands around one arm, and how near it comes to that and to itself. Postures are [dof + 1], as in Clearance."""
 
     def __init__(self, arm: Arm, config: SafetyConfig) -> None:
-        self._clearance, self._config = Clearance(arm, config), config.clearance
-        self._solids: dict[str, Solid] = {}
+        self._clearance, self._config, self._base_frame = Clearance(arm, config), config.clearance, arm.config.base_frame
         self._standing: dict[str, _Standing] = {}
         self._scene: Scene | None = None
-        self._held: tuple[str, Array, Array] | None = None  # id, size, T_tcp_held
+        self._held: _Held | None = None
         self._subtasks: Mapping[str, Subtask] = {}
-        self._subtask_id = ""
-        self._put_table(self._config.table_height_m)
+        self._subtask: Subtask | None = None  # of the chunk that was taken last
+        self._table = _slab(self._config.table_height_m + self._config.table_m)
         self._place()
-        self.expect("")
 
     def on_plan(self, plan: Plan) -> None:
         """The plan in force, for what its subtasks mean to touch."""
         self._subtasks = {subtask.id: subtask for subtask in plan.subtasks}
 
-    def on_scene(self, scene: Scene, T_base_tcp: Array, now_ns: int) -> None:
-        """What perception sees; ``T_base_tcp`` [4, 4]: the hand at the scene's stamp.
+    def on_scene(self, scene: Scene, T_base_tcp: Array, now_ns: int) -> bool:
+        """What perception sees; ``T_base_tcp`` [4, 4]: the hand at the scene's stamp. Whether anything stands elsewhere than before.
 
-        Raises ValueError, and keeps what it knew, for a thing without a place or a size.
+        Raises ValueError, and keeps what it knew, for what is no scene.
         """
-        for thing in scene.objects:
-            numbers = (thing.pose.position_m, thing.pose.quat_xyzw, thing.size_m, np.diag(thing.covariance))
-            if not all(np.all(np.isfinite(n)) for n in numbers) or not np.all(np.asarray(thing.size_m) > 0):
-                raise ValueError(f"{thing.id} has a place or a size that is not finite, or no size: {thing.size_m.tolist()} m")
-        things = [thing for thing in scene.objects if not thing.held]
+        _check(scene, self._base_frame)
         held = next((thing for thing in scene.objects if thing.held), None)
-        before = dict(self._solids)
-        self._put_table(max(scene.table_height_m, self._config.table_height_m))
-        for name in set(self._solids) - {thing.id for thing in things} - {TABLE}:
-            del self._solids[name], self._standing[name]
-        for thing in things:
-            self._stand(thing, now_ns)
-        changed = self._take_up(held, T_base_tcp)
-        self._scene = scene
-        self.expect(self._subtask_id)
-        if changed or any(before.get(name) is not solid for name, solid in self._solids.items()) or len(before) != len(self._solids):
+        standing = {thing.id: self._stand(thing, now_ns) for thing in scene.objects if thing is not held}
+        table = self._table_at(max(scene.table_height_m, self._config.table_height_m))
+        taken_up = self._take_up(held, T_base_tcp)
+        has_changed = standing != self._standing or table is not self._table or taken_up is not self._held
+        self._scene, self._standing, self._table, self._held = scene, standing, table, taken_up
+        if has_changed:
             self._place()
+        self._permit()
+        return has_changed
+
+    def put_elsewhere(self) -> None:
+        """The arm stands where it was not commanded to go."""
+        self._clearance.put_elsewhere()
 
     def expect(self, subtask_id: str) -> None:
-        """Permits the contacts that a subtask means: hand and held object with what is taken, and with what it is put in or on.
+        """Permits, from now on, the contacts that a subtask of the plan in force means.
 
         The world model has a rule of its own for the same (``world_model/service.py``), since it judges where fingers close.
         """
-        self._subtask_id = subtask_id
-        subtask = self._subtasks.get(subtask_id)
-        meant = self._meant(subtask)
+        self._subtask = self._subtasks.get(subtask_id)  # a later plan may give the same id to another one
+        self._permit()
+
+    def _permit(self) -> None:
+        """Hand and held object may touch what is taken, and what that is put in or on."""
+        meant = self._meant(self._subtask)
         contacts = dict.fromkeys(self._clearance.model.gripper_links, meant)
-        if subtask is not None and subtask.skill is Skill.PLACE:
+        if self._subtask is not None and self._subtask.skill is Skill.PLACE:
             contacts[HELD] = meant | {TABLE}
         self._clearance.permit(contacts)
 
@@ -136,7 +145,8 @@ class Surroundings:
     def _meant(self, subtask: Subtask | None) -> frozenset[str]:
         if subtask is None or self._scene is None:
             return frozenset()
-        ends = [thing for name in (subtask.object_id, subtask.target_id) if (thing := self._scene.get(name))]
+        names = (subtask.object_id, subtask.target_id if subtask.relation in (Relation.IN, Relation.ON) else "")
+        ends = [thing for name in names if (thing := self._scene.get(name))]
         meant = {thing.id for thing in ends}
         for thing in self._scene.objects:
             contains = any(thing.shape in CONTAINERS and _covers(thing, end) for end in ends)
@@ -145,17 +155,16 @@ class Surroundings:
                 meant.add(thing.id)
         return frozenset(meant)
 
-    def _stand(self, thing: SceneObject, now_ns: int) -> None:
+    def _stand(self, thing: SceneObject, now_ns: int) -> _Standing:
         """Where a thing is, grown by what is kept from it; as it was where it has not moved."""
         old, deviation_m = self._standing.get(thing.id), _deviation_m(thing)
         unseen_s = max((now_ns - thing.last_seen_ns) * 1e-9, 0.0)
         if old is not None and _stays(old.thing, thing):
             thing, deviation_m = old.thing, min(deviation_m, old.deviation_m)
         kept_m = self._keep_m(deviation_m, unseen_s)
-        if old is None or thing is not old.thing or (deviation_m, kept_m) != (old.deviation_m, old.kept_m):
-            self._standing[thing.id] = _Standing(thing, deviation_m, kept_m)
-        if old is None or thing is not old.thing or kept_m != old.kept_m:
-            self._solids[thing.id] = _solid(thing, kept_m)
+        if old is not None and thing is old.thing and kept_m == old.kept_m:
+            return old
+        return _Standing(thing, deviation_m, kept_m, _solid(thing, kept_m))
 
     def _keep_m(self, deviation_m: float, unseen_s: float) -> float:
         """What is kept from a thing on all sides."""
@@ -163,27 +172,42 @@ class Surroundings:
         unsure_m = min(c.sigmas * deviation_m + c.unseen_mps * unseen_s, c.most_m)
         return c.things_m + STAYS_M + math.ceil(unsure_m / GROWTH_STEP_M - 1e-6) * GROWTH_STEP_M
 
-    def _take_up(self, held: SceneObject | None, T_base_tcp: Array) -> bool:
-        """Keeps how the held object lies in the hand, from when it was first seen there. Whether anything changed."""
-        if held is None or (self._held and self._held[0] == held.id):
-            changed = held is None and self._held is not None
-            self._held = self._held if held else None
-            return changed
-        size_m = np.maximum(np.asarray(held.size_m, dtype=float) - 2 * HELD_SHRUNK_M, 0.001)
-        self._held = (held.id, size_m, inverse(T_base_tcp) @ held.pose.matrix())
-        return True
+    def _take_up(self, thing: SceneObject | None, T_base_tcp: Array) -> _Held | None:
+        """Keeps how the held object lies in the hand, from when it was first seen there."""
+        if thing is None or (self._held and self._held.id == thing.id):
+            return self._held if thing else None
+        size_m = np.maximum(np.asarray(thing.size_m, dtype=float) - 2 * HELD_SHRUNK_M, 0.001)
+        return _Held(thing.id, size_m, inverse(T_base_tcp) @ thing.pose.matrix())
 
-    def _put_table(self, height_m: float) -> None:
+    def _table_at(self, height_m: float) -> Solid:
+        """The table as it was where it is reported as high as that, or nearly so."""
         top_m = height_m + self._config.table_m
-        old = self._solids.get(TABLE)
-        if old is not None and abs(old.T_base_solid[2, 3] + TABLE_THICKNESS_M / 2 - top_m) < STAYS_M / 4:
-            return
-        size = np.array([TABLE_SIDE_M, TABLE_SIDE_M, TABLE_THICKNESS_M])
-        self._solids[TABLE] = Solid(TABLE, "box", size, transform(np.eye(3), np.array([0.0, 0.0, top_m - TABLE_THICKNESS_M / 2])))
+        known_m = self._table.T_base_solid[2, 3] + TABLE_THICKNESS_M / 2
+        return self._table if abs(known_m - top_m) < STAYS_M / 2 else _slab(top_m)
 
     def _place(self) -> None:
-        size_m, T_tcp_held = self._held[1:] if self._held else (None, np.eye(4))
-        self._clearance.place(tuple(self._solids.values()), size_m, T_tcp_held)
+        size_m, T_tcp_held = (self._held.size_m, self._held.T_tcp_held) if self._held else (None, np.eye(4))
+        self._clearance.place((self._table, *(standing.solid for standing in self._standing.values())), size_m, T_tcp_held)
+
+
+def _check(scene: Scene, base_frame: str) -> None:
+    """Raises ValueError for a scene that cannot be kept clear of."""
+    if scene.frame_id != base_frame:
+        raise ValueError(f"the objects are given in '{scene.frame_id}', not in {base_frame}")
+    ids = [thing.id for thing in scene.objects]
+    if len(set(ids)) != len(ids) or {TABLE, HELD} & set(ids):
+        raise ValueError(f"the objects' ids are not unique, or one is called '{TABLE}' or '{HELD}': {', '.join(sorted(ids))}")
+    for thing in scene.objects:
+        numbers = (thing.pose.position_m, thing.pose.quat_xyzw, thing.size_m, thing.covariance)
+        if not all(np.all(np.isfinite(n)) for n in numbers) or abs(np.linalg.norm(thing.pose.quat_xyzw) - 1) > 1e-3:
+            raise ValueError(f"{thing.id} has a place, a size or a covariance that is not finite, or no orientation")
+        if not np.all(np.asarray(thing.size_m) > 0):
+            raise ValueError(f"{thing.id} has no size: {np.asarray(thing.size_m).tolist()} m")
+
+
+def _slab(top_m: float) -> Solid:
+    size = np.array([TABLE_SIDE_M, TABLE_SIDE_M, TABLE_THICKNESS_M])
+    return Solid(TABLE, "box", size, transform(np.eye(3), np.array([0.0, 0.0, top_m - TABLE_THICKNESS_M / 2])))
 
 
 def _solid(thing: SceneObject, grown_m: float) -> Solid:
