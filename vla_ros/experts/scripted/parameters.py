@@ -39,13 +39,13 @@ class ScriptedParameters:
     open_margin_m: float = 0.012  # on each side of the object when there is room for less than the full opening
     release_margin_m: float = 0.010  # on each side of the object when it is let go in a narrow place
     finger_tip_below_tcp_m: float = 0.009
-    finger_thickness_m: float = 0.016  # along the closing direction
+    finger_thickness_m: float = 0.026  # along the closing direction, where it is thickest, 1 cm above the TCP
     finger_breadth_m: float = 0.022  # across it
     hand_above_tcp_m: float = 0.037
     hand_length_m: float = 0.21  # along the closing direction
     hand_breadth_m: float = 0.07  # across it
-    neighbour_gap_m: float = 0.009  # between fingers or hand and everything else; the monitor keeps 5 to 7 mm
-    full_opening_gap_m: float = 0.016  # the same for the full opening; where there is less, the fingers open less
+    neighbour_gap_m: float = 0.007  # between fingers or hand and everything else; the monitor keeps 5 mm
+    full_opening_gap_m: float = 0.010  # the same for the full opening; where there is less, the fingers open less
     grasp_below_top_m: float = 0.03  # how deep the TCP may go below a tall object's top
     lowest_tcp_m: float = 0.016  # above the table
     # feeling
