@@ -85,7 +85,7 @@ def test_no_room_on_any_side_is_refused(arm):
 
 def test_a_tight_gap_is_entered_with_a_narrow_opening(arm):
     cube = thing("cube_1", 0.5, 0.0)
-    around = [thing(f"cube_{i}", 0.5 + dx, dy) for i, (dx, dy) in enumerate([(0.082, 0), (-0.082, 0), (0, 0.082), (0, -0.082)], start=2)]
+    around = [thing(f"cube_{i}", 0.5 + dx, dy) for i, (dx, dy) in enumerate([(0.096, 0), (-0.096, 0), (0, 0.096), (0, -0.096)], start=2)]
     grasp = choose_grasp(arm, cube, scene(cube, *around), P)
     assert grasp.open_width_m == pytest.approx(0.045 + 2 * P.open_margin_m)
 
