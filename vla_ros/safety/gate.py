@@ -92,15 +92,17 @@ class Gate:
     def on_scene(self, scene: Scene) -> None:
         """What perception sees: every tick that is committed from now on keeps clear of it. Raises ValueError for what is no scene."""
         measured = self._inputs.measured
-        known_ns = max(self._now_ns, measured.stamp_ns if measured else 0)
-        if self._guard is None and measured is None:
+        if self._guard is not None:
+            position = self._guard.horizon.position_at(scene.stamp_ns)
+        elif measured is not None:
+            position = measured.positions
+        else:
             return  # without the arm it cannot be told how what is held lies in the hand
+        known_ns = max(self._now_ns, measured.stamp_ns if measured else 0)
         if scene.stamp_ns > known_ns + SCENE_AHEAD_NS:
             raise ValueError(f"the scene's stamp lies {(scene.stamp_ns - known_ns) * 1e-9:.2f} s in the future")
         if scene.stamp_ns < self._inputs.scene_ns:
             return  # a newer one has come before it
-        position = self._guard.horizon.position_at(scene.stamp_ns) if self._guard else measured.positions if measured else None
-        assert position is not None
         has_changed = self._surroundings.on_scene(scene, self._arm.fk(position), self._now_ns)
         self._inputs.on_scene(scene.stamp_ns)
         if has_changed and self._guard is not None and (fault := self._guard.committed_fault(self._now_ns)):
