@@ -393,6 +393,25 @@ def test_joint_states_that_lack_a_joint_or_are_not_finite_are_not_used():
     assert "not finite" in rig.gate.state().detail
 
 
+def test_joint_states_of_a_time_to_come_do_not_shut_out_the_true_ones():
+    rig = moving_rig()
+    rig.gate.on_joint_state(JointState(rig.now_ns + 3600 * 10**9, panda().config.arm_joints, home(), np.zeros(7), np.zeros(7)))
+    assert rig.step(joints=False).action == SafetyAction.HOLD
+    assert "ahead of the monitor's clock" in rig.gate.state().detail
+    rig.step(100)
+    assert rig.gate.state().mode == SafetyMode.READY
+
+
+def test_of_strangers_nothing_is_kept():
+    rig = Rig().ready()
+    for n in range(1000):
+        rig.gate.on_heartbeat(f"stranger_{n}", rig.steady_ns)
+        rig.gate.on_camera_health(CameraHealth(rig.now_ns, f"stranger_{n}", CameraFault.OK, True, "", 0.0, 30.0))
+    kept = rig.gate._inputs
+    assert len(kept._heard_ns) == len(safety().nodes)
+    assert set(kept._cameras) == set(safety().cameras)
+
+
 def test_tracking_error_holds_and_a_large_one_latches():
     rig = moving_rig()
     rig.offset[2] = 0.15

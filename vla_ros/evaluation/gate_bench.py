@@ -1,7 +1,6 @@
 """An adversary publishes whatever it likes; does the gate let anything through that it must not, and what does that cost?
 
-The gate runs as in the graph, in simulated time, before an arm that is measured with an error inside the stated bound. What a
-joint_trajectory_controller makes of the messages is sampled at 1 kHz and judged by an oracle that shares no code with the gate.
+The gate runs as in the graph, in simulated time, before an arm that is measured with an error inside the stated bound.
 """
 
 from __future__ import annotations
@@ -13,15 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from vla_ros.core.actions import ActionChunk, ActionSpace, SafetyAction, ShortTrajectory
+from vla_ros.core.actions import ActionChunk, ActionSpace, SafetyAction
 from vla_ros.core.errors import MotionError
 from vla_ros.core.geometry import Array, Pose, rotation_z, transform
 from vla_ros.core.robot_state import ContactState, FingerContact, JointState
 from vla_ros.core.scene import CameraFault, CameraHealth, Scene, SceneObject
-from vla_ros.evaluation.gate_oracle import Box, Breaches, GateOracle
-from vla_ros.motion.interpolation import JointSpline
-from vla_ros.robots import Arm, load_robot
-from vla_ros.safety.config import load_safety_config
+from vla_ros.evaluation.gate_oracle import Box, Breaches
+from vla_ros.evaluation.gate_rig import MS, Ears, GateRig, straight
+from vla_ros.robots import Arm
 from vla_ros.safety.gate import Gate
 
 OBSTACLES = 20
@@ -29,8 +27,6 @@ EPISODE_TICKS = 300
 REST_TICKS = 100
 CHUNK_SHARE = 0.08  # of the ticks
 SCENE_TICKS = 10
-START_NS = 10_000_000_000
-MS = 1_000_000
 CLEAR_M = 0.03  # of new obstacles from the arm
 ERROR_RAD = 0.01  # of the measured arm, at most
 KINDS = ("reach", "reach", "aim", "aim", "aim", "far", "fast", "fast", "noise", "absurd", "garbage", "continue", "estop")
@@ -136,21 +132,16 @@ class Adversary:
 
 
 class GateBench:
-    """``run`` until enough commands were judged; ``figures`` grow meanwhile."""
+    """``run`` until enough commands were judged; ``figures`` grow meanwhile. ``ears``: see GateRig."""
 
-    def __init__(self, robot: str, seed: int) -> None:
-        self._arm = load_robot(robot)
-        self._config = load_safety_config(robot)
+    def __init__(self, robot: str, seed: int, ears: Callable[[Gate], Ears] = straight) -> None:
+        self.rig = GateRig(robot, ears)
+        self._arm, self._config, self._gate = self.rig.arm, self.rig.config, self.rig.gate
         self._rng = np.random.default_rng(seed)
-        self._gate = Gate(self._arm, self._config)
-        self._oracle = GateOracle(self._arm.config)
         self._adversary = Adversary(self._arm, self._rng)
-        self.figures = GateFigures()
-        self._now_ns, self._playing = START_NS, _resting(self._arm, START_NS)
-        self._recent: list[Array] = []  # what the controller played, each millisecond, up to ...
-        self._sampled_ns = START_NS
+        self.figures = GateFigures(breaches=self.rig.breaches)
         self._followed: tuple[int, float] = (0, 0.0)  # number and row of the chunk that is followed
-        self._scene = Scene(START_NS, self._arm.config.base_frame, ())
+        self._scene = Scene(self.rig.now_ns, self._arm.config.base_frame, ())
 
     def run(self, commands: int, progress: Callable[[int], None] = lambda done: None) -> None:
         """Whole episodes until ``commands`` have been judged."""
@@ -169,38 +160,40 @@ class GateBench:
         self._gate.hold("the bench")
         for tick in range(REST_TICKS):
             self._tick(None, tick)
-        self._judge()
+        self.rig.judge()
+        self.figures.moved_rad = self.rig.moved_rad
 
     def _scatter(self) -> None:
-        q = self._position(self._now_ns)
+        rig, now_ns = self.rig, self.rig.now_ns
         low, high = self._arm.config.workspace.min_m, self._arm.config.workspace.max_m
         boxes = [
             Box(self._rng.uniform(0.03, 0.12, 3), transform(rotation_z(self._rng.uniform(0, 3)), self._rng.uniform(low, high)))
             for _ in range(3 * OBSTACLES)
         ]
-        boxes = self._oracle.away_from(q, self._arm.config.gripper.width_open_m, CLEAR_M, boxes)[:OBSTACLES]
-        self._oracle.place(boxes)
+        boxes = rig.oracle.away_from(rig.motion(now_ns)[0], self._arm.config.gripper.width_open_m, CLEAR_M, boxes)[:OBSTACLES]
+        rig.oracle.place(boxes)
         self._adversary.targets = [box.T_base_box[:3, 3] for box in boxes]
         self._things = tuple(
             SceneObject(
-                f"box_{n}_{self.figures.commands}", "grey box", "grey", "box", Pose.from_matrix(b.T_base_box), b.size_m, 0.9, self._now_ns
+                f"box_{n}_{self.figures.commands}", "grey box", "grey", "box", Pose.from_matrix(b.T_base_box), b.size_m, 0.9, now_ns
             )
             for n, b in enumerate(boxes)
         )
 
     def _tick(self, kind: str | None, tick: int) -> None:
-        self._now_ns += self._config.tick_ns + int(self._rng.choice([0, 0, 0, 3, 11])) * MS
+        rig = self.rig
+        rig.now_ns += self._config.tick_ns + int(self._rng.choice([0, 0, 0, 3, 11])) * MS
         self._sense(tick)
         chunk = self._chunk(kind) if kind is not None and kind != "estop" else None
         cpu_ns, wall_ns = time.thread_time_ns(), time.perf_counter_ns()
         if tick % SCENE_TICKS == 0:
-            self._gate.on_scene(self._scene)
+            rig.ears.on_scene(self._scene)
         if kind == "estop":
             self._gate.estop("the adversary")
         elif chunk is not None:
-            self._gate.on_chunk(chunk, self._now_ns)
+            rig.ears.on_chunk(chunk, rig.now_ns)
             self.figures.chunks += 1
-        command = self._gate.tick(self._now_ns, self._now_ns)
+        command = self._gate.tick(rig.now_ns, rig.now_ns)
         self.figures.cpu_ns.append(time.thread_time_ns() - cpu_ns)
         self.figures.wall_ns.append(time.perf_counter_ns() - wall_ns)
         self.figures.commands += 1
@@ -212,51 +205,22 @@ class GateBench:
             self._gate.reset()
         if command is not None:
             self._followed = (command.chunk_seq, command.chunk_row)
-            self._play(command.trajectory)
+        rig.play(command)
 
     def _chunk(self, kind: str) -> ActionChunk:
-        lookahead_ns = self._config.lookahead_ticks * self._config.tick_ns
-        return self._adversary.chunk(kind, self._position(self._now_ns + lookahead_ns), self._now_ns, self._followed)
+        now_ns = self.rig.now_ns
+        ahead_ns = self._config.lookahead_ticks * self._config.tick_ns
+        return self._adversary.chunk(kind, self.rig.motion(now_ns + ahead_ns)[0], now_ns, self._followed)
 
     def _sense(self, tick: int) -> None:
-        now_ns, arm = self._now_ns, self._arm.config
-        spline, start_ns = self._playing
-        q, v, _ = spline.sample((now_ns - start_ns) * 1e-9)
+        now_ns, arm, ears = self.rig.now_ns, self._arm.config, self.rig.ears
+        q, v = self.rig.motion(now_ns)
         off = self._rng.uniform(-ERROR_RAD, ERROR_RAD, arm.dof) * min(1.0, float(np.abs(v).max()) / 0.1)  # of a moving arm
-        self._gate.on_joint_state(JointState(now_ns, arm.arm_joints, q + off, v, np.zeros(arm.dof)))
-        self._gate.on_contact(ContactState(now_ns, tuple(FingerContact(f, 0.0, 0.0, (0.0, 0.0), False, False) for f in arm.tactile)))
+        ears.on_joint_state(JointState(now_ns, arm.arm_joints, q + off, v, np.zeros(arm.dof)))
+        ears.on_contact(ContactState(now_ns, tuple(FingerContact(f, 0.0, 0.0, (0.0, 0.0), False, False) for f in arm.tactile)))
         for node in self._config.nodes:
-            self._gate.on_heartbeat(node, now_ns)
+            ears.on_heartbeat(node, now_ns)
         for camera in self._config.cameras:
-            self._gate.on_camera_health(CameraHealth(now_ns, camera, CameraFault.OK, True, "", 0.0, 30.0))
+            ears.on_camera_health(CameraHealth(now_ns, camera, CameraFault.OK, True, "", 0.0, 30.0))
         if tick % SCENE_TICKS == 0:
             self._scene = Scene(now_ns, arm.base_frame, self._things)
-
-    def _play(self, trajectory: ShortTrajectory) -> None:
-        """The message reaches the controller now; what it replaces has been played until now."""
-        self._sample(self._now_ns)
-        spline = JointSpline(trajectory.times_s, trajectory.positions, trajectory.velocities, trajectory.accelerations)
-        self._playing = (spline, trajectory.start_ns)
-
-    def _sample(self, until_ns: int) -> None:
-        spline, start_ns = self._playing
-        times = np.arange(self._sampled_ns, until_ns, MS, dtype=np.int64)
-        if len(times):
-            self._recent.append(spline.sample_many(np.asarray((times - start_ns) * 1e-9, dtype=np.float64))[0])
-            self._sampled_ns = int(times[-1]) + MS
-
-    def _position(self, at_ns: int) -> Array:
-        spline, start_ns = self._playing
-        return spline.sample((at_ns - start_ns) * 1e-9)[0]
-
-    def _judge(self) -> None:
-        self._sample(self._now_ns)
-        positions = np.concatenate(self._recent)
-        self._recent = [positions[-3:]]  # so that the differences go on across episodes
-        self.figures.moved_rad += float(np.abs(np.diff(positions, axis=0)).sum())
-        self._oracle.judge(positions, self._arm.config.gripper.width_open_m, self.figures.breaches)
-
-
-def _resting(arm: Arm, now_ns: int) -> tuple[JointSpline, int]:
-    """At home."""
-    return JointSpline(np.array([0.0]), np.asarray(arm.config.home_rad)[None]), now_ns

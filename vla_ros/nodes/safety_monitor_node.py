@@ -12,16 +12,13 @@ import numpy as np
 
 from vla_ros.core.actions import ActionChunk, ActionSpace, SafetyAction
 from vla_ros.core.decisions import SafetyMode, SafetyState
-from vla_ros.core.outcomes import NodeState
 from vla_ros.core.scheduling import Urgency
+from vla_ros.nodes.safety_monitor_inputs import GateInputs
 from vla_ros.robots import load_robot
-from vla_ros.ros.conversions.actions import chunk_from_msg, gated_to_msg
+from vla_ros.ros.conversions.actions import gated_to_msg
 from vla_ros.ros.conversions.arrays import ns_from_stamp
-from vla_ros.ros.conversions.robot import contact_from_msg, joint_state_from_msg, joint_state_to_msg
 from vla_ros.ros.conversions.safety import decision_to_msg, safety_state_to_msg
-from vla_ros.ros.conversions.scene import health_from_msg, scene_from_msg
-from vla_ros.ros.conversions.tasks import plan_from_msg
-from vla_ros.ros.inbox import Inbox, Latest
+from vla_ros.ros.inbox import Inbox
 from vla_ros.ros.interfaces import (
     ACTION_CHUNK,
     CAMERA_HEALTH,
@@ -101,13 +98,14 @@ class SafetyMonitorNode(VlaNode):
         self._world_model = WorldModelClient(self.client_of(EVALUATE_CHUNK), self._on_verdict)
         for topic in (ESTOP_TOPIC, replace(ESTOP_TOPIC, qos=Qos.SENSOR)):  # reliable, and from publishers that are not
             self.subscribe_to(topic, lambda _: self._estop("a message on safety/estop"), always=True)
-        self._joints = Latest(self, JOINT_STATES, joint_state_from_msg)
-        self._contact = Latest(self, CONTACT, contact_from_msg)
-        self._scene = Latest(self, OBJECTS, scene_from_msg)
-        self._health = Inbox(self, CAMERA_HEALTH, depth=MESSAGES_KEPT)
-        self._heartbeats = Inbox(self, HEARTBEAT, depth=MESSAGES_KEPT)
-        self.subscribe_to(ACTION_CHUNK, self._on_chunk)
-        self.subscribe_to(PLAN, lambda message: self.gate.on_plan(plan_from_msg(message)))
+        self._inputs = GateInputs(self.gate, self.now_ns, self.steady_ns, self._warn)
+        self._inboxes = [
+            *(Inbox(self, topic, depth=MESSAGES_KEPT) for topic in (HEARTBEAT, CAMERA_HEALTH)),
+            *(Inbox(self, topic) for topic in (JOINT_STATES, OBJECTS, CONTACT)),
+        ]
+        self._joints: Any = None  # the newest message that could be read
+        self.subscribe_to(ACTION_CHUNK, self._on_chunk, raw=True)
+        self.subscribe_to(PLAN, lambda cdr: self._inputs.take(PLAN, cdr), raw=True)
         self.serve(ESTOP, self._on_estop)
         self.serve(HOLD, self._on_hold)
         self.serve(RESET, self._on_reset)
@@ -118,20 +116,14 @@ class SafetyMonitorNode(VlaNode):
         self.every(BYPASS_PERIOD_S, self._watch_for_bypass)
 
     # --- what arrives
-    def _on_chunk(self, message: Any) -> None:
+    def _on_chunk(self, cdr: bytes) -> None:
         taken_ns = self.steady_ns()
-        try:
-            chunk = chunk_from_msg(message)
-        except ValueError as error:
-            self.get_logger().warning(f"chunk not read: {error}", throttle_duration_sec=1.0)
+        if (judged := self._inputs.take_chunk(cdr)) is None:
             return
-        decision = self.gate.on_chunk(chunk, self.now_ns())
+        message, self._chunk, decision = judged
         self._latency_s[decision.id] = (self.steady_ns() - taken_ns) * 1e-9
-        self._chunk = chunk
-        if decision.action in (SafetyAction.PASS, SafetyAction.SLOW):
-            joints = self._joints.get()
-            if joints is not None:
-                self._world_model.ask(message, joint_state_to_msg(joints))
+        if decision.action in (SafetyAction.PASS, SafetyAction.SLOW) and self._joints is not None:
+            self._world_model.ask(message, self._joints)
 
     def _on_verdict(self, chunk: Any, safe: bool, detail: str) -> None:
         self.gate.on_world_model(ChunkId(chunk.expert, chunk.seq, ns_from_stamp(chunk.header.stamp)), safe, detail)
@@ -212,27 +204,15 @@ class SafetyMonitorNode(VlaNode):
                 self.gate.bypass(f"more than one publishes on {watched} ({', '.join(publishers)})")
 
     def _look(self) -> None:
-        """Hands what has come since the last tick to the gate; a message that cannot be read counts as none, which soon holds the arm."""
-        for heartbeat in self._heartbeats.take_messages():
-            if heartbeat.lifecycle_state == NodeState.ACTIVE:
-                self.gate.on_heartbeat(heartbeat.node, self.steady_ns(), dry_run=heartbeat.dry_run)
-        for health in self._health.take_messages():
-            self.gate.on_camera_health(health_from_msg(health))
-        try:
-            if (joints := self._joints.get()) is not None:
-                self.gate.on_joint_state(joints)
-        except ValueError as error:
-            self.get_logger().warning(str(error), throttle_duration_sec=1.0)
-        try:
-            if (scene := self._scene.get_new()) is not None:
-                self.gate.on_scene(scene)
-        except ValueError as error:
-            self.get_logger().warning(f"objects: {error}", throttle_duration_sec=1.0)
-        try:
-            if (contact := self._contact.get_new()) is not None:
-                self.gate.on_contact(contact)
-        except ValueError as error:
-            self.get_logger().warning(f"contact: {error}", throttle_duration_sec=1.0)
+        """Hands what has come since the last tick to the gate."""
+        for inbox in self._inboxes:
+            for letter in inbox.take():
+                message = self._inputs.take(inbox.topic, letter.cdr)
+                if inbox.topic is JOINT_STATES and message is not None:
+                    self._joints = message
+
+    def _warn(self, sentence: str) -> None:
+        self.get_logger().warning(sentence, throttle_duration_sec=1.0)
 
     def _report(self) -> None:
         nearest, clearance_m = self.gate.nearest()

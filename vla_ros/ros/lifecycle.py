@@ -70,10 +70,10 @@ class VlaNode(LifecycleNode):
         self._made.append((self.destroy_publisher, publisher))
         return publisher
 
-    def subscribe_to(self, topic: Topic, callback: Callable[[Any], None], *, always: bool = False) -> Subscription[Any]:
-        """Calls back with each message while active (``always``: in any state)."""
+    def subscribe_to(self, topic: Topic, callback: Callable[[Any], None], *, always: bool = False, raw: bool = False) -> Subscription[Any]:
+        """Calls back with each message (``raw``: its bytes) while active (``always``: in any state)."""
         guarded = self._guarded(callback, always=always)
-        subscription = self.create_subscription(load_type(topic.type), topic.name, guarded, subscription_profile(topic.qos))
+        subscription = self.create_subscription(load_type(topic.type), topic.name, guarded, subscription_profile(topic.qos), raw=raw)
         self._made.append((self.destroy_subscription, subscription))
         return subscription
 

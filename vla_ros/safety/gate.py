@@ -185,6 +185,7 @@ class Gate:
         """The command of this tick; None as long as no joint states have been seen (then nothing may be commanded)."""
         self._watch_clock(now_ns)
         self._now_ns, self._steady_ns = max(now_ns, self._now_ns), steady_ns
+        self._inputs.drop_future(self._now_ns)
         self._meet_the_arm(self._now_ns)
         fault = self._fault()
         self._faulty = fault is not None

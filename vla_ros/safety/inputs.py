@@ -16,7 +16,7 @@ from vla_ros.robots import Arm
 from vla_ros.safety.config import SafetyConfig
 
 ANCHOR_STEP_RAD = 0.01  # when anchored anew, the commanded position is kept if the arm is this near to it: no step at all
-FUTURE_S = 0.1  # joint states and contact may be stamped this far ahead of the monitor's clock
+FUTURE_S = 0.1  # what is measured may be stamped this far ahead of the monitor's clock
 
 
 @dataclass(frozen=True)
@@ -100,15 +100,21 @@ class Inputs:
         self._contact = contact
 
     def on_camera_health(self, health: CameraHealth) -> None:
-        """Whether a camera's images can be acted on."""
-        self._cameras[health.camera] = health
+        """Whether a camera's images can be acted on; of a camera that nobody waits for, nothing is kept."""
+        if health.camera in self._config.cameras:
+            self._cameras[health.camera] = health
 
     def on_scene(self, stamp_ns: int) -> None:
         """What stands around was seen at that time."""
         self._scene_ns = stamp_ns
 
     def on_heartbeat(self, node: str, steady_ns: int, *, dry_run: bool = False) -> None:
-        """A sign of life, by the steady clock of the receiver; ``dry_run``: the node sends nothing to the arm."""
+        """A sign of life, by the steady clock of the receiver; ``dry_run``: the node sends nothing to the arm.
+
+        Of a node that nobody waits for, nothing is kept.
+        """
+        if node not in self._config.nodes:
+            return
         self._heard_ns[node] = steady_ns
         (self._dry.add if dry_run else self._dry.discard)(node)
 
@@ -116,6 +122,12 @@ class Inputs:
     def dry_run(self) -> bool:
         """Whether a node on the way to the arm says that it passes nothing on."""
         return not self._dry.isdisjoint(self._config.heartbeats)
+
+    def drop_future(self, now_ns: int) -> None:
+        """Joint states of a time to come are no measurement; kept, they would shut out the true ones until then."""
+        if self._measured is not None and (ahead_s := (self._measured.stamp_ns - now_ns) * 1e-9) > FUTURE_S:
+            self._measured = None
+            self._unusable_joints = f"joint_states are stamped {ahead_s:.2f} s ahead of the monitor's clock"
 
     def forget_stamps(self) -> None:
         """The clock went back: what is stamped with the old time is worth nothing."""
@@ -220,8 +232,8 @@ class Inputs:
             if not health.usable:
                 return Fault(SafetyReason.CAMERA, f"Camera '{camera}' is not usable: {health.detail}")
             age_s = (now_ns - health.stamp_ns) * 1e-9
-            if age_s > limit_s:
-                detail = f"The last health report of camera '{camera}' is {age_s:.2f} s old; allowed {limit_s:g} s."
+            if not -FUTURE_S <= age_s <= limit_s:
+                detail = f"The last health report of camera '{camera}' is {age_s:.2f} s old; allowed {-FUTURE_S:g} to {limit_s:g} s."
                 return Fault(SafetyReason.CAMERA, detail)
         return None
 

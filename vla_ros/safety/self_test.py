@@ -16,8 +16,8 @@ from vla_ros.core.geometry import Array, transform
 from vla_ros.robots import Arm
 from vla_ros.robots.clearance import Solid
 from vla_ros.safety.chunk_checks import ChunkDoor, Context, Followed, Refusal
-from vla_ros.safety.clearance import Clearance
 from vla_ros.safety.config import SafetyConfig
+from vla_ros.safety.sweep_proof import SweepProof
 
 _NOW_NS = 1_000_000_000_000
 _ROWS = 8
@@ -65,7 +65,7 @@ def _run(arm: Arm, config: SafetyConfig) -> SelfTest:
 
 def _blind(arm: Arm, config: SafetyConfig, home: Array) -> str:
     """Why a known collision would not be seen, or a known free motion would be stopped; empty when both are told apart."""
-    clearance, width_m = Clearance(arm, config), arm.config.gripper.width_open_m
+    clearance, width_m = SweepProof(arm, config), arm.config.gripper.width_open_m
     turned = home + np.eye(len(home))[0] * _TURN_RAD
     sweep = np.column_stack([np.linspace(home, turned, _SWEEP_ROWS), np.full(_SWEEP_ROWS, width_m)])
     if breach := clearance.breach(sweep[0], sweep[1:]):

@@ -19,12 +19,13 @@ from vla_ros.core.tasks import Plan, Relation, Skill, Subtask
 from vla_ros.core.things import CONTAINERS, ROUND_SHAPES
 from vla_ros.robots import Arm
 from vla_ros.robots.clearance import HELD, Solid
-from vla_ros.safety.clearance import TABLE, Clearance
 from vla_ros.safety.config import SafetyConfig
+from vla_ros.safety.sweep_proof import TABLE, SweepProof
 
 STAYS_M = 0.001  # a thing whose surface is reported this near to where it was has not moved
 GROWTH_STEP_M = 0.001
 TABLE_SIDE_M, TABLE_THICKNESS_M = 4.0, 0.1
+LARGEST = 1e4  # of any number of a thing [m], [m2]: far beyond what a camera sees, and small enough to compute with
 HELD_SHRUNK_M = 0.002  # on each side: what is held is known by the fingers, and rests on other things
 
 
@@ -57,10 +58,10 @@ class _Held:
 
 
 class Surroundings:
-    """What stands around one arm, and how near it comes to that and to itself. Postures are [dof + 1], as in Clearance."""
+    """What stands around one arm, and how near it comes to that and to itself. Postures are [dof + 1], as in SweepProof."""
 
     def __init__(self, arm: Arm, config: SafetyConfig) -> None:
-        self._clearance, self._config, self._base_frame = Clearance(arm, config), config.clearance, arm.config.base_frame
+        self._clearance, self._config, self._base_frame = SweepProof(arm, config), config.clearance, arm.config.base_frame
         self._standing: dict[str, _Standing] = {}
         self._scene: Scene | None = None
         self._held: _Held | None = None
@@ -199,8 +200,8 @@ def _check(scene: Scene, base_frame: str) -> None:
         raise ValueError(f"the objects' ids are not unique, or one is called '{TABLE}' or '{HELD}': {', '.join(sorted(ids))}")
     for thing in scene.objects:
         numbers = (thing.pose.position_m, thing.pose.quat_xyzw, thing.size_m, thing.covariance)
-        if not all(np.all(np.isfinite(n)) for n in numbers) or abs(np.linalg.norm(thing.pose.quat_xyzw) - 1) > 1e-3:
-            raise ValueError(f"{thing.id} has a place, a size or a covariance that is not finite, or no orientation")
+        if not all(np.all(np.abs(n) <= LARGEST) for n in numbers) or abs(np.linalg.norm(thing.pose.quat_xyzw) - 1) > 1e-3:
+            raise ValueError(f"{thing.id} has a place, a size or a covariance that is not finite or beyond all bounds, or no orientation")
         if not np.all(np.asarray(thing.size_m) > 0):
             raise ValueError(f"{thing.id} has no size: {np.asarray(thing.size_m).tolist()} m")
 

@@ -39,7 +39,7 @@ class Breach:
     proven: bool = True  # False: it may be free, but that could not be shown in time
 
 
-class Clearance:
+class SweepProof:
     """For one arm. Postures are [dof + 1]: joints [rad], then the gripper's width [m]."""
 
     def __init__(self, arm: Arm, config: SafetyConfig) -> None:

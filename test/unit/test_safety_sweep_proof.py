@@ -17,8 +17,8 @@ from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.core.tasks import Plan, Predicate, Relation, Skill, Subtask
 from vla_ros.robots.clearance import Solid
 from vla_ros.robots.collision import CollisionModel, Obstacle
-from vla_ros.safety.clearance import Clearance
 from vla_ros.safety.surroundings import STAYS_M, Surroundings
+from vla_ros.safety.sweep_proof import SweepProof
 
 WIDTH_M = panda().config.gripper.width_open_m
 KEPT_M = safety().clearance.things_m + STAYS_M
@@ -51,7 +51,7 @@ def way_to(T_base_tcp: np.ndarray, rows: int = 60) -> np.ndarray:
 @given(st.integers(0, 2**32 - 1))
 def test_a_motion_that_is_passed_is_clear_between_its_rows_too(seed):
     rng = np.random.default_rng(seed)
-    clearance = Clearance(panda(), safety())
+    clearance = SweepProof(panda(), safety())
     solids = [
         Solid(f"thing_{n}", "box", rng.uniform(0.03, 0.12, 3), transform(np.eye(3), rng.uniform([0.2, -0.5, 0.0], [0.8, 0.5, 0.7])))
         for n in range(6)
@@ -74,7 +74,7 @@ def test_a_motion_that_is_passed_is_clear_between_its_rows_too(seed):
 
 
 def test_leaving_is_possible_from_inside_a_margin_and_going_on_is_not():
-    clearance = Clearance(panda(), safety())
+    clearance = SweepProof(panda(), safety())
     wall = ahead(0.30)
     wall[:3, :3] = np.eye(3)
     clearance.place([Solid("wall", "box", np.array([0.2, 0.5, 0.5]), wall)], None, np.eye(4))
@@ -129,7 +129,7 @@ def test_the_table_is_kept_clear_of():
 
 def test_the_arm_is_kept_clear_of_itself():
     """Beyond what the workspace allows: there the arm can fold into itself."""
-    rng, truth, clearance = np.random.default_rng(1), CollisionModel(panda()), Clearance(panda(), safety())
+    rng, truth, clearance = np.random.default_rng(1), CollisionModel(panda()), SweepProof(panda(), safety())
     low, high = panda().config.limits.position_min_rad, panda().config.limits.position_max_rad
     clearance.place((), None, np.eye(4))
     for _ in range(10):
@@ -260,11 +260,11 @@ def test_a_thing_without_a_place_or_a_size_is_no_scene(changes):
 
 
 def test_a_distance_that_is_no_number_proves_nothing(monkeypatch):
-    clearance = Clearance(panda(), safety())
+    clearance = SweepProof(panda(), safety())
     clearance.place((), None, np.eye(4))
     rows = with_width(way_to(ahead(0.1)))
     assert clearance.breach(rows[0], rows[1:]) is None
-    blind = Clearance(panda(), safety())
+    blind = SweepProof(panda(), safety())
     monkeypatch.setattr(blind.model, "distance", lambda posture, group: (np.nan, ("one", "another")))
     assert blind.breach(rows[0], rows[1:]) is not None
 
@@ -281,7 +281,7 @@ def test_an_older_scene_that_comes_late_is_left():
 
 def test_deep_inside_a_thing_nothing_moves():
     """Where perception puts a thing into the arm, one of the two is wrong: it is not the moment to move on."""
-    clearance = Clearance(panda(), safety())
+    clearance = SweepProof(panda(), safety())
     here = ahead(0.0)
     here[:3, :3] = np.eye(3)
     clearance.place([Solid("ghost", "box", np.full(3, 0.3), here)], None, np.eye(4))
@@ -404,7 +404,7 @@ def test_only_what_something_is_put_in_or_on_may_be_touched(relation, may_touch)
 
 
 def test_a_world_that_changes_elsewhere_lets_nothing_creep_nearer():
-    clearance = Clearance(panda(), safety())
+    clearance = SweepProof(panda(), safety())
     wall = ahead(0.26)
     wall[:3, :3] = np.eye(3)
     way = with_width(way_to(ahead(0.2), rows=400))

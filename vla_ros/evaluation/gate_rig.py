@@ -1,0 +1,105 @@
+"""A gate with a simulated arm behind it, in simulated time and without ROS, and an oracle that judges what reached the arm.
+
+What a joint_trajectory_controller makes of the gate's messages is sampled at 1 kHz; the oracle shares no code with the gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from vla_ros.core.actions import ActionChunk, GatedCommand
+from vla_ros.core.geometry import Array
+from vla_ros.core.robot_state import ContactState, JointState
+from vla_ros.core.scene import CameraHealth, Scene
+from vla_ros.core.tasks import Plan
+from vla_ros.evaluation.gate_oracle import Breaches, GateOracle
+from vla_ros.motion.interpolation import JointSpline
+from vla_ros.robots import load_robot
+from vla_ros.safety.config import load_safety_config
+from vla_ros.safety.gate import Gate
+
+START_NS = 10_000_000_000
+MS = 1_000_000
+
+
+class Ears(Protocol):
+    """What a gate is told by; a Gate has them."""
+
+    def on_joint_state(self, state: JointState) -> None:
+        """Measured joints."""
+
+    def on_contact(self, contact: ContactState) -> None:
+        """What the fingers feel."""
+
+    def on_camera_health(self, health: CameraHealth) -> None:
+        """Whether a camera's images can be acted on."""
+
+    def on_heartbeat(self, node: str, steady_ns: int) -> None:
+        """A node's sign of life."""
+
+    def on_scene(self, scene: Scene) -> None:
+        """What perception sees."""
+
+    def on_plan(self, plan: Plan) -> None:
+        """What is going to be done."""
+
+    def on_chunk(self, chunk: ActionChunk, now_ns: int) -> object:
+        """What an expert proposes."""
+
+
+def straight(gate: Gate) -> Ears:
+    """The gate's own ears."""
+    return gate
+
+
+class GateRig:
+    """One arm, at home. ``ears``: what the gate hears may go another way than straight to it."""
+
+    def __init__(self, robot: str, ears: Callable[[Gate], Ears] = straight) -> None:
+        self.arm = load_robot(robot)
+        self.config = load_safety_config(robot)
+        self.gate = Gate(self.arm, self.config)
+        self.ears = ears(self.gate)
+        self.oracle = GateOracle(self.arm.config)
+        self.breaches = Breaches()
+        self.moved_rad = 0.0  # way of all joints together: an arm that never moves breaks nothing
+        self.now_ns = START_NS
+        self._playing = (JointSpline(np.array([0.0]), np.asarray(self.arm.config.home_rad)[None]), START_NS)
+        self._recent: list[Array] = []  # what the controller played, each millisecond, up to ...
+        self._sampled_ns = START_NS
+
+    def play(self, command: GatedCommand | None) -> None:
+        """The message reaches the controller now; what it replaces has been played until now."""
+        if command is None:
+            return
+        self._sample(self.now_ns)
+        t = command.trajectory
+        self._playing = (JointSpline(t.times_s, t.positions, t.velocities, t.accelerations), t.start_ns)
+
+    def motion(self, at_ns: int) -> tuple[Array, Array]:
+        """Position [dof] rad and velocity [dof] rad/s of the arm then, if no other message reaches it."""
+        spline, start_ns = self._playing
+        position, velocity, _ = spline.sample((at_ns - start_ns) * 1e-9)
+        return position, velocity
+
+    def played(self) -> Array:
+        """[n, dof] rad: where the arm was, each millisecond since it was last judged."""
+        self._sample(self.now_ns)
+        return np.concatenate(self._recent)
+
+    def judge(self) -> None:
+        """Has the oracle look at all that was played since the last call."""
+        positions = self.played()
+        self._recent = [positions[-3:]]  # so that the differences go on
+        self.moved_rad += float(np.abs(np.diff(positions, axis=0)).sum())
+        self.oracle.judge(positions, self.arm.config.gripper.width_open_m, self.breaches)
+
+    def _sample(self, until_ns: int) -> None:
+        spline, start_ns = self._playing
+        times = np.arange(self._sampled_ns, until_ns, MS, dtype=np.int64)
+        if len(times):
+            self._recent.append(spline.sample_many(np.asarray((times - start_ns) * 1e-9, dtype=np.float64))[0])
+            self._sampled_ns = int(times[-1]) + MS
