@@ -100,8 +100,11 @@ class SafetyMonitorNode(VlaNode):
             self.subscribe_to(topic, lambda _: self._estop("a message on safety/estop"), always=True)
         self._inputs = GateInputs(self.gate, self.now_ns, self.steady_ns, self._warn)
         self._inboxes = [
-            *(Inbox(self, topic, depth=MESSAGES_KEPT) for topic in (HEARTBEAT, CAMERA_HEALTH)),
-            *(Inbox(self, topic) for topic in (JOINT_STATES, OBJECTS, CONTACT)),
+            Inbox(self, HEARTBEAT, depth=MESSAGES_KEPT),
+            Inbox(self, CAMERA_HEALTH, depth=MESSAGES_KEPT),
+            Inbox(self, JOINT_STATES),
+            Inbox(self, OBJECTS),
+            Inbox(self, CONTACT),
         ]
         self._joints: Any = None  # the newest message that could be read
         self.subscribe_to(ACTION_CHUNK, self._on_chunk, raw=True)
