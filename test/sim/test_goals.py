@@ -43,6 +43,8 @@ from vla_ros.ros.qos import profile
 pytestmark = [pytest.mark.sim, pytest.mark.timeout(300)]
 
 GOAL = "put the red cube in the blue bowl"
+SENSELESS = "colourless ideas sleep furiously"  # is refused at once
+DISCOVERY_S = 15.0  # DDS announces every 3 s
 STILL_RADPS = 0.02
 GOAL_LIMIT_S = 90.0
 NOTICED_S = 6.0  # heartbeats may be late on busy cores before a node counts as dead, and the arm then brakes
@@ -77,6 +79,13 @@ class Bench:
             answer = self.graph.call(RESET)
             assert answer.success, answer.message
         assert self.graph.spin_until(lambda: bool(self.safety) and self.safety[-1].mode == SafetyMode.READY, 20.0), self.safety[-1].detail
+        self._wait_for_the_planner()
+
+    def _wait_for_the_planner(self) -> None:
+        """Until it hears every node: one that was started again it learns of some seconds after others may have. Until then it names it."""
+        give_up_s = time.monotonic() + DISCOVERY_S
+        while (result := self.send(SENSELESS).wait(20.0)).reason == "node_died":
+            assert time.monotonic() < give_up_s, result.message
 
     def send(self, instruction: str) -> RunningGoal:
         self.feedback.clear()
