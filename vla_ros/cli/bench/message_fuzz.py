@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from rclpy.serialization import serialize_message
+from rclpy.serialization import deserialize_message, serialize_message
 
 from vla_ros.cli.bench.message_mutation import mutant
 from vla_ros.core.actions import ActionChunk
@@ -43,7 +43,7 @@ class FuzzFigures:
     unread: int = 0  # refused before they became values
     crashes: int = 0
     first_crash: str = ""
-    lies: int = field(default=0)  # well-formed and untrue joint states, left out: nobody could tell
+    lies: int = 0  # well-formed and untrue joint states, left out: nobody could tell
 
 
 class MessageEdge:
@@ -123,8 +123,6 @@ class MessageEdge:
         self._figures.unread += self._is_mutant
 
     def _is_lie(self, cdr: bytes) -> bool:
-        from rclpy.serialization import deserialize_message
-
         assert self._truth is not None
         try:
             state = joint_state_from_msg(deserialize_message(cdr, load_type(JOINT_STATES.type))).select(self._truth.names)

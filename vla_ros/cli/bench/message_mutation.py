@@ -6,7 +6,7 @@ from array import array
 from typing import Any
 
 import numpy as np
-from rclpy.serialization import serialize_message
+from rclpy.serialization import deserialize_message, serialize_message
 
 FLOATS = (float("nan"), float("inf"), float("-inf"), 0.0, -0.0, -1.0, 1e-320, 1e9, -1e9)
 LARGEST = {"double": 1.7e308, "float": 3.4e38}
@@ -16,17 +16,11 @@ MOST_ADDED = 2000  # elements, to a list
 
 def mutant(message: Any, rng: np.random.Generator) -> bytes:
     """The serialized message with one to three things wrong; ``message`` stays as it is."""
-    changed = _copy(message)
+    changed = deserialize_message(serialize_message(message), type(message))
     for _ in range(int(rng.integers(1, 4))):
         _change(changed, rng)
     cdr = bytes(serialize_message(changed))
     return _scrambled(cdr, rng) if rng.random() < 0.3 else cdr
-
-
-def _copy(message: Any) -> Any:
-    from rclpy.serialization import deserialize_message
-
-    return deserialize_message(serialize_message(message), type(message))
 
 
 def _change(message: Any, rng: np.random.Generator) -> None:
