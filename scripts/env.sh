@@ -14,6 +14,8 @@ enter_ros "$_vla_ros_mode" || return 1
 if [[ $_vla_ros_mode == wheels ]]; then
   # The wheels' start-up hook would set these and then start every Python process a second time.
   export _ROS_WHEELS_BOOTSTRAP_COMPLETE=1
+  # What ROS, Matplotlib and Mesa would leave in the home folder stays in the checkout.
+  export ROS_HOME=${ROS_HOME:-$VLA_ROS_ROOT/.cache/ros} XDG_CACHE_HOME=${XDG_CACHE_HOME:-$VLA_ROS_ROOT/.cache}
   LD_LIBRARY_PATH=$(printf '%s:' "$VLA_ROS_ROOT/.venv/lib" "$VLA_ROS_ROOT"/.venv/lib/python3.*/site-packages/ros_*.libs)${LD_LIBRARY_PATH:-}
   export LD_LIBRARY_PATH=${LD_LIBRARY_PATH%:}
 fi

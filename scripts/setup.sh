@@ -15,6 +15,7 @@ DEBIAN_PACKAGES=(python3-venv python3-dev g++ cmake make libegl1 libgl1 libgl1-m
 PYTHONS=(python3 python3.13 python3.12 python3.11)
 UNDERLAY=(tf2_msgs control_msgs vision_msgs)
 LOGS=$VLA_ROS_ROOT/log/setup
+export XDG_CACHE_HOME=${XDG_CACHE_HOME:-$VLA_ROS_ROOT/.cache} # pip's
 STARTED=$SECONDS
 STEPS=5
 step_number=0

@@ -47,6 +47,7 @@ SENSELESS = "colourless ideas sleep furiously"  # is refused at once
 DISCOVERY_S = 15.0  # DDS announces every 3 s
 STILL_RADPS = 0.02
 GOAL_LIMIT_S = 90.0
+CAMERA_GIVEN_UP_S = 40.0
 NOTICED_S = 6.0  # heartbeats may be late on busy cores before a node counts as dead, and the arm then brakes
 
 
@@ -208,7 +209,8 @@ def test_emergency_stop_latches_until_reset(bench: Bench) -> None:
     assert bench.rest_within_s(since_s, 0.5) <= 0.5
     assert goal.wait(15.0).reason == "safety_stop"
     refused = bench.send(GOAL).wait(15.0)
-    assert refused.reason == "safety_stop"
+    assert (refused.outcome, refused.reason) == (Outcome.REFUSED, "safety_stop")
+    assert "'vla reset'" in refused.message
     assert bench.graph.call(RESET).success
 
 
@@ -221,6 +223,31 @@ def test_a_black_camera_holds_the_arm_and_the_goal_goes_on_when_it_is_back(bench
     assert bench.graph.call(SIM_FAULT, fault="clear").success
     result = goal.wait(GOAL_LIMIT_S)
     assert result.verified, result.message
+
+
+def test_a_frozen_camera_that_does_not_come_back_ends_the_goal_by_name(bench: Bench) -> None:
+    bench.fresh(0)
+    goal = bench.send(GOAL)
+    bench.until_moving()
+    since_s = time.monotonic()
+    assert bench.graph.call(SIM_FAULT, fault="camera_frozen", target="front").success
+    result = goal.wait(CAMERA_GIVEN_UP_S)
+    assert (result.outcome, result.reason) == (Outcome.FAILED, "camera"), result.message
+    assert "'front'" in result.message
+    assert "frozen" in result.message
+    assert bench.rest_within_s(since_s, NOTICED_S) <= NOTICED_S
+
+
+def test_cancel_with_the_cube_in_the_hand_stops_the_arm(bench: Bench) -> None:
+    bench.fresh(0)
+    goal = bench.send(GOAL)
+    assert bench.graph.spin_until(lambda: any(f.subtask.startswith("put") for f in bench.feedback), 30.0), "never held it"
+    bench.graph.spin_until(lambda: False, 0.3)
+    bench.until_moving()
+    since_s = time.monotonic()
+    goal.cancel()
+    assert bench.rest_within_s(since_s, 0.5) <= 0.5
+    assert goal.wait(10.0).reason == "canceled"
 
 
 def test_home_and_gripper_go_through_the_gate(bench: Bench) -> None:
@@ -236,7 +263,15 @@ def test_home_and_gripper_go_through_the_gate(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["tactile_perception", "camera_perception", "depth_perception", "world_model", "state_publisher", "action_expert"],
+    [
+        "tactile_perception",
+        "camera_perception",
+        "depth_perception",
+        "world_model",
+        "state_publisher",
+        "action_expert",
+        "safety_monitor",
+    ],
 )
 def test_a_node_that_dies_is_named_and_the_arm_stops(bench: Bench, name: str) -> None:
     bench.fresh(0)
@@ -250,6 +285,24 @@ def test_a_node_that_dies_is_named_and_the_arm_stops(bench: Bench, name: str) ->
         assert result.reason == "node_died", result.message
         assert name in result.message
         assert bench.rest_within_s(since_s, NOTICED_S) <= NOTICED_S
+    finally:
+        node.revive()
+
+
+def test_a_goal_whose_recorder_dies_goes_on_and_says_that_the_record_is_not_whole(bench: Bench) -> None:
+    bench.fresh(0)
+    goal = bench.send(GOAL)
+    bench.until_moving()
+    node = Victim(bench, "recorder")
+    node.kill()
+    try:
+        result = goal.wait(GOAL_LIMIT_S)
+        assert result.verified, result.message
+        assert "Not recorded to its end: Node 'recorder' has died" in result.message
+        recorded = json.loads((Path(result.run_folder) / "result.json").read_text())
+        assert recorded["verified"]
+        assert not recorded["recording"]["complete"]
+        assert recorded["recording"]["messages"] > 0
     finally:
         node.revive()
 
@@ -275,6 +328,19 @@ def test_a_planner_that_dies_stops_the_arm_and_one_that_is_started_again_moves_i
     bench.fresh(0)
     again = bench.send(GOAL).wait(GOAL_LIMIT_S)
     assert again.verified, again.message
+
+
+def test_a_forwarder_that_dies_is_named_and_the_arm_stops(bench: Bench) -> None:
+    """The last one in this graph: a forwarder that is started again counts as a stranger until the old one's lease has run out."""
+    bench.fresh(0)
+    goal = bench.send(GOAL)
+    bench.until_moving()
+    since_s = time.monotonic()
+    Victim(bench, "motion_forwarder").kill()
+    result = goal.wait(20.0)
+    assert result.reason == "node_died", result.message
+    assert "motion_forwarder" in result.message
+    assert bench.rest_within_s(since_s, 0.5) <= 0.5
 
 
 def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:

@@ -58,6 +58,6 @@ def test_the_end_of_the_simulator_ends_goal_and_graph(tmp_path: Path) -> None:
         Victim(bench, "sim_robot").kill()
         result = goal.wait(20.0)
         assert not result.verified
-        assert result.reason in {"canceled", "node_died"}, result.message
+        assert result.reason in {"canceled", "node_died"}, result.message  # the graph ends meanwhile; the launcher names who died
         with pytest.raises(VlaRosError, match="'sim_robot' was killed by SIGKILL"):
             bench.graph.spin_until(lambda: False, 20.0, meanwhile=bench.running.check)

@@ -86,6 +86,16 @@ def test_a_start_in_collision_names_the_pair():
         plan_joint_path(panda(), COLLISION, home(), LEFT, (post(tcp[0], tcp[1]),))
 
 
+@pytest.mark.parametrize("gap_m", [0.003, 0.008])
+def test_an_arm_that_stands_near_a_thing_may_leave_it(gap_m):
+    tcp = panda().fk(home())[:3, 3]
+    top_m = 0.02
+    while COLLISION.min_distance(home(), (post(tcp[0], tcp[1], top_m),))[0] > gap_m:
+        top_m += 0.0005
+    path = plan_joint_path(panda(), COLLISION, home(), LEFT, (post(tcp[0], tcp[1], top_m),))
+    assert path[-1] == pytest.approx(LEFT)
+
+
 def test_no_path_in_the_time_is_said(monkeypatch):
     wall = Obstacle("wall", "box", (3.0, 0.04, 3.0), transform(np.eye(3), np.array([1.75, 0.0, 1.0])))
     with pytest.raises(MotionError, match=r"No free path to the goal was found within 0\.4 s"):

@@ -131,15 +131,23 @@ def test_speed_override_scales_the_time():
         Rig().gate.set_speed(1.5)
 
 
-def test_speed_zero_pauses_on_the_path_and_goes_on():
+def test_speed_zero_holds_and_nothing_moves_when_it_is_raised_but_by_a_fresh_chunk():
     rig = moving_rig()
     rig.gate.set_speed(0.0)
     settle(rig)
-    assert rig.gate.state().mode == SafetyMode.SLOWED
-    assert 0 < rig.command.chunk_row < 39
+    assert rig.gate.state().mode == SafetyMode.HOLDING
+    assert "speed override is 0" in rig.gate.state().detail
+    rested = rig.command.trajectory.positions[-1]
+    refused = rig.send(rested + smooth(40, SWEEP) - home(), gripper_width_m=np.full(40, 0.0))
+    assert refused.reason == SafetyReason.SPEED_OVERRIDE
+    rig.step(100)
     rig.gate.set_speed(1.0)
     rig.step(260)
-    assert rig.command.trajectory.positions[-1] == pytest.approx(home() + SWEEP, abs=5e-4)
+    assert rig.command.trajectory.positions[-1] == pytest.approx(rested, abs=1e-9)
+    assert rig.command.gripper_width_m != 0.0, "the gripper waits for nothing either"
+    assert rig.send(rested + smooth(40, 0.2 * SWEEP) - home()).action == SafetyAction.PASS
+    rig.step(260)
+    assert rig.command.trajectory.positions[-1] == pytest.approx(rested + 0.2 * SWEEP, abs=5e-4)
 
 
 def test_a_chunk_near_the_hard_limits_is_slowed_to_the_operational_ones():

@@ -8,25 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vla_ros.core.actions import SafetyAction
-from vla_ros.core.decisions import SafetyReason
 from vla_ros.core.geometry import Array
+from vla_ros.core.interventions import Interventions
 from vla_ros.data.run_signals import Decision, JointSignal, RunSignals, SubtaskSpan
 from vla_ros.robots import Box
 from vla_ros.robots.values import JointLimits
 
 _PATH_STEP_S = 0.05  # summing at the full rate would add up the noise of the encoders
-# The arm has nothing to do, or its user wants it slow: nobody stepped in.
-_NOT_INTERVENTIONS = frozenset(
-    {
-        SafetyReason.OK,
-        SafetyReason.STARTING,
-        SafetyReason.SELF_TEST,
-        SafetyReason.NO_CHUNK,
-        SafetyReason.CHUNK_EXHAUSTED,
-        SafetyReason.SPEED_OVERRIDE,
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -74,15 +62,11 @@ def command_jerk(command: JointSignal) -> Array:
 
 
 def count_interventions(decisions: Sequence[Decision]) -> int:
-    """Decisions not to let a motion through as it was; one that repeats the decision before it counts once."""
-    count = 0
-    before = (SafetyAction.PASS, "")
+    """Decisions not to let a motion through as it was."""
+    interventions = Interventions()
     for decision in decisions:
-        now = (decision.action, decision.reason)
-        if decision.action != SafetyAction.PASS and decision.reason not in _NOT_INTERVENTIONS and now != before:
-            count += 1
-        before = now
-    return count
+        interventions.note(decision.action, decision.reason)
+    return interventions.count
 
 
 def count_recoveries(subtasks: Sequence[SubtaskSpan]) -> int:

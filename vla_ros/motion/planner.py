@@ -13,11 +13,12 @@ from ompl import util as ou
 from vla_ros.core.errors import MotionError
 from vla_ros.core.geometry import Array
 from vla_ros.robots import Arm
-from vla_ros.robots.collision import CollisionModel, Obstacle
+from vla_ros.robots.collision import CollisionModel, Obstacle, Pair
 
 STEP_RAD = 0.04  # a path is looked at this densely (length in joint space)
 JOINT_MARGIN_RAD = 0.02  # kept from the joint limits; more than the gate asks for
 CLEARANCE_M = 0.01  # kept between links, and between links and obstacles
+LEAVING_M = 0.001  # nearer than the start a path may come where the start is nearer than CLEARANCE_M
 WORKSPACE_MARGIN_M = 0.01  # kept between the TCP and the border of its workspace
 
 ou.setLogLevel(ou.LOG_NONE)  # failures come back as MotionError
@@ -29,6 +30,8 @@ class FreeSpace:
     def __init__(self, arm: Arm, collision: CollisionModel, obstacles: Sequence[Obstacle], start_rad: Array) -> None:
         limits, box = arm.config.limits, arm.config.workspace
         self._arm, self._collision, self._obstacles = arm, collision, tuple(obstacles)
+        start_m = self._distance_m(start_rad)[0]
+        self._kept_m = min(CLEARANCE_M, max(start_m - LEAVING_M, 0.0))  # an arm that stands nearer than that must be able to leave
         self.low = np.minimum(np.asarray(limits.position_min_rad) + JOINT_MARGIN_RAD, start_rad)
         self.high = np.maximum(np.asarray(limits.position_max_rad) - JOINT_MARGIN_RAD, start_rad)
         self._box_low, self._box_high = np.asarray(box.min_m) + WORKSPACE_MARGIN_M, np.asarray(box.max_m) - WORKSPACE_MARGIN_M
@@ -38,7 +41,7 @@ class FreeSpace:
         """Whether the arm may be at ``q`` [dof]."""
         if self._bounded and not self._in_workspace(q):
             return False
-        return not self._collision.in_collision(q, self._obstacles, CLEARANCE_M)
+        return not self._collision.in_collision(q, self._obstacles, self._kept_m)
 
     def allows_line(self, a: Array, b: Array) -> bool:
         """Whether the straight line in joint space from ``a`` to ``b`` is free."""
@@ -53,15 +56,18 @@ class FreeSpace:
         if over[joint] > 1e-9:
             allowed = f"{self.low[joint]:.3f} to {self.high[joint]:.3f}"
             raise MotionError(f"The {what} has {names[joint]} at {q[joint]:.3f} rad; allowed {allowed} (joint limits less a margin).")
-        if self._collision.in_collision(q, self._obstacles, CLEARANCE_M):
-            distance_m, pair = min(self._collision.self_distance(q), self._collision.min_distance(q, self._obstacles))
+        if self._collision.in_collision(q, self._obstacles, self._kept_m):
+            distance_m, pair = self._distance_m(q)
             touching = "touches" if distance_m <= 0 else f"comes within {distance_m * 1000:.0f} mm of"
-            kept = f"at least {CLEARANCE_M * 1000:.0f} mm are kept"
+            kept = f"at least {self._kept_m * 1000:.0f} mm are kept"
             raise MotionError(f"In the {what} {pair[0]} {touching} {pair[1]}; {kept}. Move one of them away.")
         if self._bounded and not self._in_workspace(q):
             tcp = self._arm.fk(q)[:3, 3]
             box = f"{np.round(self._box_low, 3).tolist()} to {np.round(self._box_high, 3).tolist()} m"
             raise MotionError(f"In the {what} the TCP is at {np.round(tcp, 3).tolist()} m, outside the workspace ({box}).")
+
+    def _distance_m(self, q: Array) -> tuple[float, Pair]:
+        return min(self._collision.self_distance(q), self._collision.min_distance(q, self._obstacles))
 
     def _in_workspace(self, q: Array) -> bool:
         tcp = self._arm.fk(q)[:3, 3]

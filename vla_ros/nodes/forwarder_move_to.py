@@ -91,6 +91,8 @@ class MoveToServer:
             ending = Ending.CANCELED if reason.startswith("canceled") else Ending.SUCCEEDED if result.success else Ending.ABORTED
         except (MotionError, ValueError, KeyError) as error:
             result.reason, result.message = "not_planned", str(error.args[0] if error.args else error)
+            if work.goal.kind == MoveKind.HOME and result.message.startswith("In the start"):
+                result.message += ' The goal "go home" draws back first.'
         result.duration = time.monotonic() - started_s
         return ending, result
 
@@ -170,12 +172,17 @@ class MoveToServer:
                 return DRY_RUN
             if time.monotonic() - moved_s > STALL_S:
                 held = command is not None and command.action >= SafetyAction.HOLD
+                if not held and command is not None and command.trace_id == work.goal_id:
+                    self._hold()  # what is reported as refused must not be carried out later
                 why = refusal or "the safety monitor does not let the motion pass; safety/state says why."
                 return f"{'held' if held else 'refused'}: {why}"
         self._seq = chunks.seq
+        self._hold()
+        return "canceled: the arm was told to stop."
+
+    def _hold(self) -> None:
         if self._holds.service_is_ready():
             self._holds.call_async(load_type(HOLD.type).Request())
-        return "canceled: the arm was told to stop."
 
     def _wait_for_gripper(self, width_m: float, work: Work) -> str:
         if not math.isnan(width_m):

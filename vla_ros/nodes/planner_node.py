@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vla_ros.core.outcomes import EpisodeEvent, Outcome, ReportStatus
@@ -85,7 +85,7 @@ class PlannerNode(VlaNode):
         self._planner = make_planner(self.config.planner, capabilities, self.config.options())
         self._senses = PlannerSenses(self, arm, tuple(n for n in self.config.watched.split(",") if n), self.config.camera)
         self._subtasks = SubtaskCaller(self, self._senses)
-        self._recording = GoalRecording(self, self.config.record)
+        self._recording = GoalRecording(self, self.config.record, lambda: self._senses.died("recorder"))
         self._plans, self._reasoning = self.publish_on(PLAN), self.publish_on(REASONING)
         self._reports, self._episodes = self.publish_on(SUBTASK_REPORT), self.publish_on(EPISODE)
         self._holds = self.client_of(HOLD)
@@ -115,6 +115,8 @@ class PlannerNode(VlaNode):
         self._instruction = work.goal.instruction
         if not work.goal.instruction.strip():  # there is nothing to name a run by
             return Ending.ABORTED, self._refused(Reason.NOT_UNDERSTOOD, f"The instruction is empty. {SUPPORTED}")
+        if stop := self._senses.stop():
+            return Ending.ABORTED, self._refused(Reason.SAFETY_STOP, f"{stop} 'vla reset' (the service safety/reset) ends the stop.")
         refusal = self._recording.start(work.goal.instruction, self.config.robot, self.config.scene)
         if refusal:
             return Ending.ABORTED, self._refused(Reason.CANNOT_RECORD, refusal)
@@ -122,7 +124,10 @@ class PlannerNode(VlaNode):
         result, images = self._carry_out(work)
         stamp_ns = self._senses.now_ns()
         self._mark(EpisodeEvent.FINISHED, work, result)
-        folder = self._recording.finish(result)
+        folder, incomplete = self._recording.finish(result)
+        if incomplete:
+            self.get_logger().error(incomplete)
+            result = replace(result, message=f"{result.message} {incomplete}")
         ending = {Outcome.SUCCEEDED: Ending.SUCCEEDED, Outcome.CANCELED: Ending.CANCELED}.get(result.outcome, Ending.ABORTED)
         return ending, goal_result_to_msg(result, images, folder, stamp_ns)
 

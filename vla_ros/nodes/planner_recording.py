@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,13 @@ START_TIMEOUT_S = 5.0
 
 
 class GoalRecording:
-    """One recording at a time, by a thread that waits for the recorder; ``enabled=False``: nothing is recorded."""
+    """One recording at a time, by a thread that waits for the recorder; ``enabled=False``: nothing is recorded.
 
-    def __init__(self, node: VlaNode, enabled: bool) -> None:
-        self._node = node
+    ``died() -> sentence`` when the recorder is gone.
+    """
+
+    def __init__(self, node: VlaNode, enabled: bool, died: Callable[[], str]) -> None:
+        self._node, self._died = node, died
         self._caller = ActionCaller(node, RECORD_EPISODE) if enabled else None
         self._facts: dict[str, Any] = {}
         self._thread: threading.Thread | None = None
@@ -36,6 +40,7 @@ class GoalRecording:
             return ""
         self._stop, self._begun = threading.Event(), threading.Event()
         self._result: Any = None
+        self._heard: Any = None  # the recorder's last feedback
         self._error = ""
         self._thread = threading.Thread(target=self._record, args=(instruction,), name="record", daemon=True)
         self._thread.start()
@@ -47,34 +52,51 @@ class GoalRecording:
         try:
             goal = self._caller.type.Goal(instruction=instruction, owner=self._node.get_name())
             result = self._caller.call(
-                goal, cancel=self._stop.is_set, on_feedback=lambda _: self._begun.set(), time_limit_s=float("inf"), cancel_s=15.0
+                goal, cancel=self._stop.is_set, on_feedback=self._on_feedback, time_limit_s=float("inf"), cancel_s=15.0, lost=self._died
             )
             self._result = result
             if not result.success:
                 self._error = f"Not recorded: {result.message}"
         except CallError as error:
-            self._error = f"Not recorded: {error} Start the recorder, or run with record:=false."
+            what = "Not recorded to its end" if self._heard else "Not recorded"
+            self._error = f"{what}: {error} Start the recorder, or run with record:=false."
         self._begun.set()
 
-    def finish(self, result: GoalResult) -> str:
-        """Ends the recording and writes result.json. Returns the run's folder, "" where there is none."""
+    def _on_feedback(self, feedback: Any) -> None:
+        self._heard = feedback
+        self._begun.set()
+
+    def finish(self, result: GoalResult) -> tuple[str, str]:
+        """Ends the recording and writes result.json. Returns the run's folder ("" where there is none), and what went wrong with it."""
         if self._thread is None:
-            return ""
+            return "", ""
         self._stop.set()
         self._thread.join()
-        if self._result is None or not self._result.folder:
-            self._node.get_logger().error(self._error or "The recording ended without a folder.")
-            return ""
-        folder = Path(self._result.folder)
+        recording = self._result or self._cut_off()
+        if recording is None or not recording.folder:
+            return "", self._error or "Not recorded: the recording ended without a folder."
         try:
-            RunFolder(folder).write_result(self._whole(result))
+            RunFolder(Path(recording.folder)).write_result(self._whole(result, recording))
         except DataError as error:
-            self._node.get_logger().error(str(error))
-        return str(folder)
+            self._error = f"{self._error} {error}".strip()
+        return recording.folder, self._error
 
-    def _whole(self, result: GoalResult) -> dict[str, Any]:
+    def _cut_off(self) -> Any:
+        """The recording as far as its recorder told of it before it died; None when it never did."""
+        if (heard := self._heard) is None or self._caller is None:
+            return None
+        return self._caller.type.Result(
+            success=False,
+            message=self._error,
+            folder=heard.folder,
+            messages=heard.messages,
+            lost=heard.lost,
+            bytes=heard.bytes,
+            duration=heard.elapsed,
+        )
+
+    def _whole(self, result: GoalResult, recording: Any) -> dict[str, Any]:
         """Everything that is known of the run, as result.json holds it."""
-        recording = self._result
         return {
             **self._facts,
             "outcome": result.outcome.word,

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyMode, SafetyReason, SafetyState
 from vla_ros.core.errors import ConfigError, PerceptionError, unknown_choice
+from vla_ros.core.interventions import Interventions
 from vla_ros.core.outcomes import NodeState
 from vla_ros.core.robot_state import JointState
 from vla_ros.core.scene import CameraHealth, Scene
@@ -66,7 +66,7 @@ class PlannerSenses:
         start_ns = node.steady_ns() + ns_from_s(DISCOVERY_S)
         self._beats_ns: dict[str, int] = dict.fromkeys(watched, start_ns)
         self._needed = set(watched)
-        self.interventions = 0  # decisions that slowed, held or stopped
+        self._interventions = Interventions()
         self.unsafe = ""  # what the world model foresaw when the monitor last held the arm for it; whoever acts on it clears it
         self._dry_run = ""  # what the monitor said when it met an arm to which nothing is sent
         self.on_safety: Callable[[], None] = lambda: None
@@ -86,8 +86,7 @@ class PlannerSenses:
             self._beats_ns[message.node] = self._node.steady_ns()
 
     def _on_decision(self, message: Any) -> None:
-        if message.action >= SafetyAction.SLOW:
-            self.interventions += 1
+        self._interventions.note(message.action, message.reason)
         if message.reason == SafetyReason.WORLD_MODEL:
             self.unsafe = message.detail
 
@@ -99,6 +98,11 @@ class PlannerSenses:
             self.on_safety()
 
     # --- the ports
+    @property
+    def interventions(self) -> int:
+        """Of the monitor, so far."""
+        return self._interventions.count
+
     def begin_goal(self) -> None:
         """What was noted during the goal before does not count any more."""
         self._dry_run = ""
@@ -163,17 +167,27 @@ class PlannerSenses:
     def hazard(self) -> Hazard | None:
         """What forbids acting now, the gravest first."""
         for name in sorted(self._needed):
-            silent_s = s_from_ns(self._node.steady_ns() - self._beats_ns[name])
-            if silent_s > SILENCE_S:
-                return Hazard(HazardKind.NODE_DIED, f"Node '{name}' has died: no heartbeat for {silent_s:.1f} s.", node=name)
-        if self._safety is not None and self._safety.mode is SafetyMode.STOPPED_LATCHED:
-            return Hazard(HazardKind.SAFETY_STOP, f"The safety monitor has stopped the arm: {self._safety.detail}")
+            if why := self.died(name):
+                return Hazard(HazardKind.NODE_DIED, why, node=name)
+        if stop := self.stop():
+            return Hazard(HazardKind.SAFETY_STOP, stop)
         if self._dry_run:
             return Hazard(HazardKind.DRY_RUN, f"{self._dry_run} The plan stands; the goal cannot go on.")
         health = self._health.get(self._camera)
         if health is not None and not health.usable:
             return Hazard(HazardKind.CAMERA, f"Camera '{health.camera}' cannot be used ({health.fault.name.lower()}): {health.detail}.")
         return None
+
+    def died(self, name: str) -> str:
+        """A sentence when a node that lived is silent, or ""."""
+        silent_s = s_from_ns(self._node.steady_ns() - self._beats_ns.get(name, self._node.steady_ns()))
+        return f"Node '{name}' has died: no heartbeat for {silent_s:.1f} s." if silent_s > SILENCE_S else ""
+
+    def stop(self) -> str:
+        """A sentence while the monitor has latched a stop, or ""."""
+        if self._safety is None or self._safety.mode is not SafetyMode.STOPPED_LATCHED:
+            return ""
+        return f"The safety monitor has stopped the arm: {self._safety.detail}"
 
     def safety_words(self) -> tuple[int, str]:
         """Mode and sentence of the monitor."""

@@ -119,7 +119,7 @@ class RecorderNode(VlaNode):
             self._take()  # what came before the goal, but for the latched
             for name, letter in self._latched.items():
                 writer.write(name, letter.cdr, time.time_ns(), time.time_ns())
-            return self._write_until_canceled(writer, losses, work)
+            return self._write_until_canceled(writer, losses, work, result.folder)
         finally:
             info = writer.close()
             result.messages, result.lost, result.bytes = info.message_count, losses.count, writer.size_bytes
@@ -139,10 +139,10 @@ class RecorderNode(VlaNode):
                 self._latched[name] = letters[-1]
         return sorted(taken, key=lambda pair: pair[1].received_ns)
 
-    def _write_until_canceled(self, writer: BagWriter, losses: Losses, work: Work) -> str:
+    def _write_until_canceled(self, writer: BagWriter, losses: Losses, work: Work, folder: str) -> str:
         owner = OwnerWatch(self._heartbeats, work.goal.owner)
         orphaned = ""
-        feedback = load_type(RECORD_EPISODE.type).Feedback()
+        feedback = load_type(RECORD_EPISODE.type).Feedback(folder=folder)
         started_s = time.monotonic()
         told_s = 0.0
         ending = False

@@ -62,7 +62,7 @@ def measure_in(thing: SceneObject, container: SceneObject, scene: Scene) -> Meas
     below = bottom_m(thing) > bottom_m(container) - REST_BELOW_M
     carried = distance < radius and not inside and _rests_on_contents(thing, container, scene)
     detail = (
-        f"centre {distance * 1e3:.0f} mm from the middle of the {container.name} (opening {radius * 1e3:.0f} mm), "
+        f"centre {distance * 1e3:.0f} mm from the middle of the {container.name} (opening {2 * radius * 1e3:.0f} mm), "
         f"bottom {depth * 1e3:.0f} mm below its rim"
     )
     if carried:

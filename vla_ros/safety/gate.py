@@ -36,6 +36,9 @@ EXPERTS_KEPT = 64  # whose last sequence numbers are remembered
 # A refusal for one of these says that the message is not for now; the motion that was passed before it goes on to its end.
 _UNTIMELY = (SafetyReason.CHUNK_SEQUENCE, SafetyReason.CHUNK_STALE, SafetyReason.CHUNK_SOURCE)
 
+# Nothing may wait at speed 0 for the speed to be raised: whoever asked for it may be gone, and whoever raises it does not expect motion.
+_STANDSTILL = Fault(SafetyReason.SPEED_OVERRIDE, "The speed override is 0: nothing moves until it is raised (vla speed, safety/set_speed).")
+
 
 @dataclass(frozen=True)
 class Hold:
@@ -154,7 +157,7 @@ class Gate:
         self._stop_for(Fault(SafetyReason.REQUESTED, f"{source} asked for a stop.", cut=True))
 
     def set_speed(self, speed: float) -> None:
-        """Override of the pace of all motion. Raises ValueError outside 0-1."""
+        """Override of the pace of all motion; at 0 the arm is held, and what was followed is given up. Raises ValueError outside 0-1."""
         if not 0.0 <= speed <= 1.0:
             raise ValueError(f"The speed override must be 0 to 1, got {speed}.")
         self._speed = float(speed)
@@ -270,7 +273,7 @@ class Gate:
             return self._try_anchor()
         following = self._following
         finished = following is not None and following.finished
-        fault = self._inputs.fault(self._now_ns, self._steady_ns)
+        fault = self._inputs.fault(self._now_ns, self._steady_ns) or (_STANDSTILL if self._speed == 0.0 else None)
         if following and not finished:
             fault = fault or self._missing(following.accepted.chunk)
         return fault or self._inputs.tracking_fault(self._guard.horizon.position_at, finished)

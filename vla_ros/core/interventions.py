@@ -1,0 +1,32 @@
+"""What counts as an intervention of the safety monitor, for results and for measures alike."""
+
+from __future__ import annotations
+
+from vla_ros.core.actions import SafetyAction
+from vla_ros.core.decisions import SafetyReason
+
+# The arm has nothing to do, or its user wants it slow: nobody stepped in.
+_NONE = frozenset(
+    {
+        SafetyReason.OK,
+        SafetyReason.STARTING,
+        SafetyReason.SELF_TEST,
+        SafetyReason.NO_CHUNK,
+        SafetyReason.CHUNK_EXHAUSTED,
+        SafetyReason.SPEED_OVERRIDE,
+    }
+)
+
+
+class Interventions:
+    """Counts decisions not to let a motion through as it was; one that repeats the decision before it counts once."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._before: tuple[int, str] = (SafetyAction.PASS, "")
+
+    def note(self, action: int, reason: str) -> None:
+        """Takes the next decision."""
+        now = (action, reason)
+        self.count += action != SafetyAction.PASS and reason not in _NONE and now != self._before
+        self._before = now
