@@ -13,12 +13,12 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
 from action_msgs.msg import GoalStatus
 from control_msgs.action import FollowJointTrajectory
 from control_msgs.msg import JointTolerance
-from ros_harness import ActionPeer, Ros, wait_until
+from ros_harness import ActionPeer, Heard, Ros, wait_until
 
 from vla_ros.core.actions import ShortTrajectory
 from vla_ros.robots import load_robot_config
-from vla_ros.ros.conversions.robot import trajectory_from_msg, trajectory_to_msg
-from vla_ros.ros.interfaces import FOLLOW_JOINT_TRAJECTORY, JOINT_TRAJECTORY, SIM_RESET
+from vla_ros.ros.conversions.robot import joint_state_from_msg, trajectory_from_msg, trajectory_to_msg
+from vla_ros.ros.interfaces import FOLLOW_JOINT_TRAJECTORY, JOINT_STATES, JOINT_TRAJECTORY, SIM_RESET
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.sim_trajectory_server import FollowJointTrajectoryServer, Progress
 from vla_ros.simulation.joint_trajectory_controller import JointTrajectoryController, TrajectoryRequest
@@ -193,7 +193,13 @@ def test_a_trajectory_on_the_topic_takes_over_and_the_goal_is_judged_by_it(bench
     assert bench.end_of(handle) == (GoalStatus.STATUS_SUCCEEDED, RESULT.SUCCESSFUL, "")
 
 
-def test_the_simulated_arm_is_where_the_goal_asked_and_a_reset_ends_goals(ros: Ros) -> None:
+def measured(heard: list[Heard]) -> tuple[np.ndarray, np.ndarray]:
+    """(rad, rad/s) of the arm's joints now."""
+    state = joint_state_from_msg(heard[-1].message).select(NAMES)
+    return state.positions, state.velocities
+
+
+def test_the_simulated_arm_is_where_the_goal_asked_and_stops_with_it(ros: Ros) -> None:
     ros.process("sim_robot", sensor_noise="false")
     peer = ros.peer()
     client = peer.action(FOLLOW_JOINT_TRAJECTORY)
@@ -206,6 +212,13 @@ def test_the_simulated_arm_is_where_the_goal_asked_and_a_reset_ends_goals(ros: R
     status, result = client.result(client.send(asked, feedback.append))
     assert (status, result.error_string) == (GoalStatus.STATUS_SUCCEEDED, "")
     wait_until(lambda: feedback and np.abs(np.array(feedback[-1].feedback.actual.positions) - to).max() < 0.005, "the arm to be there")
+    joints = peer.listen(JOINT_STATES, matched=True)
+    cancelled = client.send(FollowJointTrajectory.Goal(trajectory=motion(4.0, to=to + 0.4)))
+    wait_until(lambda: joints and (measured(joints)[0] > to + 0.05).all(), "the arm to be on its way")
+    cancelled.cancel_goal_async()
+    assert client.result(cancelled)[0] == GoalStatus.STATUS_CANCELED
+    wait_until(lambda: np.abs(measured(joints)[1]).max() < 0.01, "the arm to stand still")
+    assert (measured(joints)[0] < to + 0.3).all()
     running = client.send(FollowJointTrajectory.Goal(trajectory=motion(LONG_S, to=to)))
     assert peer.call(SIM_RESET, seed=0).success
     status, result = client.result(running)
