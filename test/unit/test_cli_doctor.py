@@ -94,3 +94,29 @@ def test_a_probe_that_hangs_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(probes, "RENDER", "import time; time.sleep(60)")
     monkeypatch.setattr(probes, "PROBE_TIMEOUT_S", 0.3)
     assert "no answer" in probes.check_rendering().found
+
+
+CV_BRIDGE = """
+class CvBridge:
+    def cv2_to_imgmsg(self, image, encoding):
+        return image
+    def imgmsg_to_cv2(self, message):
+        """
+
+
+@pytest.mark.parametrize(
+    ("module", "level", "text"),
+    [
+        ("raise ModuleNotFoundError('cv_bridge')", Level.OK, "no cv_bridge here"),
+        (f"{CV_BRIDGE}return message", Level.OK, "they fit"),
+        (f"{CV_BRIDGE}return message + 1", Level.FAIL, "cannot use this numpy: AssertionError"),
+        (f"{CV_BRIDGE}raise ImportError('made for numpy 1')", Level.FAIL, "cannot use this numpy: ImportError: made for numpy 1"),
+    ],
+)
+def test_a_cv_bridge_must_fit_to_this_numpy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, level: Level, text: str) -> None:
+    (tmp_path / "cv_bridge.py").write_text(module)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # before one that is installed
+    finding = probes.check_cv_bridge()
+    assert finding.level is level
+    assert text in finding.lines()
+    assert bool(finding.remedy) == (level is Level.FAIL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,60 @@ def test_the_server_of_the_openai_planner_reaches_the_planner_as_text(prefix: Pa
     command = load(prefix, "demo", {"planner": "openai", **given})["planner"].command
     for name, value in given.items():
         assert f'{name}:="{value}"' in command
+
+
+UNUSUAL = {
+    "robot": "lab_arm", "scene": "lab_table", "seed": "7", "speed": "0.25", "dry_run": "true", "pictures": "false", "runs": "/lab/my runs",
+    "autostart": "false", "sim": "false", "expert": "lab_expert", "planner": "openai", "openai_model": "lab",
+}  # fmt: skip
+ALL = {"robot": '"lab_arm"', "autostart": "false"}
+EXPECTED = {
+    "sim_robot": {**ALL, "scene": '"lab_table"', "seed": "7"},
+    "state_publisher": ALL,
+    "safety_monitor": {**ALL, "speed": "0.25", "use_sim_time": "false"},
+    "motion_forwarder": {**ALL, "dry_run": "true"},
+    "camera_perception": ALL,
+    "depth_perception": ALL,
+    "tactile_perception": ALL,
+    "action_expert": {**ALL, "expert": '"lab_expert"'},
+    "world_model": ALL,
+    "planner": {
+        **ALL, "scene": '"lab_table"', "record": "true", "planner": '"openai"',
+        "openai_url": '""', "openai_model": '"lab"', "openai_key_variable": '""',
+    },
+    "recorder": {**ALL, "root": '"/lab/my runs"', "pictures": "false"},
+}  # fmt: skip
+
+
+def parameters(process: ProcessSpec) -> dict[str, str]:
+    """What is given on the command line, beside parameter files."""
+    given = [word for flag, word in itertools.pairwise(process.command) if flag == "-p"]
+    return dict(word.split(":=", 1) for word in given)
+
+
+def test_every_argument_reaches_the_nodes_that_it_is_for(prefix: Path) -> None:
+    processes = load(prefix, "demo", UNUSUAL)
+    assert {name: parameters(process) for name, process in processes.items()} == EXPECTED
+
+
+def test_the_graph_alone_gets_the_same_without_the_simulated_robot(prefix: Path) -> None:
+    processes = load(prefix, "graph", {name: value for name, value in UNUSUAL.items() if name != "seed"})
+    assert {"sim_robot": EXPECTED["sim_robot"], **{n: parameters(p) for n, p in processes.items()}} == EXPECTED
+
+
+def test_nodes_that_are_not_wanted_are_left_out(prefix: Path) -> None:
+    without = load(prefix, "demo", {"record": "false", "state_publisher": "false"})
+    assert set(NODES) - set(without) == {"recorder", "state_publisher"}
+    assert parameters(without["planner"])["record"] == "false"
+
+
+def test_without_arguments_the_nodes_get_the_usual(prefix: Path) -> None:
+    processes = load(prefix, "demo")
+    assert set(processes) == set(NODES)
+    given = {(name, value) for process in processes.values() for name, value in parameters(process).items()}
+    usual = {
+        ("robot", '"panda"'), ("scene", '"tabletop"'), ("seed", "0"), ("speed", "1.0"), ("dry_run", "false"), ("record", "true"),
+        ("pictures", "true"), ("root", '"runs"'), ("autostart", "true"), ("use_sim_time", "true"), ("expert", '"scripted"'),
+        ("planner", '"builtin"'), ("openai_url", '""'), ("openai_model", '""'), ("openai_key_variable", '""'),
+    }  # fmt: skip
+    assert given == usual

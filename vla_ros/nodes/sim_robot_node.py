@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from vla_ros.core.errors import MotionError, SimulationError
+from vla_ros.core.stamps import s_from_ns
 from vla_ros.core.tasks import Predicate, Relation
 from vla_ros.robots import load_robot_config
 from vla_ros.ros.conversions.arrays import stamp_to_msg
@@ -32,7 +33,8 @@ from vla_ros.ros.interfaces import (
 )
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
-from vla_ros.ros.sim_controllers import FollowJointTrajectoryServer, serve_gripper
+from vla_ros.ros.sim_controllers import serve_gripper
+from vla_ros.ros.sim_trajectory_server import FollowJointTrajectoryServer, Progress
 from vla_ros.ros.spin import run
 from vla_ros.simulation.camera_faults import CameraFaults
 from vla_ros.simulation.camera_thread import CameraThread
@@ -84,9 +86,7 @@ class SimRobotNode(VlaNode):
         self.serve(SIM_RESET, self._reset)
         self.serve(SIM_FAULT, self._fault)
         self.serve(SIM_SCORE, self._score)
-        FollowJointTrajectoryServer(
-            self, FOLLOW_JOINT_TRAJECTORY, self.accept, lambda: self.sim.controller.is_done(self.sim.now_ns), self._hold
-        )
+        FollowJointTrajectoryServer(self, FOLLOW_JOINT_TRAJECTORY, robot.arm_joints, self.accept, self._progress, self._hold)
         serve_gripper(self, robot.gripper, self._command_gripper, lambda: self.sim.gripper)
 
     def on_start(self) -> None:
@@ -146,9 +146,18 @@ class SimRobotNode(VlaNode):
             self.sim.controller.accept(request, now_ns)
             self._was_reset = False
 
-    def _hold(self) -> None:
+    def _progress(self) -> Progress | None:
         with self.lock:
-            self.sim.controller.hold(self.sim.now_ns)
+            now_ns, end_ns, desired = self.sim.now_ns, self.sim.controller.end_ns, self.sim.controller.sample(self.sim.now_ns)
+            actual = np.stack([self.sim.world.joint_positions, self.sim.world.joint_velocities])[:, : self.sim.world.n_arm]
+        if end_ns == 0:
+            return None
+        return Progress(now_ns, np.stack([desired.positions, desired.velocities]), actual, s_from_ns(now_ns - end_ns))
+
+    def _hold(self) -> None:
+        """Where the arm is, as the stock controller does: where it should be, it might press on something."""
+        with self.lock:
+            self.sim.controller.hold(self.sim.world.joint_positions[: self.sim.world.n_arm])
 
     def _command_gripper(self, width_m: float, force_n: float) -> None:
         with self.lock:

@@ -102,6 +102,8 @@ class TrajectoryPort(GripperPort):
         from builtin_interfaces.msg import Duration
         from trajectory_msgs.msg import JointTrajectoryPoint
 
+        if self._publisher.get_subscription_count() == 0:
+            return False  # the controller is not there yet; tried again with the next command
         travel = abs(position - (self._position if self._position is not None else 0.0)) / self._config.binding.position_per_width
         ns = round(max(0.1, travel / self._config.speed_mps) * 1e9)
         point = JointTrajectoryPoint(positions=packed([position]), time_from_start=Duration(sec=ns // 10**9, nanosec=ns % 10**9))

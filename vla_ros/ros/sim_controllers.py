@@ -1,4 +1,4 @@
-"""The action servers of the simulated controllers: follow_joint_trajectory and the gripper's, as ros2_control offers them."""
+"""The simulated gripper's controllers, as ros2_control offers them."""
 
 from __future__ import annotations
 
@@ -6,46 +6,13 @@ import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from vla_ros.core.errors import ConfigError, MotionError, unknown_choice
+from vla_ros.core.errors import ConfigError, unknown_choice
 from vla_ros.robots.values import GripperConfig
 from vla_ros.ros.deferred_action import ABORTED, CANCELED, SUCCEEDED, DeferredActionServer
 from vla_ros.ros.interfaces import JOINT_TRAJECTORY, Action
 from vla_ros.ros.lifecycle import VlaNode
 
 POLL_S = 0.02
-
-
-class FollowJointTrajectoryServer:
-    """Takes any trajectory that the controller accepts; a newer goal takes over from the one that runs."""
-
-    def __init__(
-        self, node: VlaNode, action: Action, accept: Callable[[Any], None], is_done: Callable[[], bool], hold: Callable[[], None]
-    ) -> None:
-        self._accept, self._is_done, self._hold = accept, is_done, hold
-        self._running: Any = None
-        self._server = DeferredActionServer(node, action, self._begin)
-        node.every(POLL_S, self._poll)
-
-    def _begin(self, handle: Any) -> None:
-        result = self._server.type.Result()
-        try:
-            self._accept(handle.request.trajectory)
-        except (MotionError, ValueError) as error:
-            result.error_code, result.error_string = self._server.type.Result.INVALID_GOAL, str(error)
-            self._server.end(handle, ABORTED, result)
-            return
-        before, self._running = self._running, handle
-        if before is not None:
-            self._server.end(before, ABORTED, result)
-
-    def _poll(self) -> None:
-        handle = self._running
-        if handle is None or not (handle.is_cancel_requested or self._is_done()):
-            return
-        self._running = None
-        if handle.is_cancel_requested:
-            self._hold()
-        self._server.end(handle, CANCELED if handle.is_cancel_requested else SUCCEEDED, self._server.type.Result())
 
 
 class GripperState(Protocol):

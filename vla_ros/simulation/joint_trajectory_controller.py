@@ -51,9 +51,10 @@ class JointTrajectoryController:
 
     def __init__(self, names: Sequence[str], positions: Array) -> None:
         self.names = tuple(names)
-        self._hold(positions)
+        self.hold(positions)
 
-    def _hold(self, positions: Array) -> None:
+    def hold(self, positions: Array) -> None:
+        """Drops the running trajectory and stays at ``positions`` [dof] rad."""
         zeros = np.zeros(len(self.names))
         self._held = DesiredState(np.array(positions, dtype=float), zeros, zeros)
         self._lead_in: JointSpline | None = None
@@ -66,10 +67,6 @@ class JointTrajectoryController:
     def end_ns(self) -> int:
         """When the last point is reached; 0 when no trajectory runs."""
         return self._end_ns
-
-    def is_done(self, now_ns: int) -> bool:
-        """Whether the last point has been reached (also when no trajectory was ever sent)."""
-        return now_ns >= self._end_ns
 
     def accept(self, request: TrajectoryRequest | ShortTrajectory, now_ns: int) -> None:
         """Replaces the running trajectory. Raises MotionError with the reason, and goes on as before, when it cannot be followed."""
@@ -111,14 +108,6 @@ class JointTrajectoryController:
             return self._held
         spline = self._lead_in if self._lead_in is not None and now_ns < self._first_ns else self._points
         return DesiredState(*spline.sample(s_from_ns(now_ns - self._start_ns)))
-
-    def hold(self, now_ns: int) -> None:
-        """Drops the running trajectory and holds the present desired position (a cancelled action goal)."""
-        self._hold(self.sample(now_ns).positions)
-
-    def reset(self, positions: Array) -> None:
-        """Holds ``positions`` as if just made."""
-        self._hold(positions)
 
 
 def _joint_order(found: Sequence[str], names: Sequence[str]) -> list[int]:

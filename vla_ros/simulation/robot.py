@@ -61,7 +61,7 @@ class SimRobot:
         self.placed = placed
         self.world.reset(placed, arm, width)
         self.faults.clear()
-        self.controller.reset(arm)
+        self.controller.hold(arm)
         self.gripper.reset(width, grip_force_n)
         start_ns = self.now_ns
         self.step(SETTLING_STEPS)
