@@ -26,6 +26,7 @@ HELD = Predicate(Relation.HELD, "red_cube")
 BLACK = Hazard(HazardKind.CAMERA, "Camera front is black.")
 DONE = SubtaskOutcome(SubtaskStatus.DONE, "done")
 GRASP_FAILED = SubtaskOutcome(SubtaskStatus.FAILED, "grasp_failed", "The fingers closed on nothing.")
+NO_ROOM = SubtaskOutcome(SubtaskStatus.FAILED, "unreachable", "There is no room for the fingers.", chunks=0)
 UNSAFE = SubtaskOutcome(SubtaskStatus.UNSAFE, "collision", "The arm would hit the bowl.")
 
 
@@ -426,3 +427,16 @@ def test_other_exception_holds_the_arm_and_is_raised() -> None:
     with pytest.raises(RuntimeError, match="bug"):
         world.run()
     assert world.holds == 1
+
+
+def test_what_the_expert_turns_down_without_moving_is_asked_once_more_in_another_way_and_after_one_replan():
+    world = World(script=[NO_ROOM] * 20)
+    result = world.run()
+    assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.SUBTASK_FAILED)
+    assert [hint for _, hint in world.calls] == ["", OTHER_APPROACH] * 2
+    assert "no room" in result.message
+
+
+def test_a_thing_for_which_there_is_room_after_looking_again_is_taken():
+    world = World(script=[NO_ROOM, NO_ROOM])
+    assert world.run().outcome is Outcome.SUCCEEDED

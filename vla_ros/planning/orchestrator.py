@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from vla_ros.core.errors import NotUnderstood, PerceptionError, PlanningError, VlaRosError
-from vla_ros.core.outcomes import Outcome
+from vla_ros.core.outcomes import FailureKind, Outcome
 from vla_ros.core.scene import Scene
 from vla_ros.core.stamps import s_from_ns
 from vla_ros.core.tasks import Plan, Predicate, Relation, Skill, Subtask
@@ -145,7 +145,7 @@ class _Run:
 
     def _next_plan(self, plan: Plan, failure: _End) -> Plan:
         """Another plan after ``failure``, which ends the goal when no more are allowed."""
-        if self._replans >= self._policy.replans:
+        if self._replans >= self._policy.replans or self._turned_down_twice():
             raise failure
         scene = self._look(State.REPLANNING)
         self._enter(State.REPLANNING, f"Planning again: {failure.message}")
@@ -180,6 +180,8 @@ class _Run:
         """Tries one subtask until it is verified or the attempts are used up; what went wrong, or None."""
         hints = [""] * (1 + self._policy.retries) + [OTHER_APPROACH] * self._policy.approaches
         for hint in hints:
+            if self._attempts and self._attempts[-1].hint == hint and _was_turned_down(self._attempts[-1].outcome):
+                continue  # the same expert would say the same of the same scene
             attempt = self._try(subtask, hint)
             if attempt.verified:
                 return None
@@ -192,6 +194,13 @@ class _Run:
             if not self._worth_repeating(subtask):
                 break
         return _End(Outcome.FAILED, Reason.SUBTASK_FAILED, _failure_sentence(subtask, self._attempts))
+
+    def _turned_down_twice(self) -> bool:
+        """Whether two plans in a row ended with a subtask that no attempt moved the arm for: a third one would end so, too."""
+        last = self._records[-2:]
+        return len(last) == 2 and all(
+            record.attempts and all(_was_turned_down(attempt.outcome) for attempt in record.attempts) for record in last
+        )
 
     def _try(self, subtask: Subtask, hint: str) -> Attempt:
         """One attempt, repeated uncounted when only a camera's fault stopped it."""
@@ -332,6 +341,11 @@ class _Run:
 
     def _since_s(self, start_ns: int) -> float:
         return s_from_ns(self._ports.now_ns() - start_ns)
+
+
+def _was_turned_down(outcome: SubtaskOutcome) -> bool:
+    """Whether the expert said that it cannot be done, and moved nothing."""
+    return outcome.chunks == 0 and outcome.reason in (FailureKind.UNREACHABLE, FailureKind.UNSUPPORTED)
 
 
 def _failure_sentence(subtask: Subtask, attempts: Sequence[Attempt]) -> str:
