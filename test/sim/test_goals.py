@@ -241,7 +241,7 @@ def test_a_frozen_camera_that_does_not_come_back_ends_the_goal_by_name(bench: Be
 def test_cancel_with_the_cube_in_the_hand_stops_the_arm(bench: Bench) -> None:
     bench.fresh(0)
     goal = bench.send(GOAL)
-    assert bench.graph.spin_until(lambda: any(f.subtask.startswith("put") for f in bench.feedback), 30.0), "never held it"
+    assert bench.graph.spin_until(lambda: any(f.state == "acting" and f.step == 2 for f in bench.feedback), 30.0), "never held it"
     bench.graph.spin_until(lambda: False, 0.3)
     bench.until_moving()
     since_s = time.monotonic()
