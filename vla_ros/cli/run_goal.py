@@ -44,6 +44,7 @@ def follow_goal(
             stop.poll()
             vitals.check()
             check()
+            view.poll()
             if interrupts and not canceled:
                 canceled.append(1)
                 goal.cancel()
