@@ -39,7 +39,7 @@ def follow_goal(
         canceled: list[int] = []
 
         def meanwhile() -> None:
-            if keys.read() == ESTOP_KEY:
+            if ESTOP_KEY in keys.read():
                 stop.send()
             stop.poll()
             vitals.check()
