@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,18 @@ from vla_ros.ros.calls import ActionCaller, CallError
 from vla_ros.ros.interfaces import RECORD_EPISODE
 from vla_ros.ros.lifecycle import VlaNode
 
-START_TIMEOUT_S = 5.0
+MEND = "Start the recorder, or run with record:=false."
+START_TIMEOUT_S = 12.0  # longer than the call of the action waits to be found and answered: its sentence says more
+
+
+@dataclass
+class _Recording:
+    """What the planner and the thread that waits for the recorder tell each other."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    begun: threading.Event = field(default_factory=threading.Event)  # or failed
+    result: Any = None
+    error: str = ""
 
 
 class GoalRecording:
@@ -34,47 +46,46 @@ class GoalRecording:
         self._thread = None
         if self._caller is None:
             return ""
-        self._stop, self._begun = threading.Event(), threading.Event()
-        self._result: Any = None
-        self._error = ""
-        self._thread = threading.Thread(target=self._record, args=(instruction,), name="record", daemon=True)
+        recording = self._recording = _Recording()  # one that was given up may still fill in its own
+        self._thread = threading.Thread(target=self._record, args=(instruction, recording), name="record", daemon=True)
         self._thread.start()
-        self._begun.wait(START_TIMEOUT_S)
-        return self._error
+        if not recording.begun.wait(START_TIMEOUT_S):
+            recording.stop.set()
+            return f"Not recorded: the recorder has not begun within {START_TIMEOUT_S:g} s. {MEND}"
+        return recording.error
 
-    def _record(self, instruction: str) -> None:
+    def _record(self, instruction: str, recording: _Recording) -> None:
         assert self._caller is not None
         try:
             goal = self._caller.type.Goal(instruction=instruction, owner=self._node.get_name())
-            result = self._caller.call(
-                goal, cancel=self._stop.is_set, on_feedback=lambda _: self._begun.set(), time_limit_s=float("inf"), cancel_s=15.0
+            result = recording.result = self._caller.call(
+                goal, cancel=recording.stop.is_set, on_feedback=lambda _: recording.begun.set(), time_limit_s=float("inf"), cancel_s=15.0
             )
-            self._result = result
             if not result.success:
-                self._error = f"Not recorded: {result.message}"
+                recording.error = f"Not recorded: {result.message}"
         except CallError as error:
-            self._error = f"Not recorded: {error} Start the recorder, or run with record:=false."
-        self._begun.set()
+            recording.error = f"Not recorded: {error} {MEND}"
+        recording.begun.set()
 
     def finish(self, result: GoalResult) -> str:
         """Ends the recording and writes result.json. Returns the run's folder, "" where there is none."""
         if self._thread is None:
             return ""
-        self._stop.set()
+        recording = self._recording
+        recording.stop.set()
         self._thread.join()
-        if self._result is None or not self._result.folder:
-            self._node.get_logger().error(self._error or "The recording ended without a folder.")
+        if recording.result is None or not recording.result.folder:
+            self._node.get_logger().error(recording.error or "The recording ended without a folder.")
             return ""
-        folder = Path(self._result.folder)
+        folder = Path(recording.result.folder)
         try:
-            RunFolder(folder).write_result(self._whole(result))
+            RunFolder(folder).write_result(self._whole(result, recording.result))
         except DataError as error:
             self._node.get_logger().error(str(error))
         return str(folder)
 
-    def _whole(self, result: GoalResult) -> dict[str, Any]:
+    def _whole(self, result: GoalResult, recording: Any) -> dict[str, Any]:
         """Everything that is known of the run, as result.json holds it."""
-        recording = self._result
         return {
             **self._facts,
             "outcome": result.outcome.word,
