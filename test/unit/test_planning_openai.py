@@ -6,14 +6,13 @@ import hashlib
 import json
 import logging
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
+from fake_openai_server import picture_in, served
 from planning_scene import table
 
 from vla_ros.core.errors import ConfigError, PlanningError
@@ -29,15 +28,8 @@ KEY = "sk-secret-of-the-test"
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    script = Path(__file__).with_name("fake_openai_server.py")
-    process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    with served() as base_url:
+        yield base_url
 
 
 def planner(url: str, model: str, waits: list[float] | None = None, **options: Any) -> OpenAiPlanner:
@@ -65,7 +57,7 @@ def test_answer_becomes_a_validated_plan(url: str) -> None:
     assert plan.explanation.endswith("because")
 
 
-def test_request_carries_objects_image_schema_and_key(url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_request_carries_objects_and_key(url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setenv("TEST_OPENAI_KEY", KEY)
     caplog.set_level(logging.DEBUG)
     with pytest.raises(PlanningError) as caught:
@@ -75,6 +67,49 @@ def test_request_carries_objects_image_schema_and_key(url: str, monkeypatch: pyt
     assert hashlib.sha256(f"Bearer {KEY}".encode()).hexdigest()[:16] in said
     assert "id red_cube: red cube, middle at" in said
     assert KEY not in caplog.text
+
+
+def sent(url: str) -> Any:
+    """The newest request that the server got."""
+    return httpx.get(url).json()
+
+
+def test_request_carries_the_image(url: str) -> None:
+    """Upright, in its own size and colours."""
+    image = np.zeros((48, 64, 3), dtype=np.uint8)
+    image[:, :32] = (200, 0, 0)
+    ask(planner(url, answer(move("", "", "", "home"))), image)
+    picture = picture_in(sent(url))
+    assert picture.shape == (48, 64, 3)
+    assert np.abs(picture[:, 2:30].astype(int) - (200, 0, 0)).max() < 30
+    assert picture[:, 34:].max() < 30
+
+
+def test_without_a_camera_words_alone_are_sent(url: str) -> None:
+    ask(planner(url, answer(move("", "", "", "home"))), image=None)
+    assert [part["type"] for part in sent(url)["messages"][1]["content"]] == ["text"]
+
+
+def objects_in(schema: Any) -> Iterator[dict[str, Any]]:
+    """Every object of a JSON schema, however deep."""
+    if schema["type"] == "object":
+        yield schema
+    for part in [*schema.get("properties", {}).values(), *([schema["items"]] if "items" in schema else [])]:
+        yield from objects_in(part)
+
+
+def test_request_demands_the_form_of_the_answer(url: str) -> None:
+    """Strict servers take only schemas that require every property and allow no other."""
+    ask(planner(url, answer(move("", "", "", "home"))))
+    form = sent(url)["response_format"]
+    assert (form["type"], form["json_schema"]["strict"]) == ("json_schema", True)
+    whole, step = objects_in(form["json_schema"]["schema"])
+    assert set(whole["properties"]) == {"explanation", "refusal", "question", "options", "steps"}
+    assert set(step["properties"]) == {"action", "object", "relation", "target"}
+    assert step["properties"]["action"]["enum"] == ["move", "pick", "home"]
+    for schema in (whole, step):
+        assert set(schema["required"]) == set(schema["properties"])
+        assert schema["additionalProperties"] is False
 
 
 def test_no_key_is_sent_when_there_is_none(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ class FreshScene:
         self._wait_for_rest()
         answer = self._graph.call(SIM_RESET, seed=seed, scene="")
         if not answer.success:
-            raise VlaRosError(answer.message)
+            raise VlaRosError(f"The scene cannot be reset with seed {seed}: {answer.message}")
         self.wait(REST_S)
         self._graph.call(FORGET)
         self.wait(SETTLE_S)

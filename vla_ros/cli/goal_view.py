@@ -1,8 +1,9 @@
-"""Shows a goal's progress as it comes, one line for each change, and its result."""
+"""Shows a goal's progress as it comes, one line for each change, a sign of life where nothing changes, and its result."""
 
 from __future__ import annotations
 
 import textwrap
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,34 +20,47 @@ STATUS_WORDS = {
     ReportStatus.RUNNING: "running",
 }
 WIDTH = 120
+QUIET_S = 5.0  # after which the state is said again, with the time
 
 
 class GoalView:
-    """``say`` prints one line; what was shown already is not shown again."""
+    """``say`` prints one line; what was shown already is not shown again. ``now_s``: any clock that does not go back."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, say: Callable[[str], None], now_s: Callable[[], float] = time.monotonic) -> None:
+        self._say, self._now_s = say, now_s
         self._shown: dict[str, str] = {}
+        self._said_s = now_s()
+        self._began_s: float | None = None  # the goal, by ``now_s``; None: it has not begun, or is done
         self.canceled = False  # by the one who looks: the monitor's braking is then no news
 
     def on_feedback(self, f: Any) -> None:
-        """Prints what is new: subtask, reasoning, and the monitor where it is neither ready nor merely slowing."""
-        mode = SafetyMode(f.safety_mode).name.removesuffix("_LATCHED")
-        step = f"{f.step}/{f.steps} " if f.steps and f.step else ""
+        """Prints what is new: state with step and subtask, reasoning, and the monitor's mode."""
         if f.state == State.DONE:  # the result says all
+            self._began_s = None
             return
-        self._line(f, "state", f"{f.state:<14} {step}{f.subtask}")
-        self._line(f, "reasoning", f"{'':<14} {f.reasoning}" if f.reasoning else "")
-        if self.canceled:
-            return
-        self._line(f, "safety", f"{'safety ' + mode:<14} {f.safety_detail}" if f.safety_mode not in MOVING else f"{'safety READY':<14}")
+        self._began_s = self._now_s() - f.elapsed
+        step = f"{f.step}/{f.steps} " if f.steps and f.step else ""
+        self._show(f.elapsed, "state", f"{f.state:<14} {step}{f.subtask}")
+        if f.reasoning:
+            self._show(f.elapsed, "reasoning", f"{'':<14} {f.reasoning}")
+        if not self.canceled:
+            self._show(f.elapsed, "safety", _safety_text(f))
 
-    def _line(self, f: Any, kind: str, text: str) -> None:
-        if not text or self._shown.get(kind) == text or (kind == "safety" and kind not in self._shown and f.safety_mode in MOVING):
-            return
-        self._shown[kind] = text
+    def poll(self) -> None:
+        """To be called all the while: says the state again, with the time, where nothing has been said for a while."""
+        now_s = self._now_s()
+        if self._began_s is not None and now_s - self._said_s >= QUIET_S:
+            self._print(now_s - self._began_s, self._shown["state"])
+
+    def _show(self, elapsed_s: float, kind: str, text: str) -> None:
+        if self._shown.get(kind) != text:
+            self._shown[kind] = text
+            self._print(elapsed_s, text)
+
+    def _print(self, elapsed_s: float, text: str) -> None:
+        self._said_s = self._now_s()
         lines = textwrap.wrap(text, WIDTH, subsequent_indent=" " * 15, drop_whitespace=False) or [""]
-        self._say(f"{f.elapsed:6.1f} s  " + "\n          ".join(line.rstrip() for line in lines))
+        self._say(f"{elapsed_s:6.1f} s  " + "\n          ".join(line.rstrip() for line in lines))
 
     def show_result(self, result: Any) -> None:
         """The outcome with its proof."""
@@ -66,3 +80,10 @@ class GoalView:
         )
         if result.run_folder:
             self._say(f"  run: {result.run_folder}")
+
+
+def _safety_text(f: Any) -> str:
+    """Where the arm may move, the mode alone is news; else also why it may not."""
+    mode = SafetyMode(f.safety_mode)
+    word = f"{'safety ' + mode.name.removesuffix('_LATCHED'):<14}"
+    return word if mode in MOVING else f"{word} {f.safety_detail}"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import select
 import sys
 import termios
 import tty
 from types import TracebackType
 from typing import Self
+
+KEPT_BYTES = 1024  # of the keys that are read at once
+LOCAL_FLAGS = 3  # where termios keeps them
 
 
 class Keys:
@@ -25,6 +29,9 @@ class Keys:
     def __enter__(self) -> Self:
         if self._fd is not None:
             tty.setcbreak(self._fd)
+            attributes = termios.tcgetattr(self._fd)
+            attributes[LOCAL_FLAGS] |= termios.NOFLSH  # else Ctrl-C takes away the keys pressed just before it
+            termios.tcsetattr(self._fd, termios.TCSADRAIN, attributes)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -32,7 +39,7 @@ class Keys:
             termios.tcsetattr(self._fd, termios.TCSADRAIN, self._before)
 
     def read(self) -> str:
-        """The key pressed since the last call, or ""."""
+        """All keys pressed since the last call, or ""."""
         if self._fd is None or not select.select([self._fd], [], [], 0)[0]:
             return ""
-        return sys.stdin.read(1)
+        return os.read(self._fd, KEPT_BYTES).decode(errors="replace")  # sys.stdin would keep those behind the first to itself

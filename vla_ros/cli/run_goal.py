@@ -39,11 +39,12 @@ def follow_goal(
         canceled: list[int] = []
 
         def meanwhile() -> None:
-            if keys.read() == ESTOP_KEY:
+            if ESTOP_KEY in keys.read():
                 stop.send()
             stop.poll()
             vitals.check()
             check()
+            view.poll()
             if interrupts and not canceled:
                 canceled.append(1)
                 goal.cancel()

@@ -12,27 +12,43 @@ from vla_ros.core.errors import ConfigError
 from vla_ros.core.tasks import Predicate, Relation
 from vla_ros.core.things import CONTAINERS
 from vla_ros.planning.grammar import Clear, Home, NounPhrase, Pick, Put, Tower, parse
+from vla_ros.planning.plan import Capabilities
+from vla_ros.simulation.scene_config import ObjectSpec
 
 
-def truth_of(instruction: str, names: Collection[str]) -> tuple[Predicate, ...]:
-    """Predicates for the scorer; ``names``: of the scene's objects. Raises ConfigError for what cannot be scored by name."""
+def truth_of(instruction: str, objects: Collection[ObjectSpec], gripper_open_m: float) -> tuple[Predicate, ...]:
+    """Predicates for the scorer; ``objects``: of the scene. Raises ConfigError for what cannot be scored by name."""
+    names = {o.name for o in objects}
     predicates: list[Predicate] = []
     for command in parse(instruction):
         if isinstance(command, Put):
             target = _name(command.target, names)
-            relation = command.relation or (Relation.IN if target.split()[-1] in CONTAINERS else Relation.ON)
-            predicates += [Predicate(relation, thing, target) for phrase in command.things for thing in _names(phrase, names)]
+            things = [thing for phrase in command.things for thing in _names(phrase, names) if not phrase.every or thing != target]
+            predicates += [Predicate(_relation(command.relation, target), thing, target) for thing in things]
         elif isinstance(command, Tower):
             tower = [_name(phrase, names) for phrase in command.things]
-            predicates += [Predicate(Relation.ON, upper, lower) for lower, upper in pairwise(tower)]
+            predicates += [Predicate(_relation(Relation.ON, lower), upper, lower) for lower, upper in pairwise(tower)]
         elif isinstance(command, Pick):
             predicates.append(Predicate(Relation.HELD, _name(command.thing, names)))
         elif isinstance(command, Home):
             predicates.append(Predicate(Relation.AT_HOME))
         elif isinstance(command, Clear):
             target = _name(command.target, names)
-            predicates += [Predicate(Relation.IN, name, target) for name in sorted(set(names)) if name.endswith("cube")]
+            things = sorted(_graspable(objects, gripper_open_m) - {target})
+            predicates += [Predicate(_relation(None, target), thing, target) for thing in things]
     return tuple(predicates)
+
+
+def _relation(said: Relation | None, target: str) -> Relation:
+    """People say "on the bowl", "in the plate", "to the bowl": things go in containers and on everything else."""
+    if said not in (None, Relation.IN, Relation.ON):
+        return said
+    return Relation.IN if target.split()[-1] in CONTAINERS else Relation.ON
+
+
+def _graspable(objects: Collection[ObjectSpec], gripper_open_m: float) -> set[str]:
+    """Names of what the fingers go around, as the planner tells it: what clearing the table means."""
+    return {o.name for o in objects if min(o.size_m[:2]) <= gripper_open_m - Capabilities.grasp_clearance_m}
 
 
 def _name(phrase: NounPhrase, names: Collection[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,24 @@ from vla_ros.ros.calls import ActionCaller, CallError
 from vla_ros.ros.interfaces import RECORD_EPISODE
 from vla_ros.ros.lifecycle import VlaNode
 
-START_TIMEOUT_S = 5.0
+MEND = "Start the recorder, or run with record:=false."
+START_TIMEOUT_S = 12.0  # longer than the call of the action waits to be found and answered: its sentence says more
+
+
+@dataclass
+class _Recording:
+    """What the planner and the thread that waits for the recorder tell each other."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    begun: threading.Event = field(default_factory=threading.Event)  # or failed
+    heard: Any = None  # the recorder's last feedback
+    result: Any = None
+    error: str = ""
+
+    def on_feedback(self, feedback: Any) -> None:
+        """It records."""
+        self.heard = feedback
+        self.begun.set()
 
 
 class GoalRecording:
@@ -38,56 +56,51 @@ class GoalRecording:
         self._thread = None
         if self._caller is None:
             return ""
-        self._stop, self._begun = threading.Event(), threading.Event()
-        self._result: Any = None
-        self._heard: Any = None  # the recorder's last feedback
-        self._error = ""
-        self._thread = threading.Thread(target=self._record, args=(instruction,), name="record", daemon=True)
+        recording = self._recording = _Recording()  # one that was given up may still fill in its own
+        self._thread = threading.Thread(target=self._record, args=(instruction, recording), name="record", daemon=True)
         self._thread.start()
-        self._begun.wait(START_TIMEOUT_S)
-        return self._error
+        if not recording.begun.wait(START_TIMEOUT_S):
+            recording.stop.set()
+            return f"Not recorded: the recorder has not begun within {START_TIMEOUT_S:g} s. {MEND}"
+        return recording.error
 
-    def _record(self, instruction: str) -> None:
+    def _record(self, instruction: str, recording: _Recording) -> None:
         assert self._caller is not None
+        stop, heard = recording.stop.is_set, recording.on_feedback
         try:
             goal = self._caller.type.Goal(instruction=instruction, owner=self._node.get_name())
-            result = self._caller.call(
-                goal, cancel=self._stop.is_set, on_feedback=self._on_feedback, time_limit_s=float("inf"), cancel_s=15.0, lost=self._died
-            )
-            self._result = result
+            result = self._caller.call(goal, cancel=stop, on_feedback=heard, time_limit_s=float("inf"), cancel_s=15.0, lost=self._died)
+            recording.result = result
             if not result.success:
-                self._error = f"Not recorded: {result.message}"
+                recording.error = f"Not recorded: {result.message}"
         except CallError as error:
-            what = "Not recorded to its end" if self._heard else "Not recorded"
-            self._error = f"{what}: {error} Start the recorder, or run with record:=false."
-        self._begun.set()
-
-    def _on_feedback(self, feedback: Any) -> None:
-        self._heard = feedback
-        self._begun.set()
+            what = "Not recorded to its end" if recording.heard else "Not recorded"
+            recording.error = f"{what}: {error} {MEND}"
+        recording.begun.set()
 
     def finish(self, result: GoalResult) -> tuple[str, str]:
         """Ends the recording and writes result.json. Returns the run's folder ("" where there is none), and what went wrong with it."""
         if self._thread is None:
             return "", ""
-        self._stop.set()
+        recording = self._recording
+        recording.stop.set()
         self._thread.join()
-        recording = self._result or self._cut_off()
-        if recording is None or not recording.folder:
-            return "", self._error or "Not recorded: the recording ended without a folder."
+        recorded = recording.result or self._cut_off(recording)
+        if recorded is None or not recorded.folder:
+            return "", recording.error or "Not recorded: the recording ended without a folder."
         try:
-            RunFolder(Path(recording.folder)).write_result(self._whole(result, recording))
+            RunFolder(Path(recorded.folder)).write_result(self._whole(result, recorded))
         except DataError as error:
-            self._error = f"{self._error} {error}".strip()
-        return recording.folder, self._error
+            recording.error = f"{recording.error} {error}".strip()
+        return recorded.folder, recording.error
 
-    def _cut_off(self) -> Any:
+    def _cut_off(self, recording: _Recording) -> Any:
         """The recording as far as its recorder told of it before it died; None when it never did."""
-        if (heard := self._heard) is None or self._caller is None:
+        if (heard := recording.heard) is None or self._caller is None:
             return None
         return self._caller.type.Result(
             success=False,
-            message=self._error,
+            message=recording.error,
             folder=heard.folder,
             messages=heard.messages,
             lost=heard.lost,

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
 
     seeds = parse_seeds(options.seeds)
     arm, scene = load_robot(options.robot), load_scene(options.scene)
-    truth = truth_of(options.goal, [o.name for o in scene.objects])
+    truth = truth_of(options.goal, scene.objects, arm.config.gripper.width_open_m)
     setup = Setup(options.goal, options.robot, options.scene)
     file = EpisodeFile(options.out, setup, resume=options.resume)
     todo = file.remaining(seeds)
