@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,19 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
 
 from ros_harness import Heard, Peer, Ros, wait_until
 
+from vla_ros.core.errors import PerceptionError
 from vla_ros.core.robot_state import JointState
 from vla_ros.core.scene import CameraFault
 from vla_ros.nodes.depth_perception_node import DepthPerceptionNode
 from vla_ros.robots import load_robot_config
+from vla_ros.robots.values import CameraConfig
 from vla_ros.ros.conversions.frames import transforms_to_msg
-from vla_ros.ros.conversions.images import image_to_cdr
+from vla_ros.ros.conversions.images import camera_from_info, camera_info_to_msg, image_to_cdr
 from vla_ros.ros.conversions.robot import joint_state_to_msg
 from vla_ros.ros.interfaces import (
     CAMERA_HEALTH,
     COLOR_IMAGE,
+    COLOR_INFO,
     DEPTH_IMAGE,
     HEARTBEAT,
     JOINT_STATES,
@@ -123,19 +127,22 @@ class FakeScene:
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
-        colour, depth = red_cube_on_a_table()
+        self._camera = replace(FRONT, fx=1.1 * FRONT.fx, fy=1.1 * FRONT.fy, cx=FRONT.cx + 15, cy=FRONT.cy - 10)  # as camera_info says
+        colour, depth = red_cube_on_a_table(self._camera)
         self._colour, self._depth = peer.publisher(COLOR_IMAGE.at(camera="front")), peer.publisher(DEPTH_IMAGE.at(camera="front"))
         self._joints = peer.publisher(JOINT_STATES)
         frames = peer.publisher(TF_STATIC)
         frames.publish(
             transforms_to_msg([("world", ROBOT.base_frame, np.eye(4)), ("world", FRONT.frame, FRONT.T_parent_camera)], time.time_ns())
         )
+        self._info = peer.publisher(COLOR_INFO.at(camera="front"))
         self._pictures = colour, depth
         self._timer = peer.node.create_timer(0.1, self._publish)
 
     def _publish(self) -> None:
         stamp_ns = time.time_ns()
         self._joints.publish(joints_message(stamp_ns))
+        self._info.publish(camera_info_to_msg(self._camera, stamp_ns))
         self._colour.publish(image_to_cdr(self._pictures[0], "rgb8", stamp_ns, FRONT.frame))
         self._depth.publish(image_to_cdr(self._pictures[1], "16UC1", stamp_ns, FRONT.frame))
 
@@ -143,11 +150,11 @@ class FakeScene:
 CUBE_M, EDGE_M = np.array([0.5, -0.1, 0.0225]), 0.045
 
 
-def red_cube_on_a_table() -> tuple[np.ndarray, np.ndarray]:
+def red_cube_on_a_table(camera: CameraConfig) -> tuple[np.ndarray, np.ndarray]:
     """Casts a ray through every pixel at the plane z = 0 and at the cube's box; the arm is not drawn."""
-    v, u = np.mgrid[: FRONT.height_px, : FRONT.width_px]
-    rays = np.stack([(u - FRONT.cx) / FRONT.fx, (v - FRONT.cy) / FRONT.fy, np.ones_like(u, dtype=float)], axis=-1)  # depth 1 m
-    T = np.asarray(FRONT.T_parent_camera)
+    v, u = np.mgrid[: camera.height_px, : camera.width_px]
+    rays = np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones_like(u, dtype=float)], axis=-1)  # depth 1 m
+    T = np.asarray(camera.T_parent_camera)
     eye, rays = T[:3, 3], rays @ T[:3, :3].T
     with np.errstate(divide="ignore", invalid="ignore"):
         table_m = np.where(rays[..., 2] < 0, -eye[2] / rays[..., 2], np.inf)
@@ -170,6 +177,28 @@ def test_a_cube_that_is_seen_is_published_where_it_is(ros: Ros) -> None:
     assert (found.id, found.name) == ("cube_1", "red cube")
     at = found.pose.pose.position
     np.testing.assert_allclose([at.x, at.y, at.z], CUBE_M, atol=0.006)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"width": 1280, "height": 720}, "1280 x 720 pixels; its configuration says 640 x 480"),
+        ({"k": [0.0] * 9}, "no focal length"),
+        ({"d": [-0.3, 0.1, 0.0, 0.0, 0.0]}, "Send rectified images"),
+    ],
+)
+def test_intrinsics_that_cannot_be_used_are_refused_with_the_reason(change: dict[str, Any], says: str) -> None:
+    message = camera_info_to_msg(FRONT, 1)
+    for name, value in change.items():
+        setattr(message, name, value)
+    with pytest.raises(PerceptionError, match=says):
+        camera_from_info(FRONT, message)
+
+
+def test_a_lens_that_hardly_bends_is_taken_as_straight() -> None:
+    message = camera_info_to_msg(FRONT, 1)
+    message.d = [0.001, 0.0, 0.0, 0.0, 0.0]
+    assert camera_from_info(FRONT, message).fx == FRONT.fx
 
 
 def test_nothing_is_seen_and_nothing_said_without_a_place_of_the_camera(ros: Ros) -> None:

@@ -17,12 +17,13 @@ from vla_ros.core.stamps import NS_PER_MS
 from vla_ros.perception.pipeline import DepthPerception, PerceptionResult
 from vla_ros.robots import load_robot
 from vla_ros.ros.conversions.arrays import ns_from_cdr
-from vla_ros.ros.conversions.images import ImageView, points_to_msg
+from vla_ros.ros.conversions.images import ImageView, camera_from_info, points_to_msg
 from vla_ros.ros.conversions.robot import contact_from_msg, joint_state_from_msg
 from vla_ros.ros.conversions.scene import detections_to_msg, scene_to_msg
 from vla_ros.ros.inbox import Inbox, Latest
 from vla_ros.ros.interfaces import (
     COLOR_IMAGE,
+    COLOR_INFO,
     CONTACT,
     DEPTH_IMAGE,
     DETECTIONS,
@@ -68,6 +69,7 @@ class DepthPerceptionNode(VlaNode):
         camera = self.arm.config.cameras[self.config.camera]
         self._camera = camera
         self._frames = StaticFrames(self)
+        self._info = Latest(self, COLOR_INFO.at(camera=camera.name), lambda message: message)
         self._pipeline: DepthPerception | None = None
         self._joints: deque[JointState] = deque(maxlen=JOINT_HISTORY)
         self._new_joints = Inbox(self, JOINT_STATES, depth=JOINT_HISTORY)
@@ -115,17 +117,29 @@ class DepthPerceptionNode(VlaNode):
         joints = self._joints_at(stamp_ns)
         if joints is None:
             return
-        if self._pipeline is None:
+        if self._pipeline is None and (info := self._intrinsics()) is not None:
             T_base_camera = self._frames.lookup(self.arm.config.base_frame, self._camera.frame)
-            self._pipeline = DepthPerception(
-                self.arm, replace(self._camera, parent=self.arm.config.base_frame, T_parent_camera=T_base_camera)
-            )
+            camera = replace(camera_from_info(self._camera, info), parent=self.arm.config.base_frame, T_parent_camera=T_base_camera)
+            self._pipeline = DepthPerception(self.arm, camera)
+        if self._pipeline is None:
+            return
         if self._forget.is_set():
             self._forget.clear()
             self._pipeline.reset()
         colour, depth = (ImageView.of(cdr) for cdr in pair)
         result = self._pipeline.update(colour.colour(), depth.depth_mm(), stamp_ns, joints, self._contact.get())
         self._publish(result, stamp_ns)
+
+    def _intrinsics(self) -> Any:
+        """CameraInfo of the camera; None, and a warning after a while, as long as none has come."""
+        info = self._info.get()
+        if info is None:
+            self.get_logger().warning(
+                f"Nothing has come on {self._info.topic.name}: without intrinsics nothing is seen.",
+                throttle_duration_sec=5.0,
+                skip_first=True,
+            )
+        return info
 
     def _newest_pair(self) -> tuple[bytes, bytes] | None:
         """Serialized colour and depth of one stamp, the newest that are both there."""

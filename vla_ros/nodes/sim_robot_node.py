@@ -47,6 +47,7 @@ from vla_ros.simulation.scene_config import load_scene
 from vla_ros.simulation.scorer import Scorer
 
 TICK_S = 0.01
+INFO_PERIOD_NS = 1_000_000_000  # between two camera_info of a camera
 TRAJECTORIES_KEPT = 10  # between two ticks, were they late
 RESET_STEP_RAD = 0.1  # a trajectory that begins farther from an arm that was just reset is meant for where it stood before
 CLEAR = "clear"
@@ -93,8 +94,7 @@ class SimRobotNode(VlaNode):
         """Starts physics and cameras. Raises SimulationError when nothing can be rendered."""
         self._cameras = CameraThread(self.sim.world, self._publish_image, sensor_noise=self.config.sensor_noise)
         self._pacer = Pacer(TICK_S, self._guarded(self._tick))
-        for camera in self.sim.config.cameras.values():
-            self._info[camera.name].publish(camera_info_to_msg(camera, self.sim.now_ns))
+        self._told_ns: dict[str, int] = {}  # of each camera's intrinsics
         self._cameras.start()
         self._pacer.start()
 
@@ -123,7 +123,11 @@ class SimRobotNode(VlaNode):
     # --- in the camera thread
     def _publish_image(self, image: CameraImage) -> None:
         for shown in self.camera_faults.deliver(image, image.stamp_ns):
-            frame = self.sim.config.cameras[shown.camera].frame
+            camera = self.sim.config.cameras[shown.camera]
+            frame = camera.frame
+            if shown.stamp_ns - self._told_ns.get(camera.name, -INFO_PERIOD_NS) >= INFO_PERIOD_NS:
+                self._told_ns[camera.name] = shown.stamp_ns
+                self._info[camera.name].publish(camera_info_to_msg(camera, shown.stamp_ns))
             self._color[shown.camera].publish(image_to_cdr(shown.colour, "rgb8", shown.stamp_ns, frame))
             if shown.depth_mm is not None:
                 self._depth[shown.camera].publish(image_to_cdr(shown.depth_mm, "16UC1", shown.stamp_ns, frame))

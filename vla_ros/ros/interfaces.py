@@ -79,11 +79,11 @@ COLOR_IMAGE = Topic(
 COLOR_INFO = Topic(
     "camera/{camera}/color/camera_info",
     "sensor_msgs/msg/CameraInfo",
-    Qos.LATCHED,
-    "on start",
+    Qos.STATE,
+    "1 Hz",
     "sim_robot or driver",
-    "RViz",
-    "intrinsics",
+    "depth_perception, RViz",
+    "intrinsics; a driver sends them with each image",
 )
 DEPTH_IMAGE = Topic(
     "camera/{camera}/depth/image_rect_raw",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import struct
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +16,7 @@ from vla_ros.core.stamps import NS_PER_S
 from vla_ros.robots.values import CameraConfig
 from vla_ros.ros.conversions.arrays import header_to_msg, ns_from_cdr
 
+MOST_DISTORTION_PX = 1.0  # by which a lens may move a point without being taken for one that does
 _LITTLE_ENDIAN = bytes((0, 1, 0, 0))  # encapsulation header of plain CDR
 _ENCODINGS = {"rgb8": (np.uint8, 3), "bgr8": (np.uint8, 3), "16UC1": (np.uint16, 1), "mono16": (np.uint16, 1), "32FC1": (np.float32, 1)}
 
@@ -132,6 +134,35 @@ def camera_info_to_msg(camera: CameraConfig, stamp_ns: int) -> Any:
         r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
         p=[k[0], 0.0, k[2], 0.0, 0.0, k[4], k[5], 0.0, 0.0, 0.0, 1.0, 0.0],
     )
+
+
+def camera_from_info(camera: CameraConfig, message: Any) -> CameraConfig:
+    """``camera`` with the intrinsics that its driver tells. Raises PerceptionError for a CameraInfo that cannot be used, with the reason."""
+    size, told = (camera.width_px, camera.height_px), (int(message.width), int(message.height))
+    if told != size:
+        raise PerceptionError(
+            f"camera_info of '{camera.name}' is for {told[0]} x {told[1]} pixels; its configuration says {size[0]} x {size[1]}."
+        )
+    k = np.array(message.k).reshape(3, 3)
+    if not (np.isfinite(k).all() and k[0, 0] > 0 and k[1, 1] > 0):
+        raise PerceptionError(f"camera_info of '{camera.name}' has no focal length: K is {k.ravel().tolist()}.")
+    bent_px = _distortion_px(k, np.array(message.d, dtype=float), *size)
+    if bent_px > MOST_DISTORTION_PX:
+        raise PerceptionError(
+            f"The lens of '{camera.name}' moves points by up to {bent_px:.1f} pixels; at most {MOST_DISTORTION_PX:g} are ignored. "
+            "Send rectified images (image_proc) and their camera_info."
+        )
+    return replace(camera, fx=float(k[0, 0]), fy=float(k[1, 1]), cx=float(k[0, 2]), cy=float(k[1, 2]))
+
+
+def _distortion_px(k: NDArray[Any], d: NDArray[Any], width_px: int, height_px: int) -> float:
+    """How far the lens moves the image's corners and the middles of its sides."""
+    if not d.any():
+        return 0.0
+    x, y = np.meshgrid([0.0, (width_px - 1) / 2, width_px - 1.0], [0.0, (height_px - 1) / 2, height_px - 1.0])
+    points = np.stack([x.ravel(), y.ravel()], axis=1)
+    straight = cv2.undistortPoints(points[:, None], k, d, P=k)[:, 0]
+    return float(np.linalg.norm(straight - points, axis=1).max())
 
 
 def points_to_msg(points_m: NDArray[Any], stamp_ns: int, frame_id: str, colours: NDArray[np.uint8] | None = None) -> Any:
