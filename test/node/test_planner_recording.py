@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from pathlib import Path
@@ -15,7 +16,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
 from ros_harness import Peer, Ros, wait_until
 
 from vla_ros.core.outcomes import Outcome
-from vla_ros.nodes import planner_recording
+from vla_ros.nodes import planner_node, planner_recording
 from vla_ros.nodes.planner_node import PlannerNode
 from vla_ros.nodes.recorder_node import RecorderNode
 from vla_ros.planning.planner import BuiltinPlanner
@@ -112,3 +113,24 @@ def test_a_recorder_that_takes_the_goal_and_does_not_begin_is_no_recorder(ros: R
     ros.spin(PlannerNode)
     assert refusal(ros.peer()).message.startswith("Not recorded: the recorder has not begun within 0.5 s. Start the recorder")
     wait_until(recorder.canceled.is_set, "the recording to be canceled, should it still begin")
+
+
+def test_a_fault_of_the_planner_ends_the_recording_and_leaves_its_result(
+    ros: Ros, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("list.remove(x): x not in list")
+
+    monkeypatch.setattr(planner_node, "run_goal", broken)
+    monkeypatch.setattr(RecorderNode, "_finish", lambda self, folder: None)  # no pictures
+    monkeypatch.chdir(tmp_path)
+    ros.init()
+    ros.spin(RecorderNode)
+    ros.spin(PlannerNode)
+    action = ros.peer().action(EXECUTE_GOAL)
+    for _ in range(2):  # the second one finds a recorder that is free again
+        _, answer = action.result(action.send(ExecuteGoal.Goal(instruction=GOAL)))
+        assert "list.remove" in answer.message
+    assert "Traceback" in capfd.readouterr().err
+    written = [json.loads(path.read_text()) for path in sorted((tmp_path / "runs").glob("*/result.json"))]
+    assert [(result["reason"], result["recording"]["complete"]) for result in written] == [("error", True)] * 2

@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
 
+from rclpy.task import Future
 from ros_harness import Peer, Ros, wait_until
 
 from vla_ros.core.tasks import Predicate, Relation, Skill, Subtask
@@ -19,6 +20,7 @@ from vla_ros.planning.goal_result import SubtaskOutcome, SubtaskStatus
 from vla_ros.planning.ports import HazardKind
 from vla_ros.robots import load_robot
 from vla_ros.ros.action_server import Ending, OneGoalServer, Work
+from vla_ros.ros.calls import ActionCaller
 from vla_ros.ros.interfaces import EXECUTE_SUBTASK, HEARTBEAT, SAFETY_DECISION, load_type
 from vla_ros.ros.lifecycle import VlaNode
 
@@ -106,3 +108,14 @@ def test_an_unsafe_chunk_ends_the_attempt_at_once_and_says_what_was_foreseen(ros
     assert outcomes[0].status is SubtaskStatus.UNSAFE
     assert outcomes[0].message == "The hand would hit the bowl."
     assert caller.holds == 1
+
+
+def test_an_answer_may_come_before_its_future_is_noted(ros: Ros) -> None:
+    """As when the executor's thread hears it while the caller's thread is still in send_goal_async."""
+    ros.init()
+    client = ActionCaller(ros.spin(Caller).node, EXECUTE_SUBTASK)._client
+    future: Future[None] = Future()
+    client.remove_future(future)
+    future.set_result(None)
+    client.add_future(future)
+    assert future not in client._futures

@@ -20,7 +20,7 @@ from vla_ros.experts.scripted.grasps import choose_grasp, solve_down
 from vla_ros.experts.scripted.hand import pointing_down, room_m
 from vla_ros.experts.scripted.parameters import ScriptedParameters
 from vla_ros.experts.scripted.routes import over, rounded, turning
-from vla_ros.experts.scripted.spots import choose_spot
+from vla_ros.experts.scripted.spots import free_spots
 from vla_ros.robots import load_robot
 
 P = ScriptedParameters()
@@ -126,7 +126,7 @@ def test_room_counts_only_what_is_tall_enough():
 def test_a_second_cube_goes_beside_the_first_in_a_bowl(arm):
     bowl, inside = thing("bowl_1", 0.5, 0.0), thing("cube_2", 0.525, 0.0, z=0.0305)
     held = thing("cube_1", 0.4, 0.2)
-    spot = choose_spot(held, Relation.IN, bowl, scene(bowl, inside, held), arm.config.workspace, P)
+    (spot,) = free_spots(held, Relation.IN, bowl, scene(bowl, inside, held), arm.config.workspace, P)
     assert spot.bottom_m[0] < 0.495
     assert np.linalg.norm(spot.bottom_m[:2] - [0.5, 0.0]) < 0.03
     assert spot.narrow
@@ -135,21 +135,21 @@ def test_a_second_cube_goes_beside_the_first_in_a_bowl(arm):
 def test_a_taken_top_and_a_senseless_target_are_refused(arm):
     held, low, top = thing("cube_1", 0.4, 0.2), thing("cube_2", 0.5, 0.0), thing("cube_3", 0.5, 0.0, z=0.0675)
     with pytest.raises(SkillFailure, match="already stands on"):
-        choose_spot(held, Relation.ON, low, scene(held, low, top), arm.config.workspace, P)
+        free_spots(held, Relation.ON, low, scene(held, low, top), arm.config.workspace, P)
     with pytest.raises(SkillFailure, match="not a bowl"):
-        choose_spot(held, Relation.IN, low, scene(held, low), arm.config.workspace, P)
+        free_spots(held, Relation.IN, low, scene(held, low), arm.config.workspace, P)
     with pytest.raises(SkillFailure, match="this expert knows: in, on, left_of"):
-        choose_spot(held, Relation.HELD, low, scene(held, low), arm.config.workspace, P)
+        free_spots(held, Relation.HELD, low, scene(held, low), arm.config.workspace, P)
 
 
 def test_a_full_side_is_refused_and_a_half_full_one_is_used(arm):
     held, target = thing("cube_1", 0.4, 0.2), thing("cube_2", 0.5, 0.0)
     one = thing("cube_3", 0.5, 0.075)
-    spot = choose_spot(held, Relation.LEFT_OF, target, scene(held, target, one), arm.config.workspace, P)
+    spot = free_spots(held, Relation.LEFT_OF, target, scene(held, target, one), arm.config.workspace, P)[0]
     assert np.linalg.norm(spot.bottom_m[:2] - one.pose.position_m[:2]) > 0.07
     wall = replace(thing("box_1", 0.5, 0.12), size_m=np.array([0.3, 0.16, 0.05]))
     with pytest.raises(SkillFailure, match="no free place left of"):
-        choose_spot(held, Relation.LEFT_OF, target, scene(held, target, wall), arm.config.workspace, P)
+        free_spots(held, Relation.LEFT_OF, target, scene(held, target, wall), arm.config.workspace, P)
 
 
 def test_a_route_crosses_at_the_safe_height_and_turns_only_there():

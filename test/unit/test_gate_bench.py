@@ -27,7 +27,7 @@ def test_an_adversary_gets_nothing_through_that_the_oracle_objects_to():
 
 def test_the_oracle_sees_what_a_gate_without_eyes_lets_through(monkeypatch: pytest.MonkeyPatch):
     bench = GateBench("panda", seed=11)
-    monkeypatch.setattr(Surroundings, "breach", lambda self, before, rows: None)
+    monkeypatch.setattr(Surroundings, "breach", lambda self, before, rows, accelerations=None: None)
     bench.run(2400)
     assert bench.figures.breaches.kinds.get("collision", 0) > 0
 

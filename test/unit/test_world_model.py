@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import mujoco
 import numpy as np
 import pytest
 from expert_bench import Bench, pick, place, scene, thing
@@ -16,7 +17,7 @@ from vla_ros.experts.scripted.grasps import solve_down
 from vla_ros.robots import load_robot
 from vla_ros.world_model.parameters import WorldModelParameters
 from vla_ros.world_model.service import WorldModel
-from vla_ros.world_model.twin import Twin
+from vla_ros.world_model.twin import Twin, UnforeseenError
 from vla_ros.world_model.verdict import Verdict
 
 CUBE, BOWL = thing("cube_1", 0.5, 0.1, 0.3), thing("bowl_1", 0.45, -0.2)
@@ -210,3 +211,25 @@ def test_the_twin_measures_and_settles(arm):
     edge = on_top.copy()
     edge[:3, 3] = [0.63, 0.0, 0.075]
     assert twin.settle(CUBE, edge, 1.0).position_m[2] < 0.06
+
+
+def settled_m(arm, drops):
+    """[drops] how far a cube comes that is let go inside others in a bowl, as where perception sees two things in one place."""
+    twin, rng, ways = Twin(arm, WorldModelParameters()), np.random.default_rng(0), []
+    for _ in range(drops):
+        places = BOWL.pose.position_m[:2] + rng.uniform(-0.04, 0.04, (3, 2))
+        twin.update(scene(CUBE, BOWL, *(thing(f"cube_{i}", *at, rng.uniform(0, 3)) for i, at in enumerate(places, start=2))))
+        T = CUBE.pose.matrix()
+        T[:3, 3] = [*(BOWL.pose.position_m[:2] + rng.uniform(-0.05, 0.05, 2)), rng.uniform(0.02, 0.07)]
+        ways.append(float(np.linalg.norm(twin.settle(CUBE, T, 0.5).position_m - T[:3, 3])))
+    return ways
+
+
+def test_what_is_let_go_inside_something_else_is_pushed_out_and_not_thrown_for_kilometres(arm):
+    assert max(settled_m(arm, 40)) < 1.0
+
+
+def test_a_computation_that_breaks_is_told_from_a_fall(arm, monkeypatch):
+    monkeypatch.setattr(mujoco, "mj_setConst", lambda model, data: None)  # contacts are then scaled for a body of another mass
+    with pytest.raises(UnforeseenError, match="red cube cannot be foreseen"):
+        settled_m(arm, 40)

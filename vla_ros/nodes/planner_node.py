@@ -121,7 +121,11 @@ class PlannerNode(VlaNode):
         if refusal:
             return Ending.ABORTED, self._refused(Reason.CANNOT_RECORD, refusal)
         self._mark(EpisodeEvent.STARTED, work)
-        result, images = self._carry_out(work)
+        try:
+            result, images = self._carry_out(work)
+        except Exception as error:  # a fault of ours: it is raised again, but what was recorded is kept
+            self._recording.finish(GoalResult(Outcome.FAILED, Reason.ERROR, f"{type(error).__name__}: {error}"))
+            raise
         stamp_ns = self._senses.now_ns()
         self._mark(EpisodeEvent.FINISHED, work, result)
         folder, incomplete = self._recording.finish(result)

@@ -19,13 +19,28 @@ class CallError(VlaRosError):
     """A service or action did not answer, or refused."""
 
 
+class _Client(ActionClient):  # type: ignore[type-arg]
+    """An ActionClient whose answers may come before it has noted that it waits for them.
+
+    rclpy sends first and then notes the future; the executor's thread may be quicker, and rclpy removes what is not there yet (ValueError).
+    """
+
+    def add_future(self, future: Any) -> None:
+        if not future.done():
+            super().add_future(future)
+
+    def remove_future(self, future: Any) -> None:
+        if future in self._futures:
+            super().remove_future(future)
+
+
 class ActionCaller:
     """Sends goals of one action and waits for their results."""
 
     def __init__(self, node: VlaNode, action: Action) -> None:
         self.name = action.name
         self.type = load_type(action.type)
-        self._client = ActionClient(node, self.type, action.name)
+        self._client = _Client(node, self.type, action.name)
         node.keep(self._client, ActionClient.destroy)
 
     def is_ready(self) -> bool:

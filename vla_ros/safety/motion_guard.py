@@ -111,7 +111,8 @@ class MotionGuard:
         if inside_m < min(self._inside_m, 0.0) - 1e-6:
             detail = f"Stopping after the next tick would leave the workspace: {self._workspace.describe(stop.positions[outermost])}."
             return Fault(SafetyReason.WORKSPACE, detail)
-        breach = self._surroundings.breach(self.posture(before.position), self._postures(stop.positions))
+        accelerations = np.concatenate([before.acceleration[None], stop.accelerations])
+        breach = self._surroundings.breach(self.posture(before.position), self._postures(stop.positions), accelerations)
         if breach:
             return _collision(breach, "Stopping after the next tick")
         self._inside_m = inside_m

@@ -111,9 +111,9 @@ class Surroundings:
             contacts[HELD] = meant | {TABLE}
         self._clearance.permit(contacts)
 
-    def breach(self, before: Array, rows: Array) -> TooNear | None:
-        """Why a motion from ``before`` through ``rows`` [n, dof + 1] is not clear of everything, or None."""
-        breach = self._clearance.breach(before, rows)
+    def breach(self, before: Array, rows: Array, accelerations: Array | None = None) -> TooNear | None:
+        """Why a motion from ``before`` through ``rows`` [n, dof + 1] is not clear of everything, or None. See SweepProof."""
+        breach = self._clearance.breach(before, rows, accelerations)
         if breach is None:
             return None
         a, b = (self._called(name) for name in breach.pair)

@@ -47,8 +47,8 @@ class SweepProof:
         self.model = ClearanceModel(arm, CAPACITY)
         self._permitted: dict[str, frozenset[str]] = {}
         self._base = np.where(self.model.is_own, config.clearance.self_m, 0.0)
-        acceleration = np.append(arm.config.limits.acceleration_radps2, 0.0)
-        self._bulge = acceleration * config.tick_s**2 / 8  # of the curve between two rows beside the straight line
+        self._hardest = np.append(arm.config.limits.acceleration_radps2, 0.0)
+        self._tick_s = config.tick_s
         groups = len(self._base)
         self._postures = np.zeros((ANCHORS, groups, arm.config.dof + 1))
         self._distances = np.full((ANCHORS, groups), -np.inf)
@@ -75,10 +75,13 @@ class SweepProof:
         """The arm stands where it was not commanded to go: it was pushed, or it is looked at anew."""
         self._has_changed[:] = True
 
-    def breach(self, before: Array, rows: Array) -> Breach | None:
-        """Whether the motion from ``before`` [dof + 1] through ``rows`` [n, dof + 1] comes too near to anything."""
+    def breach(self, before: Array, rows: Array, accelerations: Array | None = None) -> Breach | None:
+        """Whether the motion from ``before`` [dof + 1] through ``rows`` [n, dof + 1] comes too near to anything.
+
+        ``accelerations`` [n + 1, dof] rad/s2, of ``before`` and the rows, between which they are linear; None: as hard as the arm can.
+        """
         postures = np.concatenate([before[None], rows])
-        need = self._needed(before, self._sweep(postures))
+        need = self._needed(before, self._sweep(postures) + self._bulge(postures, accelerations))
         is_open = self._bound(postures) < need
         left = MEASUREMENTS
         for group in np.flatnonzero(is_open.any(axis=0)):
@@ -141,7 +144,18 @@ class SweepProof:
         half = np.zeros_like(postures)
         half[:-1] = steps
         half[1:] = np.maximum(half[1:], steps)
-        return np.asarray((half / 2 + self._bulge) @ self.model.reach_m)
+        return np.asarray(half / 2 @ self.model.reach_m)
+
+    def _bulge(self, postures: Array, accelerations: Array | None) -> Array:
+        """[n, groups] how much farther the curve between two rows reaches than the straight line: a T^2 / 8 for each joint."""
+        if accelerations is None:
+            hardest = np.tile(self._hardest, (len(postures), 1))
+        else:
+            hardest = np.zeros_like(postures)
+            hardest[:, :-1] = np.abs(accelerations)
+            hardest[:-1] = np.maximum(hardest[:-1], hardest[1:])
+            hardest[1:] = np.maximum(hardest[1:], hardest[:-1])
+        return np.asarray(hardest * (self._tick_s**2 / 8) @ self.model.reach_m)
 
     def _bound(self, postures: Array) -> Array:
         """[n, groups] what the distances are at least, by what was measured before."""

@@ -131,7 +131,7 @@ class Landing:
 
 
 def land(rollout: Rollout, held: SceneObject, T_tcp_held: Array, twin: Twin, p: WorldModelParameters) -> Landing | None:
-    """Lets the held object go at the release row; None when the chunk does not let it go."""
+    """Lets the held object go at the release row; None when the chunk does not let it go. Raises UnforeseenError."""
     if rollout.release_row is None:
         return None
     T = rollout.T_base_tcp[rollout.release_row] @ T_tcp_held

@@ -17,7 +17,7 @@ from vla_ros.world_model.evaluators import CollisionEvaluator, Expected, fall, g
 from vla_ros.world_model.goals import target_reached
 from vla_ros.world_model.parameters import WorldModelParameters
 from vla_ros.world_model.rollout import Rollout, joint_rows, object_in_hand, roll_out
-from vla_ros.world_model.twin import Twin
+from vla_ros.world_model.twin import Twin, UnforeseenError
 from vla_ros.world_model.verdict import ChunkVerdict, Verdict
 
 
@@ -86,7 +86,10 @@ class WorldModel:
         """What a chunk without a collision leads to."""
         landing, loss, dropped, reached = None, "", None, None
         if held is not None and T_tcp_held is not None:
-            landing = land(rollout, held, T_tcp_held, self._twin, self._p)
+            try:
+                landing = land(rollout, held, T_tcp_held, self._twin, self._p)
+            except UnforeseenError as error:
+                return ChunkVerdict(Verdict.UNKNOWN, str(error), False, None, None, min_distance_m, chunk.duration_s)
             loss = grip_fails(rollout, held, chunk.gripper_force_n, self._p) or fall(landing, self._p)
             dropped = bool(loss)
         if subtask is not None:

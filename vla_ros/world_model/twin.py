@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from vla_ros.core.errors import VlaRosError
 from vla_ros.core.geometry import Array, Pose, transform
 from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.robots import Arm
@@ -18,6 +19,13 @@ _GEOM = {"box": mujoco.mjtGeom.mjGEOM_BOX, "cylinder": mujoco.mjtGeom.mjGEOM_CYL
 _GEOM["capsule"] = mujoco.mjtGeom.mjGEOM_CAPSULE
 _FALLING = 1  # contact bit of what falls and of what it may fall on
 _TABLE_HALF_M = 0.05  # thickness; a slab, so that a depth in it is measured
+_G_MPS2 = 9.81
+THROWN_M = 1.0  # farther than it could fall: pushed out of what it began in
+_UNSTABLE = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
+
+
+class UnforeseenError(VlaRosError):
+    """What comes next could not be computed; the sentence says why."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,10 @@ class Twin:
         return float(mujoco.mj_geomDistance(self.model, self.data, a, b, cutoff_m, None))
 
     def settle(self, thing: SceneObject, T_base_object: Array, duration_s: float) -> Pose:
-        """Lets ``thing`` go at rest in ``T_base_object`` and returns where it is ``duration_s`` later; everything else stands still."""
+        """Lets ``thing`` go at rest in ``T_base_object`` and returns where it is ``duration_s`` later; everything else stands still.
+
+        Raises UnforeseenError where it begins so deep in something that the computation breaks.
+        """
         geom = self._falling_geom(thing)
         mujoco.mj_resetData(self.model, self.data)
         self.model.geom_contype[self._falling] = 0
@@ -91,9 +102,15 @@ class Twin:
         self.model.geom_conaffinity[own] = 0
         self.data.qpos[:3] = T_base_object[:3, 3]
         mujoco.mju_mat2Quat(self.data.qpos[3:7], T_base_object[:3, :3].flatten())
+        is_broken = False
         for _ in range(round(duration_s / self._p.timestep_s)):
             mujoco.mj_step(self.model, self.data)
+            if is_broken := any(self.data.warning[kind].number for kind in _UNSTABLE):
+                break
         self.model.geom_conaffinity[own] = _FALLING
+        way_m = float(np.linalg.norm(self.data.qpos[:3] - T_base_object[:3, 3]))
+        if is_broken or way_m > _G_MPS2 / 2 * duration_s**2 + THROWN_M:
+            raise UnforeseenError(f"What becomes of the {thing.name} cannot be foreseen: it would be let go inside something else.")
         w, x, y, z = self.data.qpos[3:7]
         return Pose(np.array(self.data.qpos[:3]), np.array([x, y, z, w]))
 
@@ -108,6 +125,7 @@ class Twin:
         body = self.model.geom_bodyid[index]
         self.model.body_mass[body] = mass
         self.model.body_inertia[body] = mass / 3 * np.array([y * y + z * z, x * x + z * z, x * x + y * y])
+        mujoco.mj_setConst(self.model, self.data)  # what contacts are scaled by follows from the inertia
         return index
 
     def _build(self, scene: Scene) -> None:

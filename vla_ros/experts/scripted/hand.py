@@ -27,8 +27,8 @@ def fingers_and_hand(centre_m: Array, yaw_rad: float, width_m: float, p: Scripte
 
 
 def room_m(tcp_m: Array, yaw_rad: float, width_m: float, neighbours: list[SceneObject], p: ScriptedParameters) -> float:
-    """The smallest gap between the open hand at ``tcp_m`` [3] and the neighbours that are tall enough to touch it."""
+    """The smallest gap between the open hand at ``tcp_m`` [3] and the neighbours that reach up to it, or so near that it is not passed."""
     fingers, hand = fingers_and_hand(tcp_m[:2], yaw_rad, width_m, p)
-    at_fingers = [outline_of(o) for o in neighbours if o.top_m > tcp_m[2] - p.finger_tip_below_tcp_m]
-    at_hand = [outline_of(o) for o in neighbours if o.top_m > tcp_m[2] + p.hand_above_tcp_m]
+    at_fingers = [outline_of(o) for o in neighbours if o.top_m > tcp_m[2] - p.finger_tip_below_tcp_m - p.neighbour_gap_m]
+    at_hand = [outline_of(o) for o in neighbours if o.top_m > tcp_m[2] + p.hand_above_tcp_m - p.neighbour_gap_m]
     return min(*(smallest_gap_m(f, at_fingers) for f in fingers), smallest_gap_m(hand, at_hand))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from vla_ros.experts.scripted.feeling import HeldWatch, touched
 from vla_ros.experts.scripted.grasps import solve_down, wrist_cost
 from vla_ros.experts.scripted.hand import room_m
 from vla_ros.experts.scripted.pick import raised
-from vla_ros.experts.scripted.spots import Spot, choose_spot
+from vla_ros.experts.scripted.spots import Spot, free_spots
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,17 @@ class Release:
     width_m: float
 
 
+@dataclass(frozen=True)
+class _Way:
+    """A pose at which the gripper might open, and how much room the hand would have."""
+
+    spot: Spot
+    position_m: Array
+    yaw_rad: float
+    width_m: float
+    room_m: float
+
+
 def place(body: Body) -> Script:
     """Puts the held object where the subtask says."""
     holding = _held(body)
@@ -37,10 +49,10 @@ def place(body: Body) -> Script:
         what = f"where to place the {holding.thing.name}"
         raise SkillFailure(FailureKind.UNSUPPORTED, f"The subtask '{body.subtask.description}' does not say {what}.")
     target = body.find(body.subtask.target_id)
-    spot = choose_spot(holding.thing, relation, target, body.scene, body.arm.config.workspace, body.p)
-    release = _choose_release(body, holding, spot, target)
+    spots = free_spots(holding.thing, relation, target, body.scene, body.arm.config.workspace, body.p)
+    spot, release = _choose_release(body, holding, spots, target)
     yield from _carry(body, holding, target, spot, release)
-    yield from _let_go(body, holding, target, release)
+    yield from _let_go(body, holding, release)
     return f"The {holding.thing.name} was put {relation.value.replace('_', ' ')} the {target.name} and let go."
 
 
@@ -69,28 +81,38 @@ def _held(body: Body) -> Holding:
     return body.holding
 
 
-def _choose_release(body: Body, holding: Holding, spot: Spot, target: SceneObject) -> Release:
-    """The reachable release with room to open whose wrist stays nearest to its home. Raises SkillFailure."""
+def _choose_release(body: Body, holding: Holding, spots: Sequence[Spot], target: SceneObject) -> tuple[Spot, Release]:
+    """The first spot that is reachable with room for the hand, by the wrist nearest to its home; else the roomiest. Raises SkillFailure."""
+    ways = [way for spot in spots for way in _ways(body, holding, spot, target)]
+    roomy = [way for way in ways if way.room_m >= body.p.neighbour_gap_m]
+    for spot in spots:
+        here = [release for way in roomy if way.spot is spot and (release := _reached(body, way))]
+        if here:
+            return spot, min(here, key=lambda release: wrist_cost(body.arm, release.q_rad))
+    for way in sorted(ways, key=lambda way: -way.room_m):
+        if release := _reached(body, way):
+            return way.spot, release
+    where = f"The place at {np.round(ways[0].position_m, 3).tolist()} m for the {holding.thing.name}"
+    raise SkillFailure(FailureKind.UNREACHABLE, f"{where} cannot be reached from above.")
+
+
+def _ways(body: Body, holding: Holding, spot: Spot, target: SceneObject) -> Iterator[_Way]:
+    """Every turn of the tool with which the object may be let go at ``spot``."""
+    p, wide = body.p, body.arm.config.gripper.width_open_m
     position = spot.bottom_m + np.array([0.0, 0.0, spot.gap_m + holding.bottom_below_tcp_m])
     neighbours = [o for o in body.scene.objects if o.id not in (holding.thing.id, target.id if spot.narrow else "")]
-    size = holding.width_m
-    narrow = size + 2 * body.p.release_margin_m
-    best: tuple[tuple[bool, float], Release] | None = None
     for yaw in _tool_yaws(holding, spot.yaw_rad):
-        try:
-            q = solve_down(body.arm, position, yaw)
-        except MotionError:
-            continue
-        wide = body.arm.config.gripper.width_open_m
-        width = wide if not spot.narrow and room_m(position, yaw, wide, neighbours, body.p) >= body.p.neighbour_gap_m else narrow
-        tight = room_m(position, yaw, width, neighbours, body.p) < body.p.neighbour_gap_m / 3
-        rank = (tight, wrist_cost(body.arm, q))
-        if best is None or rank < best[0]:
-            best = (rank, Release(position, yaw, q, width))
-    if best is None:
-        where = f"The place at {np.round(position, 3).tolist()} m for the {holding.thing.name}"
-        raise SkillFailure(FailureKind.UNREACHABLE, f"{where} cannot be reached from above.")
-    return best[1]
+        width = wide
+        if spot.narrow or room_m(position, yaw, wide, neighbours, p) < p.neighbour_gap_m:
+            width = holding.width_m + 2 * p.release_margin_m
+        yield _Way(spot, position, yaw, width, room_m(position, yaw, width, neighbours, p))
+
+
+def _reached(body: Body, way: _Way) -> Release | None:
+    try:
+        return Release(way.position_m, way.yaw_rad, solve_down(body.arm, way.position_m, way.yaw_rad), way.width_m)
+    except MotionError:
+        return None
 
 
 def _tool_yaws(holding: Holding, object_yaw_rad: float) -> list[float]:
@@ -127,8 +149,8 @@ def _touches_down(body: Body) -> bool:
     return bool(measured[2, 3] - sent[2, 3] > body.p.touch_lag_m)
 
 
-def _let_go(body: Body, holding: Holding, target: SceneObject, release: Release) -> Script:
-    body.say("release", f"The {holding.thing.name} is in place over the {target.name}; I open to {release.width_m * 1000:.0f} mm.")
+def _let_go(body: Body, holding: Holding, release: Release) -> Script:
+    body.say("release", f"The {holding.thing.name} is in its place; I open to {release.width_m * 1000:.0f} mm.")
     body.grip(release.width_m)
     opened = holding.width_m + body.p.release_margin_m
     done = yield from body.wait(lambda: body.observation.gripper_width_m >= opened and not touched(body.observation.contact), body.p.open_s)

@@ -29,13 +29,18 @@ class Spot:
     reason: str  # a clause for the trace
 
 
-def choose_spot(held: SceneObject, relation: Relation, target: SceneObject, scene: Scene, workspace: Box, p: ScriptedParameters) -> Spot:
-    """Raises SkillFailure when ``relation`` makes no sense for the target, or no free spot is left."""
+def free_spots(
+    held: SceneObject, relation: Relation, target: SceneObject, scene: Scene, workspace: Box, p: ScriptedParameters
+) -> tuple[Spot, ...]:
+    """Where there is room for the object, the best spot first; whether there is room for the hand is not asked.
+
+    Raises SkillFailure when ``relation`` makes no sense for the target, or no free spot is left.
+    """
     others = [o for o in scene.objects if o.id not in (held.id, target.id)]
     if relation is Relation.IN:
-        return _in_container(held, target, others, p)
+        return (_in_container(held, target, others, p),)
     if relation is Relation.ON:
-        return _on_top(held, target, others, p)
+        return (_on_top(held, target, others, p),)
     if relation in SIDES:
         return _beside(held, relation, target, others, scene, workspace, p)
     known = ", ".join(["in", "on", *SIDES])
@@ -99,17 +104,20 @@ def _beside(
     scene: Scene,
     workspace: Box,
     p: ScriptedParameters,
-) -> Spot:
+) -> tuple[Spot, ...]:
     side = SIDES[relation]
     distance = _extent_m(outline_of(target), side) + _extent_m(_outline_at(held, np.zeros(2)), side) + p.side_gap_m
     across = np.array([-side[1], side[0]])
     blocks = [outline_of(o) for o in [*others, target]]
+    spots = []
     for along, shift in _side_offsets(distance):
         centre = target.pose.position_m[:2] + along * side + shift * across
         inside = np.all(centre > workspace.min_m[:2] + 0.02) and np.all(centre < workspace.max_m[:2] - 0.02)
         if inside and smallest_gap_m(_outline_at(held, centre), blocks) >= p.side_gap_m - 0.002:
             where = f"free table {along * 100:.0f} cm from its middle"
-            return Spot(np.array([*centre, scene.table_height_m]), 0.0, p.release_gap_m, False, where)
+            spots.append(Spot(np.array([*centre, scene.table_height_m]), 0.0, p.release_gap_m, False, where))
+    if spots:
+        return tuple(spots)
     where = f"{relation.value.replace('_', ' ')} the {target.name}"
     raise SkillFailure(FailureKind.UNREACHABLE, f"There is no free place {where} for the {held.name} inside the workspace.")
 

@@ -137,7 +137,7 @@ def camera_info_to_msg(camera: CameraConfig, stamp_ns: int) -> Any:
 
 
 def camera_from_info(camera: CameraConfig, message: Any) -> CameraConfig:
-    """``camera`` with the intrinsics that its driver tells. Raises PerceptionError for a CameraInfo that cannot be used, with the reason."""
+    """``camera`` with the intrinsics that its driver tells. Raises PerceptionError, with the reason, where they cannot be used."""
     size, told = (camera.width_px, camera.height_px), (int(message.width), int(message.height))
     if told != size:
         raise PerceptionError(
