@@ -53,6 +53,12 @@ def test_launch_lists_the_valid_names(refused: Refused, argument: str, valid: st
     assert valid in error
 
 
+def test_a_server_that_is_not_named_is_asked_for_before_anything_starts(refused: Refused) -> None:
+    error = refused("launch", "demo", "planner:=openai", "openai_model:=some")
+    assert "openai_url:=..." in error
+    assert "openai_model" not in error
+
+
 def test_launch_names_the_launch_files_there_are(refused: Refused) -> None:
     assert "demo, environment, graph, robot" in refused("launch", "dem")
 

@@ -73,7 +73,8 @@ class GoalView:
         if result.verification:
             self._say(f"  verified: {'yes' if result.verified else 'no'} (score {result.score:.2f}). {result.verification}")
         if result.question:
-            self._say(f"  question: {result.question}  {' | '.join(result.options)}")
+            asked = "" if result.question in result.message else f"{result.question}  "
+            self._say(f"  question: {asked}{' | '.join(result.options)}")
         self._say(
             f"  {result.duration:.1f} s, {counted(result.replans, 'replan')}, {counted(result.recoveries, 'recovery', 'recoveries')}, "
             f"{counted(result.safety_interventions, 'intervention')} of the safety monitor"

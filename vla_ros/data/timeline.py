@@ -17,7 +17,7 @@ from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyMode
 from vla_ros.core.geometry import Array
 from vla_ros.core.outcomes import Outcome, ReportStatus
-from vla_ros.data.run_signals import RunSignals
+from vla_ros.data.run_signals import Decision, RunSignals
 from vla_ros.robots.values import JointLimits
 
 WIDTH_PX, HEIGHT_PX, DPI = 1600, 1200, 100
@@ -112,11 +112,23 @@ def _draw_gate(axes: Axes, signals: RunSignals, end_s: float) -> None:
     actions = [(d.time_s, ACTION_COLOURS[d.action]) for d in signals.decisions]
     _draw_lane(axes, 2.0, modes, end_s)
     _draw_lane(axes, 1.0, actions, end_s)
-    restricted = [(d.time_s, d.reason, ACTION_COLOURS[d.action]) for d in signals.decisions if d.action != SafetyAction.PASS]
+    restricted = _changes(signals.decisions)
     _draw_markers(axes, 0.0, restricted, end_s)
     axes.set_ylim(-0.75 if restricted else 0.4, 2.5)
     axes.set_yticks([0, 1, 2][not restricted :], ["reasons", "gate", "safety mode"][not restricted :])
     axes.tick_params(axis="y", length=0)
+
+
+def _changes(decisions: Sequence[Decision]) -> list[tuple[float, str, str]]:
+    """(time, reason, colour) where the monitor began to restrict a motion for a reason; each chunk may bring the same decision again."""
+    marks: list[tuple[float, str, str]] = []
+    before = (SafetyAction.PASS, "")
+    for d in decisions:
+        now = (d.action, d.reason)
+        if d.action != SafetyAction.PASS and now != before:
+            marks.append((d.time_s, d.reason, ACTION_COLOURS[d.action]))
+        before = now
+    return marks
 
 
 def _draw_lane(axes: Axes, y: float, changes: Sequence[tuple[float, str]], end_s: float) -> None:

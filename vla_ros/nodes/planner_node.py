@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vla_ros.core.errors import ConfigError
 from vla_ros.core.outcomes import EpisodeEvent, Outcome, ReportStatus
 from vla_ros.core.scheduling import Urgency
 from vla_ros.core.tasks import Plan, ReasoningTrace, Subtask
@@ -66,6 +67,8 @@ class PlannerConfig:
             "key_variable": self.openai_key_variable,
             "timeout_s": self.openai_timeout,
         }
+        if missing := [name for name in ("openai_url", "openai_model") if not getattr(self, name)]:
+            raise ConfigError(f"The planner 'openai' needs {' and '.join(missing)}; give them as launch arguments or parameters.")
         return {name: value for name, value in given.items() if value != ""}
 
 

@@ -93,7 +93,8 @@ class CameraMonitor:
         age_s, rate_hz = s_from_ns(now_ns - self._last_ns) if self._stamps else float("inf"), self._rate(now_ns)
         self._judge_time(age_s, rate_hz, now_ns)
         fault = next((f for f in ORDER if self._alarms[f].active), CameraFault.OK)
-        detail = self._details.get(fault, f"{rate_hz:.1f} images/s, newest {age_s * 1e3:.0f} ms old")
+        rate = f"{rate_hz:.1f} images/s" if len(self._stamps) > 1 else "the first image"
+        detail = self._details.get(fault, f"{rate}, newest {age_s * 1e3:.0f} ms old")
         return CameraHealth(self._last_ns, self._config.camera, fault, fault not in self._config.unusable, detail, age_s, rate_hz)
 
     def _rate(self, now_ns: int) -> float:

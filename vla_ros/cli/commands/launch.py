@@ -93,6 +93,9 @@ def check_choices(arguments: Mapping[str, str]) -> None:
 
         if arguments["planner"] not in planner_names():
             raise ConfigError(unknown_choice("planner", arguments["planner"], planner_names()))
+        missing = [f"{name}:=..." for name in ("openai_url", "openai_model") if not arguments.get(name)]
+        if arguments["planner"] == "openai" and missing:
+            raise ConfigError(f"planner:=openai needs {' and '.join(missing)} (docs/how-to/use-a-vlm-server.md).")
 
     for name in arguments.keys() & NUMBERS.keys():
         kind, low, high = NUMBERS[name]
