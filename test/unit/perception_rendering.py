@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from vla_ros.core.robot_state import JointState
 from vla_ros.robots import Box
 
 os.environ.setdefault("MUJOCO_GL", "egl")
@@ -153,10 +154,12 @@ class Post:
 @dataclass(frozen=True)
 class PostConfig:
     arm_joints: tuple[str, ...] = ("x", "y", "z")
-    finger_joints: tuple[str, ...] = ("finger",)
     base_frame: str = "base"
     tcp_frame: str = "tcp"
     workspace: Box = field(default_factory=lambda: Box("base", np.array([0.25, -0.45, 0.01]), np.array([0.75, 0.45, 0.75])))
+
+    def gripper_width_m(self, joints: JointState) -> float:
+        return float(joints.select(("finger",)).positions[0])
 
 
 class PostRobot:

@@ -95,7 +95,7 @@ def test_the_pace_falls_to_nothing_at_the_last_row_and_is_capped_by_the_limits()
 def test_the_tracker_keeps_every_limit_on_any_path(seed, speed):
     rng = np.random.default_rng(seed)
     operation_a, operation_j = LIMITS.acceleration_radps2 * 0.4, LIMITS.jerk_radps3 * 0.15
-    tracker = Tracker(V, operation_a, operation_j, TICK_S)
+    tracker = Tracker(lambda _: (-V, V), operation_a, operation_j, TICK_S)
     rows = home() + np.cumsum(rng.normal(size=(20, 7)) * rng.choice([0.001, 0.02, 0.2]), axis=0)
     path = ChunkPath(rows, float(rng.choice([0.01, 0.05, 0.2])), V, operation_a)
     state, progress = MotionState(home() + rng.normal(size=7) * 0.02, np.zeros(7), np.zeros(7)), Progress(0.0)

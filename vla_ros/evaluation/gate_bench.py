@@ -29,7 +29,7 @@ CHUNK_SHARE = 0.08  # of the ticks
 SCENE_TICKS = 10
 CLEAR_M = 0.03  # of new obstacles from the arm
 ERROR_RAD = 0.01  # of the measured arm, at most
-KINDS = ("reach", "reach", "aim", "aim", "aim", "far", "fast", "fast", "noise", "absurd", "garbage", "continue", "estop")
+KINDS = ("reach", "reach", "aim", "aim", "aim", "far", "fast", "fast", "ram", "noise", "absurd", "garbage", "continue", "estop")
 
 
 @dataclass
@@ -96,6 +96,7 @@ class Adversary:
             dt_s=dt_s,
             data=rows,
             gripper_width_m=np.full(len(rows), self._arm.config.gripper.width_open_m),
+            gripper_force_n=self._arm.config.gripper.grasp_force_n,
             input_stamps_ns={"joint_states": now_ns},
             continues_seq=followed[0] if known else 0,
             continues_row=followed[1] if known else 0.0,
@@ -109,6 +110,8 @@ class Adversary:
             return rng.choice([np.nan, np.inf, -np.inf, 0.0, 1e300], size=(int(rng.integers(1, 30)), int(rng.integers(1, dof + 3)))), dt_s
         if kind == "absurd":
             return here + rng.normal(size=(20, dof)) * rng.choice([0.02, 0.3, 1e4]), dt_s
+        if kind == "ram":
+            return self._ram(here, dt_s), dt_s
         target = rng.uniform(low, high) if kind == "far" else self._pose(kind, here)
         way = np.clip(target, low, high) - here
         share = rng.uniform(0.85, 1.1) if kind == "fast" else rng.uniform(0.1, 0.8)
@@ -118,6 +121,18 @@ class Adversary:
         s = np.linspace(0, 1, count)[:, None]
         rows = here + (10 * s**3 - 15 * s**4 + 6 * s**5) * way
         return rows + (rng.normal(size=rows.shape) * 1e-4 if kind == "noise" else 0.0), dt_s
+
+    def _ram(self, here: Array, dt_s: float) -> Array:
+        """One joint at a constant speed to the end of its range, or as far as a chunk may go."""
+        rng, limits = self._rng, self._arm.config.limits
+        joint, up = int(rng.integers(len(here))), rng.random() < 0.5
+        end = limits.position_max_rad[joint] - 0.011 if up else limits.position_min_rad[joint] + 0.011
+        step = float(rng.uniform(0.02, 1.05) * limits.velocity_radps[joint] * dt_s)
+        count = int(np.clip(abs(end - here[joint]) / step, 2, 250))
+        rows = np.tile(here, (count + 1, 1))
+        way = np.minimum(step * np.arange(count + 1), abs(end - here[joint]))
+        rows[:, joint] += np.copysign(way, end - here[joint])
+        return rows
 
     def _pose(self, kind: str, here: Array) -> Array:
         """Joints that bring the TCP somewhere in its workspace, or (``aim``) to an obstacle; near ``here`` where that fails."""
@@ -141,6 +156,7 @@ class GateBench:
         self._adversary = Adversary(self._arm, self._rng)
         self.figures = GateFigures(breaches=self.rig.breaches)
         self._followed: tuple[int, float] = (0, 0.0)  # number and row of the chunk that is followed
+        self._things: tuple[SceneObject, ...] = ()
         self._scene = Scene(self.rig.now_ns, self._arm.config.base_frame, ())
 
     def run(self, commands: int, progress: Callable[[int], None] = lambda done: None) -> None:

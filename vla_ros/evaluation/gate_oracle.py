@@ -115,17 +115,29 @@ class GateOracle:
         over = np.maximum(limits.position_min_rad - positions, positions - limits.position_max_rad)
         found.note("position", int((over > ROUNDING).any(axis=1).sum()), _worst(over, names))
         motion = positions
+        fastest = self._fastest(positions)
         for order, (kind, limit) in enumerate(
-            (("velocity", limits.velocity_radps), ("acceleration", limits.acceleration_radps2), ("jerk", limits.jerk_radps3)), start=1
+            (("velocity", fastest), ("acceleration", limits.acceleration_radps2), ("jerk", limits.jerk_radps3)), start=1
         ):
             motion = np.diff(motion, axis=0) / PERIOD_S
-            use = np.abs(motion) / limit
+            with np.errstate(divide="ignore", invalid="ignore"):
+                use = np.where(motion == 0, 0.0, np.abs(motion) / limit)
             # a difference of rounded positions: 1e-15 rad grow by 1000 for each order
             found.note(kind, int((use > 1 + ROUNDING + 1e-15 * 1000**order).any(axis=1).sum()), _worst(use, names))
         moved = np.concatenate([[True], np.any(np.diff(positions, axis=0) != 0, axis=1)])
         for q in positions[moved]:
             if pair := self.touches(q, width_m):
                 found.note("collision", 1, f"{pair} at {np.round(q, 3).tolist()}")
+
+    def _fastest(self, positions: Array) -> Array:
+        """[n - 1, dof] highest speed between two samples: as the robot's maker gives it, for the direction and the place of the motion."""
+        limits = self._robot.limits
+        middle, rises = (positions[1:] + positions[:-1]) / 2, np.diff(positions, axis=0) > 0
+        fastest = np.tile(limits.velocity_radps, (len(middle), 1))
+        for e in limits.velocity_envelopes:
+            left = np.where(rises, e.position_max_rad - middle, middle - e.position_min_rad)
+            fastest = np.minimum(fastest, np.sqrt(np.clip(2 * e.deceleration_radps2 * left, 0, None)) - e.offset_radps)
+        return np.clip(fastest, 0, None)
 
 
 def _worst(use: Array, names: Sequence[str]) -> str:

@@ -181,7 +181,7 @@ class ActionExpertNode(VlaNode):
             joints=joints,
             scene=scene,
             contact=contact,
-            gripper_width_m=float(joints.select(self.arm.config.finger_joints).positions.sum()),
+            gripper_width_m=self.arm.config.gripper_width_m(joints),
             consumed=self._consumed.get(),
             safety_hold=holds,
             safety_reason=safety.detail if holds else "",

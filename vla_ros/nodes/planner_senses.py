@@ -198,7 +198,7 @@ class PlannerSenses:
     def _evidence(self) -> Evidence:
         joints = self._joints()
         arm = joints.select(self._arm.config.arm_joints).positions
-        width_m = float(joints.select(self._arm.config.finger_joints).positions.sum())
+        width_m = self._arm.config.gripper_width_m(joints)
         return Evidence(joints.stamp_ns, self.look(), self._contact.get(), width_m, float(np.abs(arm - self._arm.config.home_rad).max()))
 
     def _joints(self) -> JointState:

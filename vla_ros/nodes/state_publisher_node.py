@@ -73,9 +73,8 @@ class StatePublisherNode(VlaNode):
         self._tf.publish(transforms_to_msg(moving, state.stamp_ns))
 
     def _poses(self, state: JointState) -> dict[str, Array]:
-        names = self.arm.config
-        width_m = float(state.select(names.finger_joints).positions.sum())
-        return self.arm.link_poses(state.select(names.arm_joints).positions, width_m)
+        config = self.arm.config
+        return self.arm.link_poses(state.select(config.arm_joints).positions, config.gripper_width_m(state))
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from vla_ros.core.geometry import Array
+from vla_ros.core.robot_state import JointState
 
 
 class CameraModel(Protocol):
@@ -98,9 +99,8 @@ class RobotDescription(Protocol):
         """In the order of q."""
         ...
 
-    @property
-    def finger_joints(self) -> Sequence[str]:
-        """Their positions sum up to the opening."""
+    def gripper_width_m(self, joints: JointState) -> float:
+        """The opening between both fingers. Raises KeyError where ``joints`` lack the gripper's."""
         ...
 
     @property

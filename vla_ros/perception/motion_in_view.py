@@ -19,12 +19,11 @@ def robot_moves_in_view(arm: RobotModel, camera: CameraModel, joints: JointState
 
     For cameras that stand still in the base frame. Unknown velocities (NaN) count as rest.
     """
-    names = arm.config
-    body, fingers = joints.select(names.arm_joints), joints.select(names.finger_joints)
+    body = joints.select(arm.config.arm_joints)
     velocity = np.nan_to_num(body.velocities)
     if not np.any(np.abs(velocity) > 1e-3):
         return False
-    width_m = float(fingers.positions.sum())
+    width_m = arm.config.gripper_width_m(joints)
     now = _pixels(arm, camera, body.positions, width_m)
     soon = _pixels(arm, camera, body.positions + LOOK_AHEAD_S * velocity, width_m)
     inside = np.all((now > BORDER_PX) & (now < np.array([camera.width_px, camera.height_px]) - BORDER_PX), axis=1)

@@ -118,10 +118,10 @@ class DepthPerception:
         return [PlacedShape("box", held.size_m, held.T_base_object.copy())] if held else []
 
     def _link_poses(self, joints: JointState) -> dict[str, Array]:
-        names = self._arm.config
+        config = self._arm.config
         try:
-            q = joints.select(names.arm_joints).positions
-            width_m = float(joints.select(names.finger_joints).positions.sum())
+            q = joints.select(config.arm_joints).positions
+            width_m = config.gripper_width_m(joints)
         except KeyError as error:
             raise PerceptionError(f"The robot cannot be removed from the image: {error.args[0]}") from error
         if not (np.all(np.isfinite(q)) and np.isfinite(width_m)):

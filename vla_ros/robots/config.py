@@ -24,6 +24,7 @@ from vla_ros.robots.values import (
     JointLimits,
     RobotConfig,
     TactileConfig,
+    VelocityEnvelope,
 )
 
 SECTIONS = ("limits", "cartesian", "gripper", "controllers", "cameras", "tactile", "workspace", "collision")
@@ -80,14 +81,35 @@ def _home(raw: Mapping[str, Any], limits: JointLimits, joints: tuple[str, ...], 
 
 
 def _limits(raw: Mapping[str, Any], dof: int, where: str) -> JointLimits:
-    names = [f.name for f in fields(JointLimits)]
-    check_keys(raw, names, (), where)
-    limits = JointLimits(**{name: _vector(raw, name, dof, where) for name in names})
+    names = [f.name for f in fields(JointLimits) if f.name != "velocity_envelopes"]
+    check_keys(raw, names, ("velocity_envelopes",), where)
+    given = _list(raw, "velocity_envelopes", where)
+    envelopes = tuple(_envelope(item, dof, f"{where}, velocity_envelopes[{i}]") for i, item in enumerate(given))
+    limits = JointLimits(**{name: _vector(raw, name, dof, where) for name in names}, velocity_envelopes=envelopes)
     _check_order(limits.position_min_rad, limits.position_max_rad, "position_min_rad", "position_max_rad", where)
     for name in names[2:]:
         if not (getattr(limits, name) > 0).all():
             raise ConfigError(f"{where}: every {name} must be above 0, found {getattr(limits, name).tolist()}.")
     return limits
+
+
+def _envelope(raw: Any, dof: int, where: str) -> VelocityEnvelope:
+    names = [f.name for f in fields(VelocityEnvelope)]
+    if not isinstance(raw, Mapping):
+        raise ConfigError(f"{where} must be a section with {', '.join(names)}, found {raw!r}.")
+    check_keys(raw, names, (), where)
+    envelope = VelocityEnvelope(**{name: _vector(raw, name, dof, where) for name in names})
+    _check_order(envelope.position_min_rad, envelope.position_max_rad, "position_min_rad", "position_max_rad", where)
+    if (envelope.offset_radps < 0).any() or (envelope.deceleration_radps2 <= 0).any():
+        raise ConfigError(f"{where}: every offset_radps must be 0 or more, every deceleration_radps2 above 0.")
+    return envelope
+
+
+def _list(raw: Mapping[str, Any], key: str, where: str) -> list[Any]:
+    value = raw.get(key, [])
+    if not isinstance(value, list):
+        raise ConfigError(f"{where}: {key} must be a list, found {value!r}.")
+    return value
 
 
 def _cartesian(raw: Mapping[str, Any], where: str) -> CartesianLimits:
@@ -111,14 +133,15 @@ def _gripper(raw: Mapping[str, Any], fingers: tuple[str, ...], where: str) -> Gr
 
 
 def _binding(raw: Mapping[str, Any], fingers: tuple[str, ...], where: str) -> GripperBinding:
-    check_keys(raw, ("type", "name", "joint", "position_per_width"), (), where)
+    check_keys(raw, ("type", "name", "joint", "position_per_width"), ("position_at_zero",), where)
     kind = text(raw, "type", where)
     if kind.count("/") != 2:
         raise ConfigError(f"{where}: type '{kind}' is not of the form package/action/Name or package/msg/Name.")
     joint = text(raw, "joint", where)
     if joint not in fingers:
         raise ConfigError(f"{where}: joint '{joint}' is not one of finger_joints: {', '.join(fingers)}.")
-    return GripperBinding(kind, text(raw, "name", where), joint, positive(raw, "position_per_width", where))
+    at_zero = number(raw, "position_at_zero", where) if "position_at_zero" in raw else 0.0
+    return GripperBinding(kind, text(raw, "name", where), joint, positive(raw, "position_per_width", where), at_zero)
 
 
 def _controllers(raw: Mapping[str, Any], where: str) -> Controllers:

@@ -5,7 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from vla_ros.core.geometry import Array
+from vla_ros.core.robot_state import JointState
+
+
+@dataclass(frozen=True)
+class VelocityEnvelope:
+    """A bound on velocity that falls towards the ends of a joint's range: sqrt(2 deceleration way) - offset.
+
+    ``way`` is what is left to the end. Each array is [dof]. Source: Franka's documentation, position-based velocity limits of the FR3.
+    """
+
+    position_min_rad: Array
+    position_max_rad: Array
+    offset_radps: Array
+    deceleration_radps2: Array
+
+    def highest(self, positions: Array) -> Array:
+        """[..., dof] fastest motion [rad/s], 0 or more, towards the upper ends from ``positions``."""
+        return self._bound(self.position_max_rad - positions)
+
+    def lowest(self, positions: Array) -> Array:
+        """[..., dof] fastest motion [rad/s], 0 or less, towards the lower ends from ``positions``."""
+        return -self._bound(positions - self.position_min_rad)
+
+    def _bound(self, way: Array) -> Array:
+        return np.maximum(np.sqrt(np.maximum(2 * self.deceleration_radps2 * way, 0.0)) - self.offset_radps, 0.0)
 
 
 @dataclass(frozen=True)
@@ -18,6 +45,20 @@ class JointLimits:
     acceleration_radps2: Array
     jerk_radps3: Array
     effort_nm: Array
+    velocity_envelopes: tuple[VelocityEnvelope, ...] = ()  # all hold, where there are any
+
+    def velocity_range(self, positions: Array) -> tuple[Array, Array]:
+        """Lowest (0 or less) and highest (0 or more) velocity [rad/s] at ``positions`` [..., dof]."""
+        low, high = -self.velocity_radps, self.velocity_radps
+        for envelope in self.velocity_envelopes:
+            low, high = np.maximum(low, envelope.lowest(positions)), np.minimum(high, envelope.highest(positions))
+        return low, high
+
+    def speed_along(self, rows: Array) -> Array:
+        """[n - 1, dof] highest speed [rad/s] from each of ``rows`` [n, dof] to the next one, in the direction in which they go."""
+        step = np.diff(rows, axis=0)
+        low, high = self.velocity_range(np.where(step > 0, np.maximum(rows[:-1], rows[1:]), np.minimum(rows[:-1], rows[1:])))
+        return np.broadcast_to(np.where(step > 0, high, -low), step.shape)
 
 
 @dataclass(frozen=True)
@@ -40,14 +81,15 @@ class GripperBinding:
     name: str  # of the action or topic, relative to the robot's namespace
     joint: str  # the joint that the command and joint_states speak of
     position_per_width: float  # joint position [m or rad] for each metre of opening
+    position_at_zero: float = 0.0  # where both fingers would meet
 
     def position_from_width(self, width_m: float) -> float:
         """Position of the joint [m or rad] at an opening of ``width_m``."""
-        return width_m * self.position_per_width
+        return self.position_at_zero + width_m * self.position_per_width
 
     def width_from_position(self, position: float) -> float:
         """Opening [m] at a position of the joint [m or rad]."""
-        return position / self.position_per_width
+        return (position - self.position_at_zero) / self.position_per_width
 
 
 @dataclass(frozen=True)
@@ -136,3 +178,8 @@ class RobotConfig:
     def dof(self) -> int:
         """Number of arm joints."""
         return len(self.arm_joints)
+
+    def gripper_width_m(self, joints: JointState) -> float:
+        """The opening between both fingers. Raises KeyError where ``joints`` lack the gripper's."""
+        binding = self.gripper.binding
+        return binding.width_from_position(float(joints.select((binding.joint,)).positions[0]))

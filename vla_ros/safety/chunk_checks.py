@@ -96,9 +96,7 @@ class ChunkDoor:
         self.arm = arm
         self.config = config
         self.workspace = Workspace(arm, config.workspace_margin_m)
-        limits = arm.config.limits
-        self.velocity = config.operation.velocity * np.asarray(limits.velocity_radps)
-        self.acceleration = config.operation.acceleration * np.asarray(limits.acceleration_radps2)
+        self.acceleration = config.operation.acceleration * np.asarray(arm.config.limits.acceleration_radps2)
 
     def judge(self, chunk: ActionChunk, context: Context) -> Accepted | Refusal:
         """The chunk as a path that may be followed, or why not."""
@@ -131,7 +129,7 @@ class ChunkDoor:
         q = rows.positions
         room = np.minimum(q - limits.position_min_rad, limits.position_max_rad - q).min(axis=0)
         use = np.abs(np.diff(q, axis=0)).max(axis=0) / chunk.dt_s / limits.velocity_radps
-        path = ChunkPath(q, chunk.dt_s, self.velocity, self.acceleration)
+        path = ChunkPath(q, chunk.dt_s, self.config.operation.velocity * limits.speed_along(q), self.acceleration)
         return Accepted(
             chunk=chunk,
             path=path,
@@ -263,7 +261,7 @@ def check_positions(door: ChunkDoor, chunk: ActionChunk, rows: _Rows, context: C
 
 
 def check_velocities(door: ChunkDoor, chunk: ActionChunk, rows: _Rows, _: Context) -> Refusal | None:
-    """The speed from row to row is one that the robot has."""
+    """The speed from row to row is one that the robot has; where a joint's end allows less of it, the path is followed more slowly."""
     speed = np.abs(np.diff(rows.positions, axis=0)) / chunk.dt_s
     limit = np.asarray(door.arm.config.limits.velocity_radps)
     return _over(door, speed, limit, SafetyReason.VELOCITY_LIMIT, "rad/s")

@@ -48,7 +48,7 @@ class Inputs:
 
     def __init__(self, arm: Arm, config: SafetyConfig) -> None:
         self._joints = arm.config.arm_joints
-        self._finger_joints = arm.config.finger_joints
+        self._width_of = arm.config.gripper_width_m
         self._fingers = tuple(arm.config.tactile)  # those that feel; none: contact is not waited for
         self._config = config
         self._measured: Measured | None = None
@@ -91,7 +91,7 @@ class Inputs:
 
     def _width_m(self, state: JointState) -> float:
         try:
-            return float(state.select(self._finger_joints).positions.sum())
+            return self._width_of(state)
         except KeyError:
             return math.nan
 

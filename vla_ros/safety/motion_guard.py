@@ -5,19 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vla_ros.core.decisions import SafetyReason
 from vla_ros.core.geometry import Array
 from vla_ros.robots import Arm
+from vla_ros.robots.values import JointLimits
 from vla_ros.safety.braking import Braking, Stop
 from vla_ros.safety.chunk_checks import Accepted, Followed
 from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.horizon import Horizon
 from vla_ros.safety.inputs import Fault
 from vla_ros.safety.surroundings import Surroundings, TooNear
-from vla_ros.safety.tracker import MotionState, Progress, Tracker
+from vla_ros.safety.tracker import MotionState, Progress, Tracker, VelocityRange
 from vla_ros.safety.workspace import Workspace
 
+VELOCITY_ROUNDING_RADPS = 1e-9
 OPENING_STEP_M = 0.004  # of the gripper, between two looks
 
 
@@ -42,9 +45,10 @@ class MotionGuard:
         limits = arm.config.limits
         v, a, j = (np.asarray(x, dtype=float) for x in (limits.velocity_radps, limits.acceleration_radps2, limits.jerk_radps3))
         run, stop = config.operation, config.braking
-        self._low, self._high, self._fastest = np.asarray(limits.position_min_rad), np.asarray(limits.position_max_rad), v
+        self._low, self._high, self._limits = np.asarray(limits.position_min_rad), np.asarray(limits.position_max_rad), limits
+        self._tick_s = config.tick_s
         self._names = arm.config.arm_joints
-        self._tracker = Tracker(run.velocity * v, run.acceleration * a, run.jerk * j, config.tick_s)
+        self._tracker = Tracker(_share_of(limits, run.velocity), run.acceleration * a, run.jerk * j, config.tick_s)
         self._braking = Braking(v, stop.acceleration * a, stop.jerk * j, config.tick_s)
         self._workspace = Workspace(arm, 0.0)
         self._surroundings = surroundings
@@ -101,9 +105,9 @@ class MotionGuard:
         if over[joint] > 1e-9:
             detail = f"Stopping after the next tick, {self._names[joint]} would pass its limit by {over[joint]:.4f} rad."
             return Fault(SafetyReason.POSITION_LIMIT, detail)
-        speed = np.abs(stop.velocities).max(axis=0) / self._fastest
-        if speed.max() > 1.0:
-            joint = int(speed.argmax())
+        too_fast = self._too_fast(stop)
+        if too_fast.any():
+            joint = int(too_fast.argmax())
             return Fault(SafetyReason.VELOCITY_LIMIT, f"Stopping after the next tick, {self._names[joint]} would pass its velocity limit.")
         rows_inside_m = self._workspace.rows_inside_m(stop.positions)
         outermost = int(rows_inside_m.argmin())
@@ -117,6 +121,17 @@ class MotionGuard:
             return _collision(breach, "Stopping after the next tick")
         self._inside_m = inside_m
         return None
+
+    def _too_fast(self, stop: Stop) -> NDArray[np.bool_]:
+        """[dof] whether a joint passes its velocity limit in a stop, between two rows too where the limit depends on the position."""
+        v, p = stop.velocities, stop.positions
+        if not self._limits.velocity_envelopes:
+            return np.asarray(np.abs(v).max(axis=0) > self._limits.velocity_radps)
+        between = np.stack([v[:-1], v[:-1] + stop.accelerations[:-1] * (self._tick_s / 2), v[1:]])  # control points of the parabola
+        low = self._limits.velocity_range(np.minimum(p[:-1], p[1:]))[0]
+        high = self._limits.velocity_range(np.maximum(p[:-1], p[1:]))[1]
+        over = np.maximum(between.max(axis=0) - high, low - between.min(axis=0))
+        return np.asarray((over > VELOCITY_ROUNDING_RADPS).any(axis=0))
 
     def committed_fault(self, now_ns: int) -> Fault | None:
         """Whether what is committed already, and the stop after it, comes too near to anything since the world has changed."""
@@ -140,6 +155,14 @@ class MotionGuard:
 
     def _postures(self, positions: Array) -> Array:
         return np.column_stack([positions, np.full(len(positions), self.width_m)])
+
+
+def _share_of(limits: JointLimits, share: float) -> VelocityRange:
+    def velocity(position: Array) -> tuple[Array, Array]:
+        low, high = limits.velocity_range(position)
+        return share * low, share * high
+
+    return velocity
 
 
 def _collision(breach: TooNear, when: str, *, cut: bool = False) -> Fault:

@@ -27,8 +27,9 @@ class PathPoint:
 class ChunkPath:
     """The natural cubic spline through ``rows`` [n, dof] (rad) that lie ``dt_s`` apart.
 
-    The *pace* is the speed of consumption: 1 plays the rows as the expert meant them. ``velocity`` and ``acceleration`` [dof] are the
-    operational limits: the pace is capped where the path would break them, and so that it can always fall to 0 by the last row.
+    The *pace* is the speed of consumption: 1 plays the rows as the expert meant them. ``velocity`` ([dof], or [n - 1, dof] from row to row)
+    and ``acceleration`` [dof] are the operational limits: the pace is capped where the path would break them, and so that it can always
+    fall to 0 by the last row.
     """
 
     def __init__(self, rows: Array, dt_s: float, velocity: Array, acceleration: Array) -> None:
@@ -72,8 +73,8 @@ class ChunkPath:
         end = linear + (bend[:-1] + bend[1:]) / 2
         speed = np.maximum(np.maximum(np.abs(linear), np.abs(middle)), np.abs(end)) / self.dt_s
         curve = np.maximum(np.abs(bend[:-1]), np.abs(bend[1:])) / self.dt_s**2
-        with np.errstate(divide="ignore"):
-            by_speed = np.min(VELOCITY_SHARE * velocity / speed, axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            by_speed = np.nanmin(VELOCITY_SHARE * velocity / speed, axis=1, initial=np.inf)
             by_curve = np.sqrt(np.min(ACCELERATION_SHARE * acceleration / curve, axis=1))
             gain = np.minimum(np.min(PACE_SHARE * acceleration / speed, axis=1), PACE_CAP_PER_S)
         cap = np.minimum(np.minimum(by_speed, by_curve), 1.0)

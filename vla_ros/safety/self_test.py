@@ -87,17 +87,18 @@ def _chunk(arm: Arm, rows: Array) -> ActionChunk:
         dt_s=_DT_S,
         data=rows,
         gripper_width_m=np.full(len(rows), np.nan),
+        gripper_force_n=arm.config.gripper.grasp_force_n,
     )
 
 
 def _bad_chunks(arm: Arm, config: SafetyConfig, good: ActionChunk, home: Array) -> Iterator[tuple[str, ActionChunk, SafetyReason]]:
     """(what is wrong, chunk, the reason it must be refused for)."""
-    limits = arm.config.limits
+    limits, closed_m = arm.config.limits, arm.config.gripper.width_closed_m
     along = np.arange(_ROWS)[:, None]
     yield "a NaN", replace(good, data=_changed(good.data, np.nan)), SafetyReason.CHUNK_NOT_FINITE
     yield "an infinity", replace(good, data=_changed(good.data, np.inf)), SafetyReason.CHUNK_NOT_FINITE
     yield "a gripper wider than it opens", replace(good, gripper_width_m=np.full(_ROWS, 1.0)), SafetyReason.POSITION_LIMIT
-    yield "a grasp without force", replace(good, gripper_width_m=np.full(_ROWS, 0.0), gripper_force_n=0.0), SafetyReason.POSITION_LIMIT
+    yield "a grasp without force", replace(good, gripper_width_m=np.full(_ROWS, closed_m), gripper_force_n=0.0), SafetyReason.POSITION_LIMIT
     yield "a missing column", replace(good, data=good.data[:, 1:]), SafetyReason.CHUNK_SHAPE
     yield "an unknown joint", replace(good, names=("nobody", *good.names[1:])), SafetyReason.CHUNK_JOINTS
     yield "poses of the TCP", replace(good, space=ActionSpace.TCP_POSE), SafetyReason.CHUNK_SPACE

@@ -7,6 +7,7 @@ it takes to bring the acceleration back to 0) the velocity stay inside the limit
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,10 +39,13 @@ class Progress:
     pace: float = 0.0
 
 
+VelocityRange = Callable[[Array], tuple[Array, Array]]  # position [dof] -> lowest and highest velocity [dof]
+
+
 class Tracker:
     """One tick is ``tick_s``; limits are [dof]."""
 
-    def __init__(self, velocity: Array, acceleration: Array, jerk: Array, tick_s: float) -> None:
+    def __init__(self, velocity: VelocityRange, acceleration: Array, jerk: Array, tick_s: float) -> None:
         self._velocity = velocity
         self._acceleration = acceleration
         self._step = jerk * tick_s
@@ -64,10 +68,11 @@ class Tracker:
         along = (later.pace - progress.pace) / (h * path.dt_s)
         push = here.slope * along
 
-        velocity_wish = np.clip(target_velocity + (POLE_RADPS / 3) * error, -self._velocity, self._velocity)
+        low, high = self._velocity(state.position)
+        velocity_wish = np.minimum(np.maximum(target_velocity + (POLE_RADPS / 3) * error, low), high)
         acceleration_wish = target_acceleration + push + POLE_RADPS * (velocity_wish - state.velocity)
         change = (3 * POLE_RADPS * h) * (acceleration_wish - state.acceleration) + (ahead_acceleration - target_acceleration)
-        return self._move(state, state.acceleration + change), later
+        return self._move(state, state.acceleration + change, low, high), later
 
     def settled(self, state: MotionState, path: ChunkPath, progress: Progress) -> bool:
         """Whether the last row has been reached, so that the arm may be brought to rest here."""
@@ -86,11 +91,11 @@ class Tracker:
         row = progress.row + (progress.pace + pace) / 2 * h / path.dt_s
         return Progress(row, pace) if row < path.last_row else Progress(path.last_row, 0.0)
 
-    def _move(self, state: MotionState, wish: Array) -> MotionState:
-        """One tick with constant jerk towards the acceleration ``wish``, after all limits."""
+    def _move(self, state: MotionState, wish: Array, low: Array, high: Array) -> MotionState:
+        """One tick with constant jerk towards the acceleration ``wish``, after all limits; ``low``, ``high``: of the velocity."""
         h, a, v = self._tick_s, state.acceleration, state.velocity
         base = v + a * (h / 2)
-        up, down = self._brakable(self._velocity - base), self._brakable(self._velocity + base)
+        up, down = self._brakable(high - base), self._brakable(base - low)
         wish = np.minimum(np.maximum(wish, -np.minimum(down, self._acceleration)), np.minimum(up, self._acceleration))
         after = np.minimum(np.maximum(wish, a - self._step), a + self._step)
         return MotionState(state.position + v * h + (2 * a + after) * (h * h / 6), base + after * (h / 2), after)

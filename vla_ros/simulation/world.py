@@ -51,7 +51,7 @@ class World:
         """Everything at rest: the objects at their poses, the arm at ``arm_rad`` [dof], the gripper open by ``gripper_width_m``."""
         mujoco.mj_resetData(self.model, self.data)
         self.undo_disturbances()
-        fingers = np.full(len(self.robot.finger_joints), gripper_width_m / max(len(self.robot.finger_joints), 1))
+        fingers = np.full(len(self.robot.finger_joints), self.robot.gripper.binding.position_from_width(gripper_width_m))
         self.data.qpos[self.qpos] = [*arm_rad, *fingers]
         for item in placed:
             self.place(item.key, item.pose)

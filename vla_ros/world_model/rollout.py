@@ -68,7 +68,7 @@ def roll_out(
     ``least_m`` is the opening at which the fingers meet what is between them.
     """
     config = arm.config
-    width = float(np.sum(joints.select(config.finger_joints).positions))
+    width = config.gripper_width_m(joints)
     widths = expected_widths(chunk, width, config.gripper.speed_mps, least_m)
     stays = ("", config.arm_joints[0])  # what only the first joint turns stays at the base: it touches nothing on the table
     geoms = tuple(g for g in twin.arm_geoms if arm.moving_joint[g.owner] not in stays)

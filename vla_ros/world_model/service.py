@@ -54,7 +54,7 @@ class WorldModel:
         rows = joint_rows(chunk, q)
         if rows is None:
             return ChunkVerdict(Verdict.UNKNOWN, f"Only chunks in joint spaces are foreseen, not {chunk.space.name}.")
-        width = float(np.sum(joints.select(self._arm.config.finger_joints).positions))
+        width = self._arm.config.gripper_width_m(joints)
         held = _in_hand(scene, held_object_id, subtask, width, self._p)
         self._twin.update(scene)
         grip = self._remember_grip(held, q)
