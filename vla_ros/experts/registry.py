@@ -59,9 +59,15 @@ def load_expert_config(name: str) -> ExpertConfig:
     )
 
 
+def require_robot(name: str, robot: str) -> ExpertConfig:
+    """The configuration of the expert ``name``. Raises ConfigError when it does not know the arm ``robot``."""
+    config = load_expert_config(name)
+    if robot not in config.robots:
+        raise ConfigError(f"Expert '{name}' is not made for this arm: {unknown_choice('robot', robot, config.robots)}")
+    return config
+
+
 def build_expert(name: str, arm: Arm) -> Expert:
     """The expert ``name`` for ``arm``. Raises ConfigError when it does not know that robot."""
-    config = load_expert_config(name)
-    if arm.config.name not in config.robots:
-        raise ConfigError(f"Expert '{name}' is not made for this arm: {unknown_choice('robot', arm.config.name, config.robots)}")
+    config = require_robot(name, arm.config.name)
     return BUILDERS[config.kind](config, arm)

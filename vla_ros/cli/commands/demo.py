@@ -14,6 +14,7 @@ from vla_ros.core.errors import ConfigError, DataError, PlanningError
 from vla_ros.data.run_folder import RunFolder, check_free_space, needed_bytes
 
 DEFAULT_GOAL = "put the red cube in the blue bowl"
+DEFAULT_EXPERT = "scripted"
 FINISH_TIMEOUT_S = 60.0
 
 
@@ -60,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
 
 def check(options: argparse.Namespace) -> None:
     """What is wrong with the options is told at once, not by a node's log. Raises VlaRosError."""
+    from vla_ros.experts.registry import require_robot
     from vla_ros.robots.config import load_robot_config
     from vla_ros.simulation.scene_config import load_scene
 
@@ -67,7 +69,7 @@ def check(options: argparse.Namespace) -> None:
         raise PlanningError(f'The instruction is empty; say what to do, for example "{DEFAULT_GOAL}".')
     if not 0.0 <= options.speed <= 1.0:
         raise ConfigError(f"--speed is {options.speed:g}; it is a share of the full speed, from 0 to 1.")
-    load_robot_config(options.robot)
+    require_robot(DEFAULT_EXPERT, load_robot_config(options.robot).name)
     load_scene(options.scene)
     try:
         options.runs.mkdir(parents=True, exist_ok=True)

@@ -43,7 +43,8 @@ def run(options: argparse.Namespace) -> int:
     processes = load_processes(path, arguments, os.environ)
     is_own = path.resolve() in {own.resolve() for own in (share_dir() / "launch").glob(f"*{SUFFIX}")}
     if is_own:
-        check_choices(arguments)
+        defaults = {a.name: text for a in declared_arguments(path, os.environ) if (text := default_text(a)) is not None}
+        check_choices(defaults | arguments)
     folder = log_folder()
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "launch.log").open("w", encoding="utf-8", buffering=1) as log:
@@ -76,18 +77,21 @@ def parse_arguments(words: Iterable[str]) -> dict[str, str]:
 
 def check_choices(arguments: Mapping[str, str]) -> None:
     """Raises ConfigError, listing the valid ones, for a value that this package's launch files cannot use: before anything is started."""
+    robot = ""
     if "robot" in arguments:
         from vla_ros.robots.config import load_robot_config
 
-        load_robot_config(arguments["robot"])
+        robot = load_robot_config(arguments["robot"]).name
     if arguments.get("scene"):  # empty: nothing is simulated
         from vla_ros.simulation.scene_config import load_scene
 
         load_scene(arguments["scene"])
     if "expert" in arguments:
-        from vla_ros.experts.registry import load_expert_config
+        from vla_ros.experts.registry import load_expert_config, require_robot
 
         load_expert_config(arguments["expert"])
+        if robot:
+            require_robot(arguments["expert"], robot)
     if "planner" in arguments:
         from vla_ros.planning.planner import planner_names
 
