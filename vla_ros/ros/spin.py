@@ -57,6 +57,8 @@ def run(make_node: Callable[[], VlaNode], arguments: list[str] | None = None, *,
             executor.shutdown(timeout_sec=1.0)
             node.destroy_node()
         rclpy.try_shutdown()
+        for number in (signal.SIGINT, signal.SIGTERM):  # a launcher may ask twice, and Python lets the second one kill it on its way out
+            signal.signal(number, signal.SIG_IGN)
     return code
 
 
