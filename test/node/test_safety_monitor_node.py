@@ -13,18 +13,22 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
 
 from fake_arm import FakeArm
+from rclpy.action import ActionClient
 from ros_harness import Heard, NodeProcess, Peer, Ros, wait_until
 
 from vla_ros.core.decisions import SafetyMode
 from vla_ros.ros.interfaces import (
     ESTOP,
     ESTOP_TOPIC,
+    GATED_COMMAND,
     HOLD,
+    JOINT_TRAJECTORY,
     RESET,
     SAFETY_DECISION,
     SAFETY_STATE,
     SET_SPEED,
     Service,
+    Topic,
     load_type,
 )
 
@@ -264,6 +268,30 @@ def test_the_speed_can_be_set_and_a_senseless_one_is_refused(scene: Scene) -> No
     scene.arm.send(SWEEP)
     wait_until(lambda: len(scene.decisions) > since, "a decision")
     np.testing.assert_array_equal(scene.arm.position(), before)
+
+
+@pytest.mark.parametrize("topic", [GATED_COMMAND, JOINT_TRAJECTORY])
+def test_a_second_publisher_is_named_and_latches_a_stop(scene: Scene, topic: Topic) -> None:
+    rogues = [scene.peer.node.create_publisher(load_type(topic.type), topic.name, 1) for _ in range(2)]
+    scene.wait_for(SafetyMode.STOPPED_LATCHED)
+    assert scene.state.reason == "bypass"
+    assert f"publishes on {topic.name}" in scene.state.detail
+    assert scene.peer.node.get_name() in scene.state.detail
+    for rogue in rogues:
+        scene.peer.node.destroy_publisher(rogue)
+
+
+@pytest.mark.parametrize(
+    ("action", "kind"),
+    [("arm_controller/follow_joint_trajectory", "FollowJointTrajectory"), ("gripper_controller/gripper_cmd", "GripperCommand")],
+)
+def test_another_client_of_the_controllers_actions_is_named_and_latches_a_stop(scene: Scene, action: str, kind: str) -> None:
+    rogues = [ActionClient(scene.peer.node, load_type(f"control_msgs/action/{kind}"), action) for _ in range(2)]
+    scene.wait_for(SafetyMode.STOPPED_LATCHED)
+    assert scene.state.reason == "bypass"
+    assert f"{scene.peer.node.get_name()} may send goals to {action}" in scene.state.detail
+    for rogue in rogues:
+        rogue.destroy()
 
 
 def test_no_parameter_turns_it_off(scene: Scene) -> None:

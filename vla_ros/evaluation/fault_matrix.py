@@ -15,8 +15,7 @@ import numpy as np
 from vla_ros.core.actions import ActionChunk, ActionSpace, SafetyAction
 from vla_ros.core.decisions import SafetyMode, SafetyReason
 from vla_ros.core.geometry import Array, Pose, transform
-from vla_ros.core.robot_state import ContactState, FingerContact, JointState
-from vla_ros.core.scene import CameraFault, CameraHealth, Scene, SceneObject
+from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.core.tasks import Plan, Predicate, Relation, Skill, Subtask
 from vla_ros.evaluation.fault_ears import FaultyEars, Mode
 from vla_ros.evaluation.gate_oracle import Box
@@ -159,24 +158,21 @@ class FaultScenario:
             self._stop = _Stop(rig.now_ns, ACTIONS[state.mode], state.reason, self.ears.last_good_ns)
 
     def _sense(self, tick: int) -> None:
-        now_ns, arm, ears = self.rig.now_ns, self.rig.arm.config, self.ears
-        q, v = self.rig.motion(now_ns)
+        rig = self.rig
+        q, v = rig.motion(rig.now_ns)
         if self.blocked is not None:
-            q, v = self.blocked, np.zeros(arm.dof)
-        ears.on_joint_state(JointState(now_ns, arm.arm_joints, q, v, np.zeros(arm.dof)))
+            q, v = self.blocked, np.zeros(len(q))
+        rig.tell_joints(q, v)
         if tick % PERIODS["contact"] == 0:
-            fingers = tuple(FingerContact(f, self.pressed_n, 0.0, (0.0, 0.0), False, self.pressed_n > 0) for f in arm.tactile)
-            ears.on_contact(ContactState(now_ns, fingers))
+            rig.tell_touch(self.pressed_n)
         if tick % PERIODS["heartbeat"] == 0:
-            for node in self.rig.config.nodes:
-                ears.on_heartbeat(node, now_ns)
+            rig.tell_heartbeats()
         if tick % PERIODS["camera_health"] == 0:
-            for camera in self.rig.config.cameras:
-                ears.on_camera_health(CameraHealth(now_ns, camera, CameraFault.OK, True, "", 0.0, 30.0))
+            rig.tell_cameras()
         if tick % PERIODS["objects"] == 0:
             self.see()
         if tick % PERIODS["plan"] == 0:
-            ears.on_plan(_plan(now_ns))
+            self.ears.on_plan(_plan(rig.now_ns))
 
     def see(self) -> None:
         """Perception reports what stands around now."""

@@ -15,8 +15,7 @@ import numpy as np
 from vla_ros.core.actions import ActionChunk, ActionSpace, SafetyAction
 from vla_ros.core.errors import MotionError
 from vla_ros.core.geometry import Array, Pose, rotation_z, transform
-from vla_ros.core.robot_state import ContactState, FingerContact, JointState
-from vla_ros.core.scene import CameraFault, CameraHealth, Scene, SceneObject
+from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.evaluation.gate_oracle import Box, Breaches
 from vla_ros.evaluation.gate_rig import MS, Ears, GateRig, straight
 from vla_ros.robots import Arm
@@ -229,14 +228,12 @@ class GateBench:
         return self._adversary.chunk(kind, self.rig.motion(now_ns + ahead_ns)[0], now_ns, self._followed)
 
     def _sense(self, tick: int) -> None:
-        now_ns, arm, ears = self.rig.now_ns, self._arm.config, self.rig.ears
-        q, v = self.rig.motion(now_ns)
-        off = self._rng.uniform(-ERROR_RAD, ERROR_RAD, arm.dof) * min(1.0, float(np.abs(v).max()) / 0.1)  # of a moving arm
-        ears.on_joint_state(JointState(now_ns, arm.arm_joints, q + off, v, np.zeros(arm.dof)))
-        ears.on_contact(ContactState(now_ns, tuple(FingerContact(f, 0.0, 0.0, (0.0, 0.0), False, False) for f in arm.tactile)))
-        for node in self._config.nodes:
-            ears.on_heartbeat(node, now_ns)
-        for camera in self._config.cameras:
-            ears.on_camera_health(CameraHealth(now_ns, camera, CameraFault.OK, True, "", 0.0, 30.0))
+        rig = self.rig
+        q, v = rig.motion(rig.now_ns)
+        off = self._rng.uniform(-ERROR_RAD, ERROR_RAD, len(q)) * min(1.0, float(np.abs(v).max()) / 0.1)  # of a moving arm
+        rig.tell_joints(q + off, v)
+        rig.tell_touch()
+        rig.tell_heartbeats()
+        rig.tell_cameras()
         if tick % SCENE_TICKS == 0:
-            self._scene = Scene(now_ns, arm.base_frame, self._things)
+            self._scene = Scene(rig.now_ns, self._arm.config.base_frame, self._things)

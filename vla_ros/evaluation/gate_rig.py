@@ -12,8 +12,8 @@ import numpy as np
 
 from vla_ros.core.actions import ActionChunk, GatedCommand
 from vla_ros.core.geometry import Array
-from vla_ros.core.robot_state import ContactState, JointState
-from vla_ros.core.scene import CameraHealth, Scene
+from vla_ros.core.robot_state import ContactState, FingerContact, JointState
+from vla_ros.core.scene import CameraFault, CameraHealth, Scene
 from vla_ros.core.tasks import Plan
 from vla_ros.evaluation.gate_oracle import Breaches, GateOracle
 from vla_ros.motion.interpolation import JointSpline
@@ -70,6 +70,25 @@ class GateRig:
         self._playing = (JointSpline(np.array([0.0]), np.asarray(self.arm.config.home_rad)[None]), START_NS)
         self._recent: list[Array] = []  # what the controller played, each millisecond, up to ...
         self._sampled_ns = START_NS
+
+    def tell_joints(self, q: Array, v: Array) -> None:
+        """The arm is measured at ``q`` [dof] rad, with ``v`` [dof] rad/s."""
+        self.ears.on_joint_state(JointState(self.now_ns, self.arm.config.arm_joints, q, v, np.zeros(self.arm.config.dof)))
+
+    def tell_touch(self, force_n: float = 0.0) -> None:
+        """Every finger feels ``force_n``."""
+        fingers = (FingerContact(finger, force_n, 0.0, (0.0, 0.0), False, force_n > 0) for finger in self.arm.config.tactile)
+        self.ears.on_contact(ContactState(self.now_ns, tuple(fingers)))
+
+    def tell_heartbeats(self) -> None:
+        """All nodes live."""
+        for node in self.config.nodes:
+            self.ears.on_heartbeat(node, self.now_ns)
+
+    def tell_cameras(self) -> None:
+        """All cameras can be used."""
+        for camera in self.config.cameras:
+            self.ears.on_camera_health(CameraHealth(self.now_ns, camera, CameraFault.OK, True, "", 0.0, 30.0))
 
     def play(self, command: GatedCommand | None) -> None:
         """The message reaches the controller now; what it replaces has been played until now."""

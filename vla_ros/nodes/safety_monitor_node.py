@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import threading
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from rclpy.action import get_action_client_names_and_types_by_node
 
 from vla_ros.core.actions import ActionChunk, ActionSpace, SafetyAction
 from vla_ros.core.decisions import SafetyMode, SafetyState
@@ -26,10 +28,12 @@ from vla_ros.ros.interfaces import (
     ESTOP,
     ESTOP_TOPIC,
     EVALUATE_CHUNK,
+    FOLLOW_JOINT_TRAJECTORY,
     GATED_COMMAND,
     HEARTBEAT,
     HOLD,
     JOINT_STATES,
+    MOVE_TO,
     OBJECTS,
     PLAN,
     RESET,
@@ -200,11 +204,22 @@ class SafetyMonitorNode(VlaNode):
             self._report()
 
     def _watch_for_bypass(self) -> None:
-        """Nobody else may command the arm: a second monitor, or a second publisher to its controller, ends all motion by name."""
+        """Nobody else may command the arm: a second monitor, or another one who can reach its controllers, ends all motion by name."""
         for watched in (GATED_COMMAND.name, self.arm.config.controllers.joint_trajectory):
             publishers = sorted({info.node_name for info in self.get_publishers_info_by_topic(watched)})
             if self.count_publishers(watched) > 1:
                 self.gate.bypass(f"more than one publishes on {watched} ({', '.join(publishers)})")
+        gripper = self.arm.config.gripper.binding
+        for action, allowed in ((FOLLOW_JOINT_TRAJECTORY.name, set()), (gripper.name, {MOVE_TO.server})):
+            if self.count_clients(f"{action}/_action/send_goal") > len(allowed):
+                self.gate.bypass(f"{' and '.join(self._clients_of(action, allowed))} may send goals to {action}")
+
+    def _clients_of(self, action: str, allowed: Set[str]) -> list[str]:
+        """Names of the nodes that have a client of ``action`` and should have none; all that have one, where none of them is to blame."""
+        name = self.resolve_topic_name(action)
+        nodes = self.get_node_names_and_namespaces()
+        clients = [n for n, space in nodes if name in dict(get_action_client_names_and_types_by_node(self, n, space))]
+        return sorted(set(clients) - allowed) or sorted(clients) or ["a node that does not say its name"]
 
     def _look(self) -> None:
         """Hands what has come since the last tick to the gate."""

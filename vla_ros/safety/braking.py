@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from vla_ros.core.geometry import Array
+from vla_ros.robots import Arm
+from vla_ros.safety.config import SafetyConfig
 
 AT_REST = 1e-9  # rad/s and rad/s2 below which a joint counts as still
 
@@ -35,6 +37,17 @@ def still(position: Array) -> Stop:
     """The stop of an arm that stands already."""
     zeros = np.zeros((1, len(position)))
     return Stop(position[None, :].copy(), zeros, zeros)
+
+
+def braking_of(arm: Arm, config: SafetyConfig) -> Braking:
+    """The stops that ``config`` allows ``arm``."""
+    limits, shares = arm.config.limits, config.braking
+    return Braking(
+        np.asarray(limits.velocity_radps, dtype=float),
+        shares.acceleration * np.asarray(limits.acceleration_radps2, dtype=float),
+        shares.jerk * np.asarray(limits.jerk_radps3, dtype=float),
+        config.tick_s,
+    )
 
 
 class Braking:

@@ -36,6 +36,7 @@ _CLEARANCE: dict[str, tuple[float, float]] = {
     "sigmas": (0.0, 5.0),
     "unseen_mps": (0.0, 0.1),
     "most_m": (0.0, 0.2),
+    "reaction_s": (0.05, 2.0),
 }
 _TIMEOUT_S = (0.05, 10.0)
 
@@ -60,6 +61,7 @@ class ClearanceConfig:
     sigmas: float
     unseen_mps: float
     most_m: float
+    reaction_s: float
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from vla_ros.core.decisions import SafetyReason
 from vla_ros.core.geometry import Array
 from vla_ros.robots import Arm
 from vla_ros.robots.values import JointLimits
-from vla_ros.safety.braking import Braking, Stop
+from vla_ros.safety.braking import Stop, braking_of
 from vla_ros.safety.chunk_checks import Accepted, Followed
 from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.horizon import Horizon
@@ -43,13 +43,12 @@ class MotionGuard:
 
     def __init__(self, arm: Arm, config: SafetyConfig, surroundings: Surroundings, position: Array, now_ns: int) -> None:
         limits = arm.config.limits
-        v, a, j = (np.asarray(x, dtype=float) for x in (limits.velocity_radps, limits.acceleration_radps2, limits.jerk_radps3))
-        run, stop = config.operation, config.braking
+        a, j, run = np.asarray(limits.acceleration_radps2), np.asarray(limits.jerk_radps3), config.operation
         self._low, self._high, self._limits = np.asarray(limits.position_min_rad), np.asarray(limits.position_max_rad), limits
         self._tick_s = config.tick_s
         self._names = arm.config.arm_joints
         self._tracker = Tracker(_share_of(limits, run.velocity), run.acceleration * a, run.jerk * j, config.tick_s)
-        self._braking = Braking(v, stop.acceleration * a, stop.jerk * j, config.tick_s)
+        self._braking = braking_of(arm, config)
         self._workspace = Workspace(arm, 0.0)
         self._surroundings = surroundings
         self.width_m = arm.config.gripper.width_open_m

@@ -3,6 +3,9 @@
 Things are grown more the less is known of them: by their standard deviation, and by the time for which they were not seen. A thing that is
 reported a little beside where it was a moment ago stays where it was: what is kept from it covers that, and what was proven stays proven.
 While it stays, it is known as well as it was ever seen there: that the arm hides a part of it does not move it.
+
+A thing that moves is kept as far off as it can come until the arm has come to rest: its speed times the time to react and to stop
+(the separation of ISO/TS 15066 with the thing's measured speed, less the arm's own way, which is proven).
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from vla_ros.core.tasks import Plan, Relation, Skill, Subtask
 from vla_ros.core.things import CONTAINERS, ROUND_SHAPES
 from vla_ros.robots import Arm
 from vla_ros.robots.clearance import HELD, Solid
+from vla_ros.safety.braking import braking_of
 from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.sweep_proof import TABLE, SweepProof
 
@@ -62,6 +66,7 @@ class Surroundings:
 
     def __init__(self, arm: Arm, config: SafetyConfig) -> None:
         self._clearance, self._config, self._base_frame = SweepProof(arm, config), config.clearance, arm.config.base_frame
+        self._until_rest_s = config.clearance.reaction_s + config.lookahead_ticks * config.tick_s + braking_of(arm, config).longest_s
         self._standing: dict[str, _Standing] = {}
         self._scene: Scene | None = None
         self._held: _Held | None = None
@@ -156,13 +161,13 @@ class Surroundings:
                 meant.add(thing.id)
         return frozenset(meant)
 
-    def _stand(self, thing: SceneObject, now_ns: int) -> _Standing:
+    def _stand(self, new: SceneObject, now_ns: int) -> _Standing:
         """Where a thing is, grown by what is kept from it; as it was where it has not moved."""
-        old, deviation_m = self._standing.get(thing.id), _deviation_m(thing)
+        thing, old, deviation_m = new, self._standing.get(new.id), _deviation_m(new)
         unseen_s = max((now_ns - thing.last_seen_ns) * 1e-9, 0.0)
         if old is not None and _stays(old.thing, thing):
             thing, deviation_m = old.thing, min(deviation_m, old.deviation_m)
-        kept_m = self._keep_m(deviation_m, unseen_s)
+        kept_m = self._keep_m(deviation_m, unseen_s) + self._approach_m(new)
         if old is not None and thing is old.thing and kept_m == old.kept_m:
             return old
         return _Standing(thing, deviation_m, kept_m, _solid(thing, kept_m))
@@ -172,6 +177,11 @@ class Surroundings:
         c = self._config
         unsure_m = min(c.sigmas * deviation_m + c.unseen_mps * unseen_s, c.most_m)
         return c.things_m + STAYS_M + math.ceil(unsure_m / GROWTH_STEP_M - 1e-6) * GROWTH_STEP_M
+
+    def _approach_m(self, thing: SceneObject) -> float:
+        """How far a thing that moves may come until the arm is at rest."""
+        speed_mps = float(np.linalg.norm(thing.velocity_mps))
+        return math.ceil(speed_mps * self._until_rest_s / GROWTH_STEP_M - 1e-6) * GROWTH_STEP_M
 
     def _take_up(self, thing: SceneObject | None, T_base_tcp: Array) -> _Held | None:
         """Keeps how the held object lies in the hand, from when it was first seen there."""
@@ -199,9 +209,10 @@ def _check(scene: Scene, base_frame: str) -> None:
     if len(set(ids)) != len(ids) or {TABLE, HELD} & set(ids):
         raise ValueError(f"the objects' ids are not unique, or one is called '{TABLE}' or '{HELD}': {', '.join(sorted(ids))}")
     for thing in scene.objects:
-        numbers = (thing.pose.position_m, thing.pose.quat_xyzw, thing.size_m, thing.covariance)
+        numbers = (thing.pose.position_m, thing.pose.quat_xyzw, thing.size_m, thing.covariance, thing.velocity_mps)
         if not all(np.all(np.abs(n) <= LARGEST) for n in numbers) or abs(np.linalg.norm(thing.pose.quat_xyzw) - 1) > 1e-3:
-            raise ValueError(f"{thing.id} has a place, a size or a covariance that is not finite or beyond all bounds, or no orientation")
+            wrong = "a place, a size, a covariance or a velocity that is not finite or beyond all bounds, or no orientation"
+            raise ValueError(f"{thing.id} has {wrong}")
         if not np.all(np.asarray(thing.size_m) > 0):
             raise ValueError(f"{thing.id} has no size: {np.asarray(thing.size_m).tolist()} m")
 
