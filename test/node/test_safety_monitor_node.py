@@ -12,12 +12,14 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from fake_arm import FakeArm
 from rclpy.action import ActionClient
 from ros_harness import Heard, NodeProcess, Peer, Ros, wait_until
 
 from vla_ros.core.decisions import SafetyMode
 from vla_ros.ros.interfaces import (
+    DIAGNOSTICS,
     ESTOP,
     ESTOP_TOPIC,
     GATED_COMMAND,
@@ -244,6 +246,18 @@ def test_no_reset_without_joint_states(scene: Scene) -> None:
     assert not response.success
     assert "joint states" in response.message
     assert scene.state.mode == SafetyMode.STOPPED_LATCHED
+
+
+def test_diagnostics_say_in_a_sentence_why_the_arm_does_not_move(scene: Scene) -> None:
+    told = scene.peer.listen(DIAGNOSTICS, matched=True)
+    assert wait_until(lambda: told and told[-1].message.status[0], "a report").level == DiagnosticStatus.OK
+    scene.peer.call(ESTOP)
+    stopped = wait_until(
+        lambda: next((h.message.status[0] for h in told if h.message.status[0].level == DiagnosticStatus.ERROR), None), "the stop"
+    )
+    assert "Emergency stop by a call of safety/estop" in stopped.message
+    assert {pair.key: pair.value for pair in stopped.values}["mode"] == "STOPPED_LATCHED"
+    assert stopped.hardware_id == "panda"
 
 
 def test_a_hold_that_is_asked_for_does_not_latch(scene: Scene) -> None:

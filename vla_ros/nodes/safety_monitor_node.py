@@ -19,12 +19,13 @@ from vla_ros.nodes.safety_monitor_inputs import GateInputs
 from vla_ros.robots import load_robot
 from vla_ros.ros.conversions.actions import gated_to_msg
 from vla_ros.ros.conversions.arrays import ns_from_stamp
-from vla_ros.ros.conversions.safety import decision_to_msg, safety_state_to_msg
+from vla_ros.ros.conversions.safety import decision_to_msg, diagnostics_to_msg, safety_state_to_msg
 from vla_ros.ros.inbox import Inbox
 from vla_ros.ros.interfaces import (
     ACTION_CHUNK,
     CAMERA_HEALTH,
     CONTACT,
+    DIAGNOSTICS,
     ESTOP,
     ESTOP_TOPIC,
     EVALUATE_CHUNK,
@@ -56,6 +57,7 @@ from vla_ros.safety.stop_file import StopFile, stop_path
 
 STATE_PERIOD_S = 0.2
 MESSAGES_KEPT = 64  # between two ticks, were they late
+DIAGNOSTICS_PERIOD_NS = 1_000_000_000
 BYPASS_PERIOD_S = 0.5
 
 SHOWN_AS = {
@@ -99,6 +101,7 @@ class SafetyMonitorNode(VlaNode):
         self._latency_s: dict[int, float] = {}  # of decisions about chunks, until they are published
         self._gated, self._decision = self.publish_on(GATED_COMMAND), self.publish_on(SAFETY_DECISION)
         self._state, self._markers = self.publish_on(SAFETY_STATE), self.publish_on(SAFETY_MARKERS)
+        self._diagnostics, self._diagnosed_ns = self.publish_on(DIAGNOSTICS), 0
         self._world_model = WorldModelClient(self.client_of(EVALUATE_CHUNK), self._on_verdict)
         for topic in (ESTOP_TOPIC, replace(ESTOP_TOPIC, qos=Qos.SENSOR)):  # reliable, and from publishers that are not
             self.subscribe_to(topic, lambda _: self._estop("a message on safety/estop"), always=True)
@@ -235,8 +238,12 @@ class SafetyMonitorNode(VlaNode):
     def _report(self) -> None:
         nearest, clearance_m = self.gate.nearest()
         state = replace(self.gate.state(), nearest=nearest, clearance_m=clearance_m)
-        if self._said is None or (self._said.mode, self._said.reason) != (state.mode, state.reason):
+        is_news = self._said is None or (self._said.mode, self._said.reason) != (state.mode, state.reason)
+        if is_news:
             self.get_logger().info(f"{state.mode.name}: {state.detail}")
+        if is_news or self.steady_ns() - self._diagnosed_ns >= DIAGNOSTICS_PERIOD_NS:
+            self._diagnosed_ns = self.steady_ns()
+            self._diagnostics.publish(diagnostics_to_msg(state, self.arm.config.name))
         self._said = state
         self._state.publish(safety_state_to_msg(state))
         if self._markers.get_subscription_count():

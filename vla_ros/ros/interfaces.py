@@ -251,6 +251,16 @@ SAFETY_MARKERS = Topic(
     "proposed path coloured by the decision, workspace, text",
 )
 
+DIAGNOSTICS = Topic(
+    "/diagnostics",
+    "diagnostic_msgs/msg/DiagnosticArray",
+    Qos.EVENT,
+    "1 Hz and on change",
+    "safety_monitor",
+    "people",
+    "in one sentence, why the arm moves or does not",
+)
+
 # --- standard
 TF = Topic("/tf", "tf2_msgs/msg/TFMessage", Qos.TF, "25 Hz", "state_publisher", "RViz", "moving frames")
 TF_STATIC = Topic(

@@ -16,6 +16,7 @@ _LEFT_OUT = {
     interfaces.POINTS,
     interfaces.OBJECT_MARKERS,
     interfaces.SAFETY_MARKERS,
+    interfaces.DIAGNOSTICS,
     interfaces.HEARTBEAT,
     interfaces.OBSTACLES,
 }

@@ -70,6 +70,25 @@ def safety_state_to_msg(s: SafetyState) -> Any:
     )
 
 
+def diagnostics_to_msg(s: SafetyState, robot: str) -> Any:
+    """diagnostic_msgs/DiagnosticArray: OK while motion may pass, WARN while it is held, ERROR while a stop is latched."""
+    from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+    levels = {SafetyMode.STARTING: DiagnosticStatus.WARN, SafetyMode.HOLDING: DiagnosticStatus.WARN}
+    levels[SafetyMode.STOPPED_LATCHED] = DiagnosticStatus.ERROR
+    values = {"mode": s.mode.name, "reason": s.reason.value, "speed override": f"{s.speed_override:.0%}", "self-test": s.self_test_detail}
+    values |= {"nearest": f"{s.nearest}, {s.clearance_m * 1000:.0f} mm beyond what is kept"} if s.nearest else {}
+    values |= {f"age of {name} [s]": f"{age_s:.2f}" for name, age_s in s.input_ages_s.items()}
+    status = DiagnosticStatus(
+        level=levels.get(s.mode, DiagnosticStatus.OK),
+        name="safety_monitor: motion",
+        message=s.detail,
+        hardware_id=robot,
+        values=[KeyValue(key=key, value=value) for key, value in values.items()],
+    )
+    return DiagnosticArray(header=header_to_msg(s.stamp_ns), status=[status])
+
+
 def safety_state_from_msg(m: Any) -> SafetyState:
     """Raises ValueError for an unknown mode or reason, and when names and ages of inputs differ in number."""
     return SafetyState(
