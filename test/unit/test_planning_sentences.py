@@ -93,6 +93,8 @@ SENTENCES: list[tuple[str, list[str]]] = [
     ("fill the bowl with all the cubes", ALL_IN_BOWL),
     ("clear the table into the blue bowl", ALL_IN_BOWL),
     ("clean up the table into the bowl", ALL_IN_BOWL),
+    ("move everything off the table into the blue bowl", ALL_IN_BOWL),
+    ("put everything that is on the table in the blue bowl", ALL_IN_BOWL),
     ("tidy the desk into the bowl", ALL_IN_BOWL),
     ("put the red cube and the green cube in the bowl", ALL_IN_BOWL[:2]),
     ("put the red, green and yellow cubes in the bowl", ALL_IN_BOWL[:3]),
@@ -229,6 +231,11 @@ def test_refusal_says_why(sentence: str, words: str) -> None:
 def test_absent_object_is_refused_with_what_is_seen() -> None:
     with pytest.raises(NoSuchObject, match=r"There is no brown cube\. I see: a red cube, a green cube, a yellow cube"):
         PLANNER.plan("put the brown cube in the bowl", table(), None, 1)
+
+
+def test_what_is_absent_is_told_before_it_is_asked_which_target_is_meant() -> None:
+    with pytest.raises(NoSuchObject, match="purple banana"):
+        PLANNER.plan("put the purple banana in the cube", table(), None, 1)
 
 
 def test_two_that_fit_are_refused_with_the_question() -> None:

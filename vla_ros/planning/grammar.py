@@ -210,7 +210,8 @@ def _clear(clause: str, before: tuple[NounPhrase, ...]) -> Command | None:
     what = r"(?:clear|clean|tidy|empty)(?: up| off)?(?: the| this)? (?:table|desk|workspace|tabletop|everything|work area)(?: up| off)?"
     if re.fullmatch(what, clause):
         raise NotUnderstood('Where to? For example: "clear the table into the blue bowl".')
-    into = re.fullmatch(rf"{what}(?: by putting everything)? (?:into|in|onto|on|to|inside) (?P<target>.+)", clause)
+    away = rf"(?:{_PUT}|get|sweep) everything (?:that is |which is )?(?:off|on|from|off of|lying on) (?:the|this) (?:table|desk|tabletop)"
+    into = re.fullmatch(rf"(?:{what}(?: by putting everything)?|{away}) (?:into|in|onto|on|to|inside) (?P<target>.+)", clause)
     return Clear(_single(into["target"], before)) if into else None
 
 

@@ -149,6 +149,7 @@ class _Interpreter:
         return list(found.values())
 
     def _put(self, command: Put) -> list[Step]:
+        self._things(command.things)  # what is not there is told before it is asked which of two targets is meant
         target = self._grounder.one(command.target.text)
         things = self._things(command.things, target.id)
         relation = relation_for(command.relation, target)
