@@ -10,7 +10,6 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
 
-from rclpy.task import Future
 from ros_harness import Peer, Ros, wait_until
 
 from vla_ros.core.tasks import Predicate, Relation, Skill, Subtask
@@ -110,12 +109,14 @@ def test_an_unsafe_chunk_ends_the_attempt_at_once_and_says_what_was_foreseen(ros
     assert caller.holds == 1
 
 
-def test_an_answer_may_come_before_its_future_is_noted(ros: Ros) -> None:
+def test_no_answer_is_taken_while_its_goal_is_still_being_noted(ros: Ros) -> None:
     """As when the executor's thread hears it while the caller's thread is still in send_goal_async."""
     ros.init()
     client = ActionCaller(ros.spin(Caller).node, EXECUTE_SUBTASK)._client
-    future: Future[None] = Future()
-    client.remove_future(future)
-    future.set_result(None)
-    client.add_future(future)
-    assert future not in client._futures
+    thread = threading.Thread(target=client.take_data, daemon=True)
+    with client._sending:
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive()
+    thread.join(5.0)
+    assert not thread.is_alive()

@@ -150,6 +150,16 @@ def test_speed_zero_holds_and_nothing_moves_when_it_is_raised_but_by_a_fresh_chu
     assert rig.command.trajectory.positions[-1] == pytest.approx(rested + 0.2 * SWEEP, abs=5e-4)
 
 
+def test_at_speed_zero_an_arm_that_leaves_its_command_latches_as_ever():
+    rig = Rig().ready()
+    rig.gate.set_speed(0.0)
+    rig.step(5)
+    rig.offset = np.eye(7)[0] * (safety().tracking_latch_rad + 0.1)
+    rig.step(5)
+    assert rig.gate.state().mode == SafetyMode.STOPPED_LATCHED
+    assert rig.gate.state().reason == SafetyReason.TRACKING_ERROR
+
+
 def test_a_chunk_near_the_hard_limits_is_slowed_to_the_operational_ones():
     rig = Rig().ready()
     sweep = np.zeros(7)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from safety_rig import chunk_of, home, panda, safety
@@ -43,6 +45,34 @@ def test_it_keeps_as_far_off_as_the_thing_can_come_until_the_arm_rests():
     until_rest_s = (kept_m[1] - kept_m[0]) / 0.2
     assert kept_m[2] - kept_m[0] == pytest.approx(0.4 * until_rest_s, abs=2e-3)
     assert 0.5 < until_rest_s < 1.2
+
+
+def kept_of(around: Surroundings, thing: SceneObject, now_ns: int) -> float:
+    around.on_scene(Scene(now_ns, panda().config.base_frame, (thing,)), panda().fk(home()), now_ns)
+    return around._standing["box_1"].kept_m
+
+
+def test_what_is_hidden_while_it_moves_counts_as_moving_on():
+    around, at_m, toward = Surroundings(panda(), safety()), panda().fk(home())[:3, 3] + [0.0, 0.5, 0.0], np.array([0.0, -0.2, 0.0])
+    seen_ns = 10_000 * MS
+    seen_m = kept_of(around, box(at_m, toward, seen_ns), seen_ns)
+    hidden = replace(box(at_m, np.zeros(3), seen_ns), occluded=True)  # perception tells no velocity of what it does not see
+    later_m = [kept_of(around, hidden, seen_ns + after_ms * MS) for after_ms in (100, 500, 1000)]
+    assert seen_m > 0.1
+    assert np.all(np.diff([seen_m, *later_m]) > 0.0)
+    assert kept_of(around, box(at_m, np.zeros(3), seen_ns + 1100 * MS), seen_ns + 1100 * MS) < 0.01, "seen again, at rest"
+    kept_of(around, box(at_m, toward, seen_ns + 1200 * MS), seen_ns + 1200 * MS)
+    assert kept_of(around, replace(hidden, last_seen_ns=seen_ns + 1200 * MS), seen_ns + 8000 * MS) < 0.03, "for a while only"
+
+
+@pytest.mark.parametrize(("speed_mps", "may_leave"), [(0.0, True), (0.3, False), (0.8, False)])
+def test_an_arm_stands_still_before_what_comes_at_it_and_may_leave_when_that_has_stopped(speed_mps, may_leave):
+    around, tcp = Surroundings(panda(), safety()), panda().fk(home())
+    kept_of(around, box(tcp[:3, 3] + [0.14, 0.0, 0.0], np.array([-speed_mps, 0.0, 0.0])), 0)
+    away = tcp.copy()
+    away[0, 3] -= 0.02
+    rows = np.column_stack([np.linspace(home(), panda().ik(away, home()), 30), np.full(30, 0.08)])
+    assert (around.breach(rows[0], rows[1:]) is None) is may_leave
 
 
 class Crossing:

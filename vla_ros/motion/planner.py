@@ -31,7 +31,7 @@ class FreeSpace:
         limits, box = arm.config.limits, arm.config.workspace
         self._arm, self._collision, self._obstacles = arm, collision, tuple(obstacles)
         start_m = self._distance_m(start_rad)[0]
-        self._kept_m = min(CLEARANCE_M, max(start_m - LEAVING_M, 0.0))  # an arm that stands nearer than that must be able to leave
+        self.leaving_m = min(CLEARANCE_M, max(start_m - LEAVING_M, 0.0))  # an arm that stands nearer than that must be able to leave
         self.low = np.minimum(np.asarray(limits.position_min_rad) + JOINT_MARGIN_RAD, start_rad)
         self.high = np.maximum(np.asarray(limits.position_max_rad) - JOINT_MARGIN_RAD, start_rad)
         self._box_low, self._box_high = np.asarray(box.min_m) + WORKSPACE_MARGIN_M, np.asarray(box.max_m) - WORKSPACE_MARGIN_M
@@ -41,25 +41,25 @@ class FreeSpace:
         """Whether the arm may be at ``q`` [dof]."""
         if self._bounded and not self._in_workspace(q):
             return False
-        return not self._collision.in_collision(q, self._obstacles, self._kept_m)
+        return not self._collision.in_collision(q, self._obstacles, self.leaving_m)
 
     def allows_line(self, a: Array, b: Array) -> bool:
         """Whether the straight line in joint space from ``a`` to ``b`` is free."""
         steps = max(int(np.ceil(np.linalg.norm(b - a) / STEP_RAD)), 1)
         return all(self.allows(a + (b - a) * (i / steps)) for i in range(steps + 1))
 
-    def check(self, q: Array, what: str) -> None:
-        """Raises MotionError saying why ``q`` is not allowed; ``what`` names it."""
+    def check(self, q: Array, what: str, kept_m: float = CLEARANCE_M) -> None:
+        """Raises MotionError saying why the arm may not rest at ``q``; ``what`` names it."""
         names = self._arm.config.arm_joints
         over = np.maximum(self.low - q, q - self.high)
         joint = int(np.argmax(over))
         if over[joint] > 1e-9:
             allowed = f"{self.low[joint]:.3f} to {self.high[joint]:.3f}"
             raise MotionError(f"The {what} has {names[joint]} at {q[joint]:.3f} rad; allowed {allowed} (joint limits less a margin).")
-        if self._collision.in_collision(q, self._obstacles, self._kept_m):
+        if self._collision.in_collision(q, self._obstacles, kept_m):
             distance_m, pair = self._distance_m(q)
             touching = "touches" if distance_m <= 0 else f"comes within {distance_m * 1000:.0f} mm of"
-            kept = f"at least {self._kept_m * 1000:.0f} mm are kept"
+            kept = f"at least {kept_m * 1000:.0f} mm are kept"
             raise MotionError(f"In the {what} {pair[0]} {touching} {pair[1]}; {kept}. Move one of them away.")
         if self._bounded and not self._in_workspace(q):
             tcp = self._arm.fk(q)[:3, 3]
@@ -93,7 +93,7 @@ def plan_joint_path(
     if goal.shape not in ((arm.config.dof,), (4, 4)) or not np.all(np.isfinite(goal)):
         raise MotionError(f"A goal is {arm.config.dof} finite joint positions or a pose [4, 4]; got shape {goal.shape}.")
     space = FreeSpace(arm, collision, obstacles, start_rad)
-    space.check(start_rad, "start")
+    space.check(start_rad, "start", space.leaving_m)
     goal_rad = arm.ik(goal, start_rad) if goal.ndim == 2 else goal
     space.check(goal_rad, "goal")
     if space.allows_line(start_rad, goal_rad):

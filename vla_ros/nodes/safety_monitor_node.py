@@ -6,11 +6,13 @@ import os
 import secrets
 import threading
 from collections.abc import Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from rclpy.action import get_action_client_names_and_types_by_node
+from rclpy.node import NodeNameNonExistentError
 
 from vla_ros.core.actions import ActionChunk, ActionSpace, SafetyAction
 from vla_ros.core.decisions import SafetyMode, SafetyState
@@ -208,20 +210,23 @@ class SafetyMonitorNode(VlaNode):
 
     def _watch_for_bypass(self) -> None:
         """Nobody else may command the arm: a second monitor, or another one who can reach its controllers, ends all motion by name."""
-        for watched in (GATED_COMMAND.name, self.arm.config.controllers.joint_trajectory):
+        topic, gripper = self.arm.config.controllers.joint_trajectory, self.arm.config.gripper.binding
+        for watched in (GATED_COMMAND.name, topic, *([gripper.name] if "/msg/" in gripper.type else [])):
             publishers = sorted({info.node_name for info in self.get_publishers_info_by_topic(watched)})
             if self.count_publishers(watched) > 1:
                 self.gate.bypass(f"more than one publishes on {watched} ({', '.join(publishers)})")
-        gripper = self.arm.config.gripper.binding
-        for action, allowed in ((FOLLOW_JOINT_TRAJECTORY.name, set()), (gripper.name, {MOVE_TO.server})):
+        follow = f"{topic.rpartition('/')[0]}/follow_joint_trajectory".removeprefix("/") if "/" in topic else FOLLOW_JOINT_TRAJECTORY.name
+        for action, allowed in ((follow, set()), (gripper.name, {MOVE_TO.server})):
             if self.count_clients(f"{action}/_action/send_goal") > len(allowed):
                 self.gate.bypass(f"{' and '.join(self._clients_of(action, allowed))} may send goals to {action}")
 
     def _clients_of(self, action: str, allowed: Set[str]) -> list[str]:
         """Names of the nodes that have a client of ``action`` and should have none; all that have one, where none of them is to blame."""
         name = self.resolve_topic_name(action)
-        nodes = self.get_node_names_and_namespaces()
-        clients = [n for n, space in nodes if name in dict(get_action_client_names_and_types_by_node(self, n, space))]
+        clients = []
+        for node, space in self.get_node_names_and_namespaces():
+            with suppress(NodeNameNonExistentError):  # it has gone meanwhile
+                clients += [node] * (name in dict(get_action_client_names_and_types_by_node(self, node, space)))
         return sorted(set(clients) - allowed) or sorted(clients) or ["a node that does not say its name"]
 
     def _look(self) -> None:

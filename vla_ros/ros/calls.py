@@ -20,18 +20,23 @@ class CallError(VlaRosError):
 
 
 class _Client(ActionClient):  # type: ignore[type-arg]
-    """An ActionClient whose answers may come before it has noted that it waits for them.
+    """An ActionClient that takes no answer while the goal that it is for is still being noted.
 
-    rclpy sends first and then notes the future; the executor's thread may be quicker, and rclpy removes what is not there yet (ValueError).
+    rclpy sends a goal first and notes what waits for the answer afterwards; the executor's thread may be quicker, and the goal then
+    counts as unanswered for ever, or raises ValueError.
     """
 
-    def add_future(self, future: Any) -> None:
-        if not future.done():
-            super().add_future(future)
+    def __init__(self, *arguments: Any) -> None:
+        self._sending = threading.Lock()
+        super().__init__(*arguments)
 
-    def remove_future(self, future: Any) -> None:
-        if future in self._futures:
-            super().remove_future(future)
+    def send_goal_async(self, *arguments: Any, **options: Any) -> Any:
+        with self._sending:
+            return super().send_goal_async(*arguments, **options)
+
+    def take_data(self) -> Any:
+        with self._sending:
+            return super().take_data()
 
 
 class ActionCaller:

@@ -273,10 +273,11 @@ class Gate:
             return self._try_anchor()
         following = self._following
         finished = following is not None and following.finished
-        fault = self._inputs.fault(self._now_ns, self._steady_ns) or (_STANDSTILL if self._speed == 0.0 else None)
+        fault = self._inputs.fault(self._now_ns, self._steady_ns)
         if following and not finished:
             fault = fault or self._missing(following.accepted.chunk)
-        return fault or self._inputs.tracking_fault(self._guard.horizon.position_at, finished)
+        fault = fault or self._inputs.tracking_fault(self._guard.horizon.position_at, finished)
+        return fault or (_STANDSTILL if self._speed == 0.0 else None)
 
     def _try_anchor(self) -> Fault | None:
         fault = self._inputs.joint_fault(self._now_ns)

@@ -5,7 +5,8 @@ reported a little beside where it was a moment ago stays where it was: what is k
 While it stays, it is known as well as it was ever seen there: that the arm hides a part of it does not move it.
 
 A thing that moves is kept as far off as it can come until the arm has come to rest: its speed times the time to react and to stop
-(the separation of ISO/TS 15066 with the thing's measured speed, less the arm's own way, which is proven).
+(the separation of ISO/TS 15066 with the thing's measured speed, less the arm's own way, which is proven). An arm that it comes nearer
+to than that stands still until it has passed or stopped: one that drew back could be met moving.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from vla_ros.safety.sweep_proof import TABLE, SweepProof
 
 STAYS_M = 0.001  # a thing whose surface is reported this near to where it was has not moved
 GROWTH_STEP_M = 0.001
+MOVING_MPS = 0.03  # slower is not told from standing
+GOES_ON_S = 5.0  # that what moved counts as moving on without being seen
 TABLE_SIDE_M, TABLE_THICKNESS_M = 4.0, 0.1
 LARGEST = 1e4  # of any number of a thing [m], [m2]: far beyond what a camera sees, and small enough to compute with
 HELD_SHRUNK_M = 0.002  # on each side: what is held is known by the fingers, and rests on other things
@@ -48,6 +51,8 @@ class _Standing:
 
     thing: SceneObject
     deviation_m: float  # the smallest since then
+    speed_mps: float  # as it was last seen ...
+    seen_ns: int  # ... then
     kept_m: float
     solid: Solid  # grown by that
 
@@ -165,23 +170,27 @@ class Surroundings:
         """Where a thing is, grown by what is kept from it; as it was where it has not moved."""
         thing, old, deviation_m = new, self._standing.get(new.id), _deviation_m(new)
         unseen_s = max((now_ns - thing.last_seen_ns) * 1e-9, 0.0)
+        speed_mps = self._speed_mps(new, old, unseen_s)
         if old is not None and _stays(old.thing, thing):
             thing, deviation_m = old.thing, min(deviation_m, old.deviation_m)
-        kept_m = self._keep_m(deviation_m, unseen_s) + self._approach_m(new)
-        if old is not None and thing is old.thing and kept_m == old.kept_m:
+        approach_m = math.ceil(speed_mps * (self._until_rest_s + unseen_s) / GROWTH_STEP_M - 1e-6) * GROWTH_STEP_M
+        kept_m = self._keep_m(deviation_m, unseen_s) + approach_m
+        if old is not None and thing is old.thing and (kept_m, speed_mps) == (old.kept_m, old.speed_mps):
             return old
-        return _Standing(thing, deviation_m, kept_m, _solid(thing, kept_m))
+        return _Standing(thing, deviation_m, speed_mps, new.last_seen_ns, kept_m, _solid(thing, kept_m))
+
+    def _speed_mps(self, new: SceneObject, old: _Standing | None, unseen_s: float) -> float:
+        """As measured; what is hidden, as by the arm that it comes near to, goes on as it was last seen, for a while."""
+        speed_mps = float(np.linalg.norm(new.velocity_mps))
+        if old is not None and new.last_seen_ns <= old.seen_ns and unseen_s < GOES_ON_S:
+            speed_mps = max(speed_mps, old.speed_mps)
+        return speed_mps if speed_mps > MOVING_MPS else 0.0
 
     def _keep_m(self, deviation_m: float, unseen_s: float) -> float:
         """What is kept from a thing on all sides."""
         c = self._config
         unsure_m = min(c.sigmas * deviation_m + c.unseen_mps * unseen_s, c.most_m)
         return c.things_m + STAYS_M + math.ceil(unsure_m / GROWTH_STEP_M - 1e-6) * GROWTH_STEP_M
-
-    def _approach_m(self, thing: SceneObject) -> float:
-        """How far a thing that moves may come until the arm is at rest."""
-        speed_mps = float(np.linalg.norm(thing.velocity_mps))
-        return math.ceil(speed_mps * self._until_rest_s / GROWTH_STEP_M - 1e-6) * GROWTH_STEP_M
 
     def _take_up(self, thing: SceneObject | None, T_base_tcp: Array) -> _Held | None:
         """Keeps how the held object lies in the hand, from when it was first seen there."""

@@ -83,16 +83,18 @@ def _held(body: Body) -> Holding:
 
 def _choose_release(body: Body, holding: Holding, spots: Sequence[Spot], target: SceneObject) -> tuple[Spot, Release]:
     """The first spot that is reachable with room for the hand, by the wrist nearest to its home; else the roomiest. Raises SkillFailure."""
-    ways = [way for spot in spots for way in _ways(body, holding, spot, target)]
-    roomy = [way for way in ways if way.room_m >= body.p.neighbour_gap_m]
+    tight: list[_Way] = []
     for spot in spots:
-        here = [release for way in roomy if way.spot is spot and (release := _reached(body, way))]
+        ways = list(_ways(body, holding, spot, target))
+        roomy = [way for way in ways if way.room_m >= body.p.neighbour_gap_m]
+        tight += [way for way in ways if way.room_m < body.p.neighbour_gap_m]
+        here = [release for way in roomy if (release := _reached(body, way))]
         if here:
             return spot, min(here, key=lambda release: wrist_cost(body.arm, release.q_rad))
-    for way in sorted(ways, key=lambda way: -way.room_m):
+    for way in sorted(tight, key=lambda way: -way.room_m):
         if release := _reached(body, way):
             return way.spot, release
-    where = f"The place at {np.round(ways[0].position_m, 3).tolist()} m for the {holding.thing.name}"
+    where = f"The place at {np.round(spots[0].bottom_m, 3).tolist()} m for the {holding.thing.name}"
     raise SkillFailure(FailureKind.UNREACHABLE, f"{where} cannot be reached from above.")
 
 

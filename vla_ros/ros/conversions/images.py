@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from array import array
 from dataclasses import dataclass, replace
@@ -150,7 +151,7 @@ def camera_from_info(camera: CameraConfig, message: Any) -> CameraConfig:
     if bent_px > MOST_DISTORTION_PX:
         raise PerceptionError(
             f"The lens of '{camera.name}' moves points by up to {bent_px:.1f} pixels; at most {MOST_DISTORTION_PX:g} are ignored. "
-            "Send rectified images (image_proc) and their camera_info."
+            "Send rectified images, with a camera_info whose K is theirs and whose D is zero."
         )
     return replace(camera, fx=float(k[0, 0]), fy=float(k[1, 1]), cx=float(k[0, 2]), cy=float(k[1, 2]))
 
@@ -161,7 +162,10 @@ def _distortion_px(k: NDArray[Any], d: NDArray[Any], width_px: int, height_px: i
         return 0.0
     x, y = np.meshgrid([0.0, (width_px - 1) / 2, width_px - 1.0], [0.0, (height_px - 1) / 2, height_px - 1.0])
     points = np.stack([x.ravel(), y.ravel()], axis=1)
-    straight = cv2.undistortPoints(points[:, None], k, d, P=k)[:, 0]
+    try:
+        straight = cv2.undistortPoints(points[:, None], k, d, P=k)[:, 0]
+    except cv2.error:  # so many coefficients belong to no model
+        return math.inf
     return float(np.linalg.norm(straight - points, axis=1).max())
 
 
