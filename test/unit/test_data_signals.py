@@ -13,8 +13,12 @@ from vla_ros.core.decisions import SafetyMode
 from vla_ros.core.errors import DataError
 from vla_ros.core.outcomes import EpisodeEvent, ReportStatus
 from vla_ros.data.bag_signals import read_run_signals
+from vla_ros.robots.values import GripperBinding
 
 START = 100 * S
+
+
+GRIPPER = GripperBinding("", "", FINGERS[0], position_per_width=0.5, position_at_zero=-0.005)
 
 
 def make_bag(folder: Path, namespace: str = "") -> Path:
@@ -53,7 +57,7 @@ def make_bag(folder: Path, namespace: str = "") -> Path:
 
 
 def test_signals_are_those_of_the_messages(tmp_path: Path) -> None:
-    run = read_run_signals(make_bag(tmp_path / "bag"), JOINTS, FINGERS)
+    run = read_run_signals(make_bag(tmp_path / "bag"), JOINTS, GRIPPER)
     assert (run.instruction, run.outcome, run.reason, run.start_ns, run.duration_s) == ("tidy up", "succeeded", "verified", START, 2.0)
     np.testing.assert_allclose(run.joints.times_s, np.arange(200) / 100)
     np.testing.assert_allclose(run.joints.positions[3], np.arange(7) + 3)
@@ -76,9 +80,9 @@ def test_signals_are_those_of_the_messages(tmp_path: Path) -> None:
 
 def test_a_namespace_chooses_the_arm(tmp_path: Path) -> None:
     bag = make_bag(tmp_path / "bag", "/left")
-    assert read_run_signals(bag, JOINTS, FINGERS, namespace="/left").duration_s == 2.0
+    assert read_run_signals(bag, JOINTS, GRIPPER, namespace="/left").duration_s == 2.0
     with pytest.raises(DataError, match="holds no joint states of panda_joint1"):
-        read_run_signals(bag, JOINTS, FINGERS, namespace="/right")
+        read_run_signals(bag, JOINTS, GRIPPER, namespace="/right")
 
 
 def test_a_run_without_end_lasts_as_long_as_its_joints(tmp_path: Path) -> None:
@@ -88,7 +92,7 @@ def test_a_run_without_end_lasts_as_long_as_its_joints(tmp_path: Path) -> None:
         maker.write("/joint_states", "sensor_msgs/msg/JointState", START + k * S, name=list(JOINTS), position=position)
     maker.write("/subtask_report", "vla_ros/msg/SubtaskReport", START + S, status=ReportStatus.RUNNING, subtask_id="1")
     maker.bag.flush()
-    run = read_run_signals(tmp_path / "bag", JOINTS, FINGERS, instruction="asked on the command line")
+    run = read_run_signals(tmp_path / "bag", JOINTS, GRIPPER, instruction="asked on the command line")
     assert (run.outcome, run.duration_s, run.instruction) == ("", 3.0, "asked on the command line")
     assert run.joints.times_s.tolist() == [0.0, 1.0, 2.0, 3.0]
     assert np.isnan(run.joints.velocities).all()

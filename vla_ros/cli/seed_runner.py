@@ -82,7 +82,7 @@ class SeedRunner:
             return None
         config = self._arm.config
         try:
-            signals = read_run_signals(RunFolder(Path(run_folder)).bag, config.arm_joints, config.finger_joints)
+            signals = read_run_signals(RunFolder(Path(run_folder)).bag, config.arm_joints, config.gripper.binding)
             return measure(signals, config.limits, config.workspace, self._arm.fk)
         except DataError:
             return None  # the row then says null: the bag could not be read, and is kept

@@ -24,17 +24,20 @@ from vla_ros.data.run_signals import (
     RunSignals,
     SubtaskSpan,
 )
+from vla_ros.robots.values import GripperBinding
 
 
 def read_run_signals(
-    bag: Path, joint_names: Sequence[str], finger_joints: Sequence[str], *, namespace: str = "", instruction: str = ""
+    bag: Path, joint_names: Sequence[str], gripper: GripperBinding, *, namespace: str = "", instruction: str = ""
 ) -> RunSignals:
-    """The signals of one arm's run. ``namespace``: only topics below it; ``instruction``: used where the bag names none.
+    """The signals of one arm's run; ``gripper`` tells its opening from its joint.
+
+    ``namespace``: only topics below it; ``instruction``: used where the bag names none.
 
     Raises DataError when the bag cannot be read or holds no joint states of ``joint_names``.
     """
     with BagReader(bag) as reader:
-        found = _Collector(tuple(joint_names), tuple(finger_joints))
+        found = _Collector(tuple(joint_names), gripper)
         topics = {t for t, kind in reader.types.items() if kind in found.handlers and t.startswith(namespace.rstrip("/") + "/")}
         for message in reader.messages(topics):
             found.handlers[message.type](message.data)
@@ -44,11 +47,11 @@ def read_run_signals(
 class _Collector:
     """Takes messages one by one; stamps stay integers until the start of the run is known."""
 
-    def __init__(self, joint_names: tuple[str, ...], finger_joints: tuple[str, ...]) -> None:
+    def __init__(self, joint_names: tuple[str, ...], gripper: GripperBinding) -> None:
         self.joint_names = joint_names
-        self.finger_joints = finger_joints
+        self.gripper = gripper
         self.joints: list[tuple[int, Array, Array]] = []
-        self.fingers: list[tuple[int, float]] = []
+        self.widths: list[tuple[int, float]] = []  # of the gripper [m]
         self.commands: list[tuple[int, Array]] = []
         self.contacts: list[tuple[int, tuple[str, ...], Array]] = []
         self.reports: list[tuple[int, Any]] = []
@@ -76,8 +79,8 @@ class _Collector:
             rows = [index[name] for name in self.joint_names]
             velocity = msg.velocity[rows] if len(msg.velocity) else np.full(len(rows), np.nan)
             self.joints.append((stamp_ns, msg.position[rows], velocity))
-        if self.finger_joints and all(name in index for name in self.finger_joints):
-            self.fingers.append((stamp_ns, float(sum(msg.position[index[name]] for name in self.finger_joints))))
+        if self.gripper.joint in index:
+            self.widths.append((stamp_ns, self.gripper.width_from_position(float(msg.position[index[self.gripper.joint]]))))
 
     def _command(self, msg: Any) -> None:
         dof = len(self.joint_names)
@@ -104,7 +107,7 @@ class _Collector:
         finished = next(((t, e) for t, e in reversed(self.episodes) if e.event == EpisodeEvent.FINISHED and t >= start_ns), None)
         end_ns = finished[0] if finished else max(self.joints[-1][0], start_ns)
         names = [started[1].instruction if started else "", *(p.instruction for t, p in self.plans if t >= start_ns), instruction]
-        gripper = _increasing([(t, np.array([w])) for t, w in self.fingers], 1, start_ns)
+        gripper = _increasing([(t, np.array([w])) for t, w in self.widths], 1, start_ns)
         return RunSignals(
             instruction=next((n for n in names if n), ""),
             outcome=finished[1].outcome if finished else "",

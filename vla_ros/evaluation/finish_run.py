@@ -31,7 +31,7 @@ def finish_run(folder: RunFolder, robot_name: str) -> list[str]:
     measures: Measures | None = None
     try:
         arm = load_robot(robot_name)
-        signals = read_run_signals(folder.bag, arm.config.arm_joints, arm.config.finger_joints)
+        signals = read_run_signals(folder.bag, arm.config.arm_joints, arm.config.gripper.binding)
         problems += make_artefacts(folder, signals, arm.config.limits, FRONT_TOPIC, WRIST_TOPIC)
         measures = measure(signals, arm.config.limits, arm.config.workspace, arm.fk)
     except VlaRosError as error:
