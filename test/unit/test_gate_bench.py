@@ -40,7 +40,7 @@ def test_the_limits_that_depend_on_the_position_hold_at_the_ends_of_the_ranges(m
     monkeypatch.setattr(gate_rig, "Gate", lambda *given: Gate(*given, self_test=lambda *_: SelfTest(True, "")))
     bench = GateBench("fr3", seed=3)
     limits, seen = arm.config.limits, []
-    for _ in range(15):
+    for _ in range(10):
         bench._tick("ram", 0)
         for tick in range(1, 500):
             bench._tick(None, tick)
