@@ -83,7 +83,7 @@ def test_a_node_that_dies_during_a_goal_is_named_and_one_that_was_dead_before_is
     for node in ("recorder", "world_model"):
         out.publish(beat(node=node, lifecycle_state=3))
     wait_until(lambda: "world_model" in caller.senses._beats_ns, "the heartbeats to be heard")
-    time.sleep(SILENCE_S + 0.1)
+    wait_until(lambda: caller.senses.died("world_model"), "the silence to be long enough", SILENCE_S + 1.0)
     assert caller.senses.hazard() is None
     out.publish(beat(node="tactile_perception", lifecycle_state=3))
     wait_until(lambda: "tactile_perception" in caller.senses._beats_ns, "the heartbeat to be heard")

@@ -30,6 +30,10 @@ class MotionError(VlaRosError):
     """A motion cannot be planned or reached."""
 
 
+class StartBlocked(MotionError):
+    """No motion can be planned from where the arm stands: it is too near to something."""
+
+
 class DataError(VlaRosError):
     """A recording or a run's folder cannot be written or read."""
 

@@ -10,7 +10,7 @@ from ompl import base as ob
 from ompl import geometric as og
 from ompl import util as ou
 
-from vla_ros.core.errors import MotionError
+from vla_ros.core.errors import MotionError, StartBlocked
 from vla_ros.core.geometry import Array
 from vla_ros.robots import Arm
 from vla_ros.robots.collision import CollisionModel, Obstacle, Pair
@@ -48,23 +48,23 @@ class FreeSpace:
         steps = max(int(np.ceil(np.linalg.norm(b - a) / STEP_RAD)), 1)
         return all(self.allows(a + (b - a) * (i / steps)) for i in range(steps + 1))
 
-    def check(self, q: Array, what: str, kept_m: float = CLEARANCE_M) -> None:
-        """Raises MotionError saying why the arm may not rest at ``q``; ``what`` names it."""
+    def check(self, q: Array, what: str, kept_m: float = CLEARANCE_M, error: type[MotionError] = MotionError) -> None:
+        """Raises ``error`` saying why the arm may not rest at ``q``; ``what`` names it."""
         names = self._arm.config.arm_joints
         over = np.maximum(self.low - q, q - self.high)
         joint = int(np.argmax(over))
         if over[joint] > 1e-9:
             allowed = f"{self.low[joint]:.3f} to {self.high[joint]:.3f}"
-            raise MotionError(f"The {what} has {names[joint]} at {q[joint]:.3f} rad; allowed {allowed} (joint limits less a margin).")
+            raise error(f"The {what} has {names[joint]} at {q[joint]:.3f} rad; allowed {allowed} (joint limits less a margin).")
         if self._collision.in_collision(q, self._obstacles, kept_m):
             distance_m, pair = self._distance_m(q)
             touching = "touches" if distance_m <= 0 else f"comes within {distance_m * 1000:.0f} mm of"
             kept = f"at least {kept_m * 1000:.0f} mm are kept"
-            raise MotionError(f"In the {what} {pair[0]} {touching} {pair[1]}; {kept}. Move one of them away.")
+            raise error(f"In the {what} {pair[0]} {touching} {pair[1]}; {kept}. Move one of them away.")
         if self._bounded and not self._in_workspace(q):
             tcp = self._arm.fk(q)[:3, 3]
             box = f"{np.round(self._box_low, 3).tolist()} to {np.round(self._box_high, 3).tolist()} m"
-            raise MotionError(f"In the {what} the TCP is at {np.round(tcp, 3).tolist()} m, outside the workspace ({box}).")
+            raise error(f"In the {what} the TCP is at {np.round(tcp, 3).tolist()} m, outside the workspace ({box}).")
 
     def _distance_m(self, q: Array) -> tuple[float, Pair]:
         return min(self._collision.self_distance(q), self._collision.min_distance(q, self._obstacles))
@@ -86,14 +86,14 @@ def plan_joint_path(
 ) -> Array:
     """Waypoints [n, dof] from ``start_rad`` to ``goal``: a posture [dof], or a pose T_base_tcp [4, 4] (by the posture nearest the start).
 
-    Straight lines between the waypoints are free. Raises MotionError: pose out of reach, start or goal not allowed (names the pair of
-    bodies), or no path within ``time_limit_s``.
+    Straight lines between the waypoints are free. Raises StartBlocked where the arm stands too near to something, else
+    MotionError: pose out of reach, goal not allowed (both name the pair of bodies), or no path within ``time_limit_s``.
     """
     start_rad, goal = np.asarray(start_rad, dtype=float), np.asarray(goal, dtype=float)
     if goal.shape not in ((arm.config.dof,), (4, 4)) or not np.all(np.isfinite(goal)):
         raise MotionError(f"A goal is {arm.config.dof} finite joint positions or a pose [4, 4]; got shape {goal.shape}.")
     space = FreeSpace(arm, collision, obstacles, start_rad)
-    space.check(start_rad, "start", space.leaving_m)
+    space.check(start_rad, "start", space.leaving_m, StartBlocked)
     goal_rad = arm.ik(goal, start_rad) if goal.ndim == 2 else goal
     space.check(goal_rad, "goal")
     if space.allows_line(start_rad, goal_rad):

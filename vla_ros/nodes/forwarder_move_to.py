@@ -11,7 +11,7 @@ import numpy as np
 
 from vla_ros.core.actions import GatedCommand, SafetyAction
 from vla_ros.core.decisions import SafetyMode, SafetyState
-from vla_ros.core.errors import MotionError
+from vla_ros.core.errors import MotionError, StartBlocked
 from vla_ros.core.geometry import Array
 from vla_ros.core.outcomes import MoveKind
 from vla_ros.core.robot_state import JointState
@@ -91,7 +91,7 @@ class MoveToServer:
             ending = Ending.CANCELED if reason.startswith("canceled") else Ending.SUCCEEDED if result.success else Ending.ABORTED
         except (MotionError, ValueError, KeyError) as error:
             result.reason, result.message = "not_planned", str(error.args[0] if error.args else error)
-            if work.goal.kind == MoveKind.HOME and result.message.startswith("In the start"):
+            if work.goal.kind == MoveKind.HOME and isinstance(error, StartBlocked):
                 result.message += ' The goal "go home" draws back first.'
         result.duration = time.monotonic() - started_s
         return ending, result

@@ -31,7 +31,6 @@ from vla_ros.ros.interfaces import (
     ESTOP,
     ESTOP_TOPIC,
     EVALUATE_CHUNK,
-    FOLLOW_JOINT_TRAJECTORY,
     GATED_COMMAND,
     HEARTBEAT,
     HOLD,
@@ -210,13 +209,12 @@ class SafetyMonitorNode(VlaNode):
 
     def _watch_for_bypass(self) -> None:
         """Nobody else may command the arm: a second monitor, or another one who can reach its controllers, ends all motion by name."""
-        topic, gripper = self.arm.config.controllers.joint_trajectory, self.arm.config.gripper.binding
-        for watched in (GATED_COMMAND.name, topic, *([gripper.name] if "/msg/" in gripper.type else [])):
+        controllers, gripper = self.arm.config.controllers, self.arm.config.gripper.binding
+        for watched in (GATED_COMMAND.name, controllers.joint_trajectory, *([gripper.name] if "/msg/" in gripper.type else [])):
             publishers = sorted({info.node_name for info in self.get_publishers_info_by_topic(watched)})
             if self.count_publishers(watched) > 1:
                 self.gate.bypass(f"more than one publishes on {watched} ({', '.join(publishers)})")
-        follow = f"{topic.rpartition('/')[0]}/follow_joint_trajectory".removeprefix("/") if "/" in topic else FOLLOW_JOINT_TRAJECTORY.name
-        for action, allowed in ((follow, set()), (gripper.name, {MOVE_TO.server})):
+        for action, allowed in ((controllers.follow_joint_trajectory, set()), (gripper.name, {MOVE_TO.server})):
             if self.count_clients(f"{action}/_action/send_goal") > len(allowed):
                 self.gate.bypass(f"{' and '.join(self._clients_of(action, allowed))} may send goals to {action}")
 

@@ -87,7 +87,8 @@ class SimRobotNode(VlaNode):
         self.serve(SIM_RESET, self._reset)
         self.serve(SIM_FAULT, self._fault)
         self.serve(SIM_SCORE, self._score)
-        FollowJointTrajectoryServer(self, FOLLOW_JOINT_TRAJECTORY, robot.arm_joints, self.accept, self._progress, self._hold)
+        follow = replace(FOLLOW_JOINT_TRAJECTORY, name=robot.controllers.follow_joint_trajectory)
+        FollowJointTrajectoryServer(self, follow, robot.arm_joints, self.accept, self._progress, self._hold)
         serve_gripper(self, robot.gripper, self._command_gripper, lambda: self.sim.gripper)
 
     def on_start(self) -> None:

@@ -110,6 +110,12 @@ class Controllers:
 
     joint_trajectory: str  # topic
 
+    @property
+    def follow_joint_trajectory(self) -> str:
+        """Action that the same controller offers beside the topic. Source: ros2_control's joint_trajectory_controller."""
+        space, slash, _ = self.joint_trajectory.rpartition("/")
+        return f"{space}{slash}follow_joint_trajectory"
+
 
 @dataclass(frozen=True)
 class CameraConfig:

@@ -19,7 +19,6 @@ _GEOM = {"box": mujoco.mjtGeom.mjGEOM_BOX, "cylinder": mujoco.mjtGeom.mjGEOM_CYL
 _GEOM["capsule"] = mujoco.mjtGeom.mjGEOM_CAPSULE
 _FALLING = 1  # contact bit of what falls and of what it may fall on
 _TABLE_HALF_M = 0.05  # thickness; a slab, so that a depth in it is measured
-_G_MPS2 = 9.81
 THROWN_M = 1.0  # farther than it could fall: pushed out of what it began in
 _UNSTABLE = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
 
@@ -109,7 +108,7 @@ class Twin:
                 break
         self.model.geom_conaffinity[own] = _FALLING
         way_m = float(np.linalg.norm(self.data.qpos[:3] - T_base_object[:3, 3]))
-        if is_broken or way_m > _G_MPS2 / 2 * duration_s**2 + THROWN_M:
+        if is_broken or way_m > -self.model.opt.gravity[2] / 2 * duration_s**2 + THROWN_M:
             raise UnforeseenError(f"What becomes of the {thing.name} cannot be foreseen: it would be let go inside something else.")
         w, x, y, z = self.data.qpos[3:7]
         return Pose(np.array(self.data.qpos[:3]), np.array([x, y, z, w]))

@@ -89,9 +89,7 @@ def check_choices(arguments: Mapping[str, str]) -> None:
     if "expert" in arguments:
         from vla_ros.experts.registry import load_expert_config, require_robot
 
-        load_expert_config(arguments["expert"])
-        if robot:
-            require_robot(arguments["expert"], robot)
+        require_robot(arguments["expert"], robot) if robot else load_expert_config(arguments["expert"])
     if "planner" in arguments:
         from vla_ros.planning.planner import planner_names
 
