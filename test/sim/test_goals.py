@@ -98,7 +98,13 @@ class Bench:
         return max(self.runs.iterdir(), key=lambda folder: folder.stat().st_ctime_ns)
 
     def until_moving(self) -> None:
-        assert self.graph.spin_until(lambda: bool(self.speeds) and self.speeds[-1][1] > 0.2, 20.0), "the arm never moved"
+        moving = self.graph.spin_until(lambda: bool(self.speeds) and self.speeds[-1][1] > 0.2, 20.0)
+        assert moving, f"the arm never moved: {self.told()}"
+
+    def told(self) -> str:
+        """What the planner and the monitor said last, for a test that failed."""
+        said = [f"{m.state} {m.subtask}" for m in self.feedback[-3:]]
+        return f"planner {said}, monitor '{self.safety[-1].detail if self.safety else None}', {len(self.speeds)} joint states"
 
     def rest_within_s(self, since_s: float, limit_s: float) -> float:
         """Seconds from ``since_s`` until the arm stands still for good; fails when that takes longer than ``limit_s``."""
