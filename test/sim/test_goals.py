@@ -48,6 +48,7 @@ DISCOVERY_S = 15.0  # DDS announces every 3 s
 STILL_RADPS = 0.02
 GOAL_LIMIT_S = 90.0
 CAMERA_GIVEN_UP_S = 40.0
+MOVING_S = 45.0  # a goal's first motion, on cores that others use too
 NOTICED_S = 6.0  # heartbeats may be late on busy cores before a node counts as dead, and the arm then brakes
 
 
@@ -98,7 +99,7 @@ class Bench:
         return max(self.runs.iterdir(), key=lambda folder: folder.stat().st_ctime_ns)
 
     def until_moving(self) -> None:
-        moving = self.graph.spin_until(lambda: bool(self.speeds) and self.speeds[-1][1] > 0.2, 20.0)
+        moving = self.graph.spin_until(lambda: bool(self.speeds) and self.speeds[-1][1] > 0.2, MOVING_S)
         assert moving, f"the arm never moved: {self.told()}"
 
     def told(self) -> str:
