@@ -82,7 +82,8 @@ REASONS: dict[SafetyReason, str] = {
     SafetyReason.TIME_JUMP: "The clock went back; everything stamped before is forgotten and the arm is looked at anew.",
     SafetyReason.HEARTBEAT: "A node that motion depends on has been silent for too long.",
     SafetyReason.CAMERA: "A camera that the motion depends on is unusable, or its health report is too old.",
-    SafetyReason.CONTACT: "A finger is pressed harder than allowed.",
+    SafetyReason.CONTACT: "A finger is pressed harder than allowed, or something pushes the arm; after a push it goes back a little.",
+    SafetyReason.SLIP: "What is held has been slipping in the hand for longer than allowed.",
     SafetyReason.CONTACT_STALE: "The robot has taxels, and what they feel is missing or too old.",
     SafetyReason.DRY_RUN: "Dry run: the motion passed, and is held because nothing is sent to the arm, which stays where it is.",
     SafetyReason.REQUESTED: "Somebody asked for a stop that does not latch.",
@@ -260,8 +261,9 @@ def valid_range(outer: str, key: str, inner: bool) -> str:
         return "{:g} to {:g}".format(*safety_config._SCALARS[outer])
     if not inner:
         return ""
-    if outer == "clearance":
-        return "{:g} to {:g}".format(*safety_config._CLEARANCE[key])
+    if outer in ("clearance", "contact"):
+        bounds = {**safety_config._CLEARANCE, **safety_config._CONTACT, "torque_nm": safety_config._TORQUE_NM}
+        return "{:g} to {:g}".format(*bounds[key])
     return "0.01 to 1" if outer in ("operation", "braking") else "{:g} to {:g} s".format(*safety_config._TIMEOUT_S)
 
 

@@ -14,7 +14,7 @@ from vla_ros.core.actions import ActionChunk, ActionSpace
 from vla_ros.core.errors import MotionError
 from vla_ros.core.outcomes import NodeState
 from vla_ros.core.robot_state import ContactState, FingerContact, JointState
-from vla_ros.robots import load_robot_config
+from vla_ros.robots import load_robot
 from vla_ros.ros.conversions.actions import chunk_to_msg, gated_from_msg
 from vla_ros.ros.conversions.robot import contact_to_msg, joint_state_to_msg
 from vla_ros.ros.interfaces import ACTION_CHUNK, CONTACT, GATED_COMMAND, HEARTBEAT, JOINT_STATES, load_type
@@ -31,7 +31,8 @@ class FakeArm:
     """
 
     def __init__(self, peer: Peer) -> None:
-        self.config = load_robot_config("panda")
+        self._arm = load_robot("panda")
+        self.config = self._arm.config
         self.is_silent = self.is_dead = self.is_dry = self.is_numb = False
         self.chunks = self.beats = 0
         self._controller = JointTrajectoryController(self.config.arm_joints, np.asarray(self.config.home_rad))
@@ -61,10 +62,9 @@ class FakeArm:
         stamp_ns = time.time_ns()
         with self._lock:
             desired = self._controller.sample(stamp_ns)
-        self._joints.publish(
-            joint_state_to_msg(JointState(stamp_ns, self.config.arm_joints, desired.positions, desired.velocities, np.zeros(7)))
-        )
-
+        torques = self._arm.torques(desired.positions, desired.velocities, desired.accelerations)
+        state = JointState(stamp_ns, self.config.arm_joints, desired.positions, desired.velocities, torques)
+        self._joints.publish(joint_state_to_msg(state))
         if not self.is_numb:
             pads = tuple(FingerContact(finger, 0.0, 0.0, (0.0, 0.0), False, False) for finger in self.config.tactile)
             self._contact.publish(contact_to_msg(ContactState(stamp_ns, pads)))

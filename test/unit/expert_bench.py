@@ -72,7 +72,9 @@ class Bench:
         moving = len(self.history) > 1 and not self.hold
         velocity = (self.history[-1] - self.history[-2]) / TICK_S if moving else np.zeros(7)
         positions = np.array([*self.q, self.width_m / 2, self.width_m / 2])
-        joints = JointState(self.now_ns, names, positions, np.array([*velocity, 0, 0]), np.zeros(9))
+        before = (self.history[-2] - self.history[-3]) / TICK_S if moving and len(self.history) > 2 else velocity
+        torques = self.arm.torques(self.q, velocity, (velocity - before) / TICK_S)
+        joints = JointState(self.now_ns, names, positions, np.array([*velocity, 0, 0]), np.array([*torques, 0, 0]))
         consumed = Consumed(self.chunk.seq, self.row, self.now_ns) if self.chunk else Consumed(0, 0.0, self.now_ns)
         seen = replace(self.world, stamp_ns=self.now_ns)
         contact = ContactState(self.now_ns, fingers)

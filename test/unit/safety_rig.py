@@ -61,6 +61,13 @@ def chunk_of(rows, now_ns: int, *, seq: int = 1, dt_s: float = 0.05, expert: str
     return replace(chunk, **changes)
 
 
+def standing(stamp_ns: int, position: np.ndarray, velocity: np.ndarray | None = None) -> JointState:
+    """The arm at ``position``, with the torques that keep it there."""
+    v = np.zeros(7) if velocity is None else velocity
+    finite = np.all(np.isfinite(position))
+    return JointState(stamp_ns, panda().config.arm_joints, position, v, panda().torques(position, v, np.zeros(7)) if finite else v)
+
+
 def felt(now_ns: int, left_n: float = 0.0) -> ContactState:
     """Both fingers, the left one pressed with ``left_n``."""
     pads = (("left", left_n), ("right", 0.0))
@@ -78,6 +85,8 @@ class Rig:
         self.decisions = []
         self.things: tuple[SceneObject, ...] = ()
         self.table_height_m = 0.0
+        self.push_nm = np.zeros(7)  # from outside, on each joint
+        self.touched: ContactState | None = None  # what the fingers feel; None: nothing
         self.width_m: float | None = None  # of the gripper; None: its joints are not reported
 
     def arm_state(self) -> tuple[np.ndarray, np.ndarray]:
@@ -85,6 +94,9 @@ class Rig:
             return home() + self.offset, np.zeros(7)
         p, v, _ = sample(self.sent[-1][1], np.array([self.now_ns]))
         return p[0] + self.offset, v[0]
+
+    def arm_acceleration(self) -> np.ndarray:
+        return sample(self.sent[-1][1], np.array([self.now_ns]))[2][0] if self.sent else np.zeros(7)
 
     def step(
         self,
@@ -107,14 +119,13 @@ class Rig:
                 if self.width_m is not None:
                     names, fingers = (*names, *panda().config.finger_joints), (self.width_m / 2,) * 2
                 rest = np.zeros(len(fingers))
-                self.gate.on_joint_state(
-                    JointState(self.now_ns, names, np.append(p, fingers), np.append(v, rest), np.zeros(7 + len(fingers)))
-                )
+                efforts = np.append(panda().torques(p, v, self.arm_acceleration()) - self.push_nm, rest)
+                self.gate.on_joint_state(JointState(self.now_ns, names, np.append(p, fingers), np.append(v, rest), efforts))
             if hearts:
                 for node in set(safety().nodes) - set(dead):
                     self.gate.on_heartbeat(node, self.steady_ns)
             if touch:
-                self.gate.on_contact(felt(self.now_ns))
+                self.gate.on_contact(replace(self.touched or felt(self.now_ns), stamp_ns=self.now_ns))
             if camera:
                 self.gate.on_camera_health(CameraHealth(self.now_ns, "front", CameraFault.OK, True, "", 0.0, 30.0))
             if scene:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from safety_rig import START_NS, SWEEP, TICK_NS, Rig, chunk_of, felt, home, largest_disagreement, panda, safety, sample, smooth
+from safety_rig import START_NS, SWEEP, TICK_NS, Rig, chunk_of, felt, home, largest_disagreement, panda, safety, sample, smooth, standing
 
 from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyMode, SafetyReason
@@ -44,7 +44,7 @@ def test_nothing_is_commanded_before_joint_states():
 
 def test_an_arm_that_still_moves_is_not_taken_over():
     rig = Rig()
-    rig.gate.on_joint_state(JointState(rig.now_ns + TICK_NS, panda().config.arm_joints, home(), np.full(7, 0.3), np.zeros(7)))
+    rig.gate.on_joint_state(standing(rig.now_ns + TICK_NS, home(), np.full(7, 0.3)))
     assert rig.step(joints=False) is None
     assert rig.gate.state().reason == SafetyReason.STARTING
 
@@ -78,7 +78,7 @@ def dry_run(rig: Rig, rows: np.ndarray, ticks: int) -> None:
     for _ in range(ticks):
         for node in safety().nodes:
             rig.gate.on_heartbeat(node, rig.steady_ns + TICK_NS, dry_run=node == "motion_forwarder")
-        rig.gate.on_joint_state(JointState(rig.now_ns + TICK_NS, panda().config.arm_joints, home(), np.zeros(7), np.zeros(7)))
+        rig.gate.on_joint_state(standing(rig.now_ns + TICK_NS, home()))
         rig.gate.on_contact(felt(rig.now_ns + TICK_NS))
         rig.now_ns, rig.steady_ns = rig.now_ns + TICK_NS, rig.steady_ns + TICK_NS
         rig.gate.tick(rig.now_ns, rig.steady_ns)
@@ -310,7 +310,7 @@ def test_a_robot_without_taxels_is_not_asked_what_it_feels():
     arm = copy.copy(panda())
     object.__setattr__(arm, "config", replace(arm.config, tactile={}))
     inputs = Inputs(arm, safety())
-    inputs.on_joint_state(JointState(START_NS, arm.config.arm_joints, home(), np.zeros(7), np.zeros(7)))
+    inputs.on_joint_state(standing(START_NS, home()))
     inputs.on_heartbeat("motion_forwarder", 0)
     assert inputs.fault(START_NS, 0) is None
     assert "contact" not in inputs.ages_s(START_NS, 0)
@@ -413,7 +413,7 @@ def test_joint_states_that_lack_a_joint_or_are_not_finite_are_not_used():
 
 def test_joint_states_of_a_time_to_come_do_not_shut_out_the_true_ones():
     rig = moving_rig()
-    rig.gate.on_joint_state(JointState(rig.now_ns + 3600 * 10**9, panda().config.arm_joints, home(), np.zeros(7), np.zeros(7)))
+    rig.gate.on_joint_state(standing(rig.now_ns + 3600 * 10**9, home()))
     assert rig.step(joints=False).action == SafetyAction.HOLD
     assert "ahead of the monitor's clock" in rig.gate.state().detail
     rig.step(100)
@@ -600,7 +600,7 @@ def test_an_arm_that_was_pushed_a_little_at_rest_can_be_moved_again():
     pushed = home()
     pushed[5] += 0.07  # beyond the largest start jump, within the tracking bound
     for _ in range(40):
-        rig.gate.on_joint_state(JointState(rig.now_ns + TICK_NS, panda().config.arm_joints, pushed, np.zeros(7), np.zeros(7)))
+        rig.gate.on_joint_state(standing(rig.now_ns + TICK_NS, pushed))
         rig.step(joints=False)
     decision = rig.send(np.linspace(pushed, pushed + 0.02, 20))
     assert decision.action == SafetyAction.PASS, decision.detail
@@ -612,7 +612,7 @@ def test_an_arm_that_is_blocked_is_not_pushed_against_for_ever():
     blocked = home()
     blocked[5] += 0.15  # beyond the tracking bound
     for _ in range(40):
-        rig.gate.on_joint_state(JointState(rig.now_ns + TICK_NS, panda().config.arm_joints, blocked, np.zeros(7), np.zeros(7)))
+        rig.gate.on_joint_state(standing(rig.now_ns + TICK_NS, blocked))
         rig.step(joints=False)
     assert rig.command.trajectory.positions[-1] == pytest.approx(blocked, abs=1e-3)
 

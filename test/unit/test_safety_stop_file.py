@@ -9,7 +9,7 @@ from safety_rig import Rig, smooth
 
 from vla_ros.core.decisions import SafetyMode, SafetyReason
 from vla_ros.core.errors import ConfigError
-from vla_ros.safety.inputs import Fault
+from vla_ros.safety.faults import Fault
 from vla_ros.safety.stop_file import StopFile, stop_path
 
 STOP = Fault(SafetyReason.TRACKING_ERROR, "joint 1 is off.", cut=True, latch=True)

@@ -46,7 +46,8 @@ class SafetyReason(StrEnum):
     HEARTBEAT = "heartbeat"
     CAMERA = "camera"
     OBJECTS_STALE = "objects_stale"  # what stands around has not been reported for too long
-    CONTACT = "contact"  # a finger is pressed too hard
+    CONTACT = "contact"  # a finger is pressed too hard, or something pushes the arm
+    SLIP = "slip"  # what is held slips in the hand
     CONTACT_STALE = "contact_stale"  # nothing is felt any more
     DRY_RUN = "dry_run"  # what was passed is not sent to the arm, which stays where it is
     REQUESTED = "requested"  # somebody asked for a stop that does not latch: a goal was cancelled

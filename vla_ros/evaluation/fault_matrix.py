@@ -251,7 +251,7 @@ def cells(config: SafetyConfig) -> Iterator[Cell]:
     hold = SafetyAction.HOLD
     stale = {
         "joint_states": Expected(hold, SafetyReason.JOINT_STATES_STALE, config.joint_states_age_s),
-        "contact": Expected(hold, SafetyReason.CONTACT_STALE, config.contact_age_s),
+        "contact": Expected(hold, SafetyReason.CONTACT_STALE, config.contact.age_s),
         "objects": Expected(hold, SafetyReason.OBJECTS_STALE, config.scene_age_s),
         "camera_health": Expected(hold, SafetyReason.CAMERA, max(config.cameras.values())),
     }
@@ -292,7 +292,7 @@ def _acts(config: SafetyConfig) -> Iterator[Cell]:
     yield Cell("rogue publisher", Expected(stop, SafetyReason.BYPASS), act=lambda s: s.rig.gate.bypass("a stranger publishes"))
     yield Cell("goal cancelled", Expected(hold, SafetyReason.REQUESTED), act=lambda s: s.rig.gate.hold("planner"))
     yield Cell("the world model foresees a collision", Expected(hold, SafetyReason.WORLD_MODEL), act=_foresee)
-    yield Cell("finger pressed", Expected(hold, SafetyReason.CONTACT), act=lambda s: _press(s, 1.5 * config.contact_force_n))
+    yield Cell("finger pressed", Expected(hold, SafetyReason.CONTACT), act=lambda s: _press(s, 1.5 * config.contact.pad_n))
     yield Cell("arm blocked", Expected(hold, SafetyReason.TRACKING_ERROR, grows=True), act=_block)
     yield Cell("the monitor's clock goes back", Expected(hold, SafetyReason.JOINT_STATES_STALE), act=lambda s: _shift_clock(s, -1.0))
     yield Cell("the monitor is late by 50 ms", GOES_ON, act=lambda s: setattr(s, "late_ticks", 5))

@@ -73,7 +73,8 @@ class GateRig:
 
     def tell_joints(self, q: Array, v: Array) -> None:
         """The arm is measured at ``q`` [dof] rad, with ``v`` [dof] rad/s."""
-        self.ears.on_joint_state(JointState(self.now_ns, self.arm.config.arm_joints, q, v, np.zeros(self.arm.config.dof)))
+        torques_nm = self.arm.torques(q, v, self.acceleration(self.now_ns))
+        self.ears.on_joint_state(JointState(self.now_ns, self.arm.config.arm_joints, q, v, torques_nm))
 
     def tell_touch(self, force_n: float = 0.0) -> None:
         """Every finger feels ``force_n``."""
@@ -103,6 +104,11 @@ class GateRig:
         spline, start_ns = self._playing
         position, velocity, _ = spline.sample((at_ns - start_ns) * 1e-9)
         return position, velocity
+
+    def acceleration(self, at_ns: int) -> Array:
+        """[dof] rad/s2 of the same."""
+        spline, start_ns = self._playing
+        return spline.sample((at_ns - start_ns) * 1e-9)[2]
 
     def played(self) -> Array:
         """[n, dof] rad: where the arm was, each millisecond since it was last judged."""

@@ -52,8 +52,8 @@ from vla_ros.ros.spin import run
 from vla_ros.ros.world_model_client import WorldModelClient
 from vla_ros.safety.chunk_checks import ChunkId
 from vla_ros.safety.config import load_safety_config
+from vla_ros.safety.faults import Fault
 from vla_ros.safety.gate import Gate
-from vla_ros.safety.inputs import Fault
 from vla_ros.safety.stop_file import StopFile, stop_path
 
 STATE_PERIOD_S = 0.2

@@ -92,6 +92,19 @@ class Arm:
         q = np.asarray(q, dtype=float)
         return np.array(pinocchio.computeFrameJacobian(self._model, self._data, q, self._tcp, pinocchio.ReferenceFrame.LOCAL_WORLD_ALIGNED))
 
+    def torques(self, q: Array, velocity: Array, acceleration: Array) -> Array:
+        """[dof] Nm that the drives give in this motion, with nothing touched or held and the URDF's masses."""
+        q, v, a = (np.asarray(values, dtype=float) for values in (q, velocity, acceleration))
+        return np.array(pinocchio.rnea(self._model, self._data, q, v, a))
+
+    def momentum(self, q: Array, velocity: Array) -> tuple[Array, Array]:
+        """The generalised momentum p [dof] (Nm s), and what changes it beside drives and contact [dof] (Nm): C(q, v)^T v - g(q)."""
+        q, v = np.asarray(q, dtype=float), np.asarray(velocity, dtype=float)
+        gravity = np.array(pinocchio.computeGeneralizedGravity(self._model, self._data, q))
+        momentum = np.array(pinocchio.rnea(self._model, self._data, q, np.zeros(len(q)), v)) - gravity
+        coriolis = np.array(pinocchio.computeCoriolisMatrix(self._model, self._data, q, v))
+        return momentum, coriolis.T @ v - gravity
+
     def full_q(self, q: Array, gripper_width_m: float = 0.0) -> Array:
         """Joints of the whole URDF (arm and fingers) in Pinocchio's order."""
         full = np.zeros(self._full.nq)

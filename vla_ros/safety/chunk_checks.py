@@ -7,13 +7,14 @@ names joint, value and limit.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from vla_ros.core.actions import ActionChunk, ActionSpace
 from vla_ros.core.decisions import SafetyReason
 from vla_ros.core.geometry import Array
+from vla_ros.core.handling import Handling, handling_table
 from vla_ros.robots import Arm
 from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.path import ChunkPath
@@ -23,6 +24,7 @@ HORIZON = (2, 256)  # rows
 DT_S = (0.005, 0.5)  # between rows
 FUTURE_S = 0.05  # a stamp may lie this far ahead of the monitor's clock
 ROUNDING = 1 + 1e-6
+OWN = "safety_monitor"  # whose a path is that no expert proposed
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Context:
     last_seq: int = 0  # of the same expert; 0: none yet
     last_stamp_ns: int = 0  # of the same expert
     not_before_ns: int = 0  # the arm was held then: what was seen before is not acted on
+    handling: Handling = field(default_factory=lambda: handling_table().default)  # of what the chunk takes or carries
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,13 @@ class ChunkDoor:
             if refusal:
                 return refusal
         return self._accept(chunk, rows)
+
+    def own_way(self, rows: Array, dt_s: float) -> Accepted:
+        """A path [n, dof] rad of the monitor's own, not judged here: each tick of it is proven as that of any other path."""
+        still = np.full(len(rows), np.nan)  # the gripper stays as it is
+        names, stamp_ns = self.arm.config.arm_joints, 0
+        chunk = ActionChunk(0, OWN, "", "", stamp_ns, ActionSpace.JOINT_POSITION, names, dt_s, rows, still, gripper_force_n=0.0)
+        return self._accept(chunk, _Rows(rows, 0.0, False, self.workspace.rows_inside_m(rows)))
 
     def _rows(self, chunk: ActionChunk, context: Context) -> _Rows:
         order = [chunk.names.index(name) for name in self.arm.config.arm_joints]
@@ -193,7 +203,7 @@ def check_finite(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | N
     return None
 
 
-def check_gripper(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | None:
+def check_gripper(door: ChunkDoor, chunk: ActionChunk, context: Context) -> Refusal | None:
     """Widths inside the opening, or NaN for "leave it as it is"; a force that the gripper has, above 0 where it is to move.
 
     Some grippers read a force of 0 as the most that they have.
@@ -207,8 +217,10 @@ def check_gripper(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | 
         detail = f"The gripper's width in row {row} is {width[row]:.4f} m; allowed {allowed}."
         return Refusal(SafetyReason.POSITION_LIMIT, detail, "gripper")
     force_n, moves = chunk.gripper_force_n, bool(np.isfinite(width).any())
-    if not 0 <= force_n <= gripper.max_force_n or (moves and force_n == 0):
-        detail = f"The grasp force is {force_n} N; allowed above 0 to {gripper.max_force_n} N."
+    most_n = min(gripper.max_force_n, context.handling.grip_n)
+    if not 0 <= force_n <= most_n or (moves and force_n == 0):
+        what = f" on the {context.handling.kind}" if context.handling.kind else ""
+        detail = f"The grasp force is {force_n} N{what}; allowed above 0 to {most_n:g} N."
         return Refusal(SafetyReason.POSITION_LIMIT, detail, "gripper")
     return None
 

@@ -24,8 +24,6 @@ _SCALARS: dict[str, tuple[float, float]] = {
     "at_rest_radps": (0.001, 0.1),
     "tracking_hold_rad": (0.01, 0.3),
     "tracking_latch_rad": (0.02, 0.6),
-    "contact_force_n": (5.0, 300.0),
-    "contact_age_s": (0.02, 2.0),
     "scene_age_s": (0.1, 5.0),
 }
 _CLEARANCE: dict[str, tuple[float, float]] = {
@@ -38,6 +36,13 @@ _CLEARANCE: dict[str, tuple[float, float]] = {
     "most_m": (0.0, 0.2),
     "reaction_s": (0.05, 2.0),
 }
+_CONTACT: dict[str, tuple[float, float]] = {
+    "pad_n": (5.0, 300.0),
+    "one_sided_n": (1.0, 300.0),
+    "age_s": (0.02, 2.0),
+    "retreat_rad": (0.0, 0.5),
+}
+_TORQUE_NM = (0.5, 100.0)
 _TIMEOUT_S = (0.05, 10.0)
 
 
@@ -65,6 +70,17 @@ class ClearanceConfig:
 
 
 @dataclass(frozen=True)
+class ContactConfig:
+    """What arm and fingers may feel. See config/safety/panda.yaml."""
+
+    pad_n: float
+    one_sided_n: float
+    age_s: float
+    retreat_rad: float
+    torque_nm: tuple[float, ...]  # [dof]; empty for an arm whose joints measure no torque
+
+
+@dataclass(frozen=True)
 class SafetyConfig:
     """See config/safety/panda.yaml for the meaning of each value."""
 
@@ -80,10 +96,9 @@ class SafetyConfig:
     at_rest_radps: float
     tracking_hold_rad: float
     tracking_latch_rad: float
-    contact_force_n: float
-    contact_age_s: float
     scene_age_s: float
     clearance: ClearanceConfig
+    contact: ContactConfig
     heartbeats: Mapping[str, float]  # node -> longest silence [s]
     vision_heartbeats: Mapping[str, float]
     plan_heartbeats: Mapping[str, float]
@@ -108,6 +123,7 @@ class SafetyConfig:
         values["operation"] = _shares(mapping, "operation", ("velocity", "acceleration", "jerk"), where)
         values["braking"] = _shares(mapping, "braking", ("acceleration", "jerk"), where)
         values["clearance"] = ClearanceConfig(**_numbers(mapping, "clearance", _CLEARANCE, where))
+        values["contact"] = _contact(mapping, where)
         for key in ("heartbeats", "vision_heartbeats", "plan_heartbeats", "cameras"):
             values[key] = _timeouts(mapping, key, where)
         config = SafetyConfig(**values)
@@ -132,6 +148,19 @@ def _numbers(mapping: Mapping[str, Any], key: str, bounds: Mapping[str, tuple[fl
     found = section(mapping, key, where)
     check_keys(found, list(bounds), [], f"{where}, {key}")
     return {name: number(found, name, f"{where}, {key}", *bounds[name]) for name in bounds}
+
+
+def _contact(mapping: Mapping[str, Any], where: str) -> ContactConfig:
+    found, place = section(mapping, "contact", where), f"{where}, contact"
+    check_keys(found, [*_CONTACT, "torque_nm"], [], place)
+    torques = found["torque_nm"]
+    if not isinstance(torques, list):
+        raise ConfigError(f"{place}: torque_nm must be a list, a number for each joint or [] where none is measured, found {torques!r}.")
+    each = {f"torque_nm[{i}]": torque for i, torque in enumerate(torques)}
+    return ContactConfig(
+        **{name: number(found, name, place, *_CONTACT[name]) for name in _CONTACT},
+        torque_nm=tuple(number(each, name, place, *_TORQUE_NM) for name in each),
+    )
 
 
 def _timeouts(mapping: Mapping[str, Any], key: str, where: str) -> dict[str, float]:

@@ -14,15 +14,18 @@ import numpy as np
 
 from vla_ros.core.actions import ActionChunk, GatedCommand, SafetyAction
 from vla_ros.core.decisions import SafetyDecision, SafetyMode, SafetyReason, SafetyState
+from vla_ros.core.handling import Handling, handling_table
 from vla_ros.core.robot_state import ContactState, JointState
 from vla_ros.core.scene import CameraHealth, Scene
 from vla_ros.core.tasks import Plan
 from vla_ros.robots import Arm
 from vla_ros.safety.chunk_checks import ChunkDoor, ChunkId, Context, Refusal
 from vla_ros.safety.config import SafetyConfig
-from vla_ros.safety.inputs import ANCHOR_STEP_RAD, Fault, Inputs, Measured
+from vla_ros.safety.faults import Fault
+from vla_ros.safety.inputs import ANCHOR_STEP_RAD, Inputs, Measured
 from vla_ros.safety.journal import Journal, Status, following_status
 from vla_ros.safety.motion_guard import Following, MotionGuard
+from vla_ros.safety.retreat import STEP_S, Trail
 from vla_ros.safety.self_test import SelfTest, run_self_test
 from vla_ros.safety.surroundings import Surroundings
 from vla_ros.safety.tracker import Progress
@@ -32,6 +35,7 @@ CLOCK_SLACK_NS = 20_000_000  # the clock may step back this far without a word (
 SCENE_AHEAD_NS = 200_000_000  # a scene may be stamped this far ahead of the monitor's last tick
 CHAIN_KEPT = 16  # chunks whose verdict by the world model still counts
 PUSHED_NS = 300_000_000  # that a resting arm is seen off its command before the command follows it
+WORSE = 1.5  # times the push at which the way back began: it leads into something
 EXPERTS_KEPT = 64  # whose last sequence numbers are remembered
 # A refusal for one of these says that the message is not for now; the motion that was passed before it goes on to its end.
 _UNTIMELY = (SafetyReason.CHUNK_SEQUENCE, SafetyReason.CHUNK_STALE, SafetyReason.CHUNK_SOURCE)
@@ -65,6 +69,8 @@ class Gate:
         self._self_test = self_test(arm, config)
         self._guard: MotionGuard | None = None  # None: not anchored to the measured arm yet
         self._following: Following | None = None
+        self._trail = Trail()
+        self._pushed_by = 0.0  # share of the allowed push at which the arm began to go back; 0: it has not
         self._hold: Hold | None = None
         self._faulty = False  # as of the last tick
         self._cut = False  # brake from the next tick on
@@ -86,7 +92,7 @@ class Gate:
 
     def on_contact(self, contact: ContactState) -> None:
         """What the fingers feel."""
-        self._inputs.on_contact(contact)
+        self._inputs.contact.on_contact(contact)
 
     def on_camera_health(self, health: CameraHealth) -> None:
         """Whether a camera's images can be acted on."""
@@ -132,12 +138,14 @@ class Gate:
             return self._refuse(chunk, verdict, now_ns)
         self._remember(chunk)
         self._surroundings.expect(chunk.subtask_id)
+        self._inputs.contact.handling = self._handling(chunk)
         velocity = self._guard.horizon.state.velocity if self._guard else np.zeros(self._arm.config.dof)
         if not verdict.continued:
             self._chain.clear()
         self._chain.append(ChunkId(chunk.expert, chunk.seq, chunk.stamp_ns))
         self._following = Following(verdict, Progress(verdict.row, verdict.path.entry_pace(verdict.row, velocity)))
         self._hold = None
+        self._pushed_by = 0.0
         return self._journal.note(following_status(self._following, self._speed), now_ns)
 
     def estop(self, source: str) -> None:
@@ -192,11 +200,13 @@ class Gate:
         self._meet_the_arm(self._now_ns)
         fault = self._fault()
         self._faulty = fault is not None
-        if fault:
+        if fault and self._is_going_back and fault.retreat:
+            self._hold = Hold(fault, self._now_ns)
+        elif fault:
             self._stop_for(fault)
         elif self._hold and self._lasts(self._hold.fault):
             self._hold = Hold(self._hold.fault, self._now_ns)  # a chunk that does not need what is missing may still end it
-        elif self._hold and not self._latched and self._at_rest and self._now_ns - self._hold.last_ns >= HOLD_NS:
+        elif self._hold and not self._latched and self._now_ns - self._hold.last_ns >= HOLD_NS and self._at_rest and not self._following:
             self._hold = None
         if self._guard is None:
             self._journal.note(self._status(), self._now_ns)
@@ -204,6 +214,8 @@ class Gate:
         if self._cut:
             self._guard.cut(self._now_ns)
         self._cut = False
+        self._trail.note(self._guard.horizon.position_at(self._now_ns))
+        self._go_back(self._guard)
         self._following, unsafe = self._advance(self._guard)
         if unsafe:
             self._stop_for(unsafe)
@@ -274,7 +286,7 @@ class Gate:
         following = self._following
         finished = following is not None and following.finished
         fault = self._inputs.fault(self._now_ns, self._steady_ns)
-        if following and not finished:
+        if following and not finished and not self._is_going_back:
             fault = fault or self._missing(following.accepted.chunk)
         fault = fault or self._inputs.tracking_fault(self._guard.horizon.position_at, finished)
         return fault or (_STANDSTILL if self._speed == 0.0 else None)
@@ -297,6 +309,7 @@ class Gate:
             if np.abs(commanded - position).max() <= ANCHOR_STEP_RAD:
                 position = commanded
         self._surroundings.put_elsewhere()
+        self._trail.clear()
         self._guard = MotionGuard(self._arm, self._config, self._surroundings, position, self._now_ns)
         self._following = None
 
@@ -317,6 +330,30 @@ class Gate:
         if now_ns - self._pushed_ns >= PUSHED_NS:
             self._anchor(measured)
             self._pushed_ns = 0
+
+    @property
+    def _is_going_back(self) -> bool:
+        """A hold gives up what is followed: what is followed while it lasts is the way back."""
+        return self._hold is not None and self._following is not None
+
+    def _go_back(self, guard: MotionGuard) -> None:
+        """After a push, once at rest, goes back a little the way that the arm has come; not on, where the push grows with it."""
+        push, way_rad = self._inputs.contact.push, self._config.contact.retreat_rad
+        if self._is_going_back:
+            if push > WORSE * self._pushed_by or not self._speed or (self._following and self._following.finished):
+                self._following = None
+            return
+        due = self._hold is not None and self._hold.fault.retreat and not self._pushed_by
+        if not due or not guard.horizon.is_still(self._now_ns) or not self._speed or not way_rad:
+            return
+        self._pushed_by = max(push, 1.0)
+        rows = self._trail.back(guard.horizon.rest_position, way_rad)
+        if rows is not None:
+            self._following = Following(self._door.own_way(rows, STEP_S), Progress(0.0))
+
+    def _handling(self, chunk: ActionChunk) -> Handling:
+        """Of what a chunk takes or carries."""
+        return handling_table().of(self._surroundings.handled(chunk.subtask_id))
 
     def _missing(self, chunk: ActionChunk) -> Fault | None:
         """What this chunk needs beyond what any motion needs: cameras for one that rests on them, the planner for one of a plan."""
@@ -339,7 +376,7 @@ class Gate:
 
     def _closed(self, chunk: ActionChunk) -> Refusal | None:
         """Why no chunk at all can be taken now."""
-        if self._hold and (self._latched or self._faulty or self._hold.fault.reason == SafetyReason.REQUESTED):
+        if self._hold and (self._latched or self._faulty or self._is_going_back or self._hold.fault.reason == SafetyReason.REQUESTED):
             return Refusal(self._hold.fault.reason, f"No chunk is taken now. {self._hold.fault.detail}")
         if self._guard is None:
             return Refusal(SafetyReason.STARTING, "No chunk is taken before joint states have been seen.")
@@ -359,6 +396,7 @@ class Gate:
             last_seq=seq,
             last_stamp_ns=stamp_ns,
             not_before_ns=self._not_before_ns,
+            handling=self._handling(chunk),
         )
 
     def _refuse(self, chunk: ActionChunk, refusal: Refusal, now_ns: int) -> SafetyDecision:
@@ -366,7 +404,7 @@ class Gate:
         status = Status(SafetyAction.HOLD, refusal.reason, refusal.detail, 0.0, chunk.seq, chunk.trace_id, joint=refusal.joint)
         decision = self._journal.enter(status, now_ns)
         mine = self._following is None or self._following.finished or self._following.accepted.chunk.expert == chunk.expert
-        if mine and not self._faulty and refusal.reason not in _UNTIMELY:
+        if mine and not self._faulty and not self._is_going_back and refusal.reason not in _UNTIMELY:
             self._remember(chunk)
             fault = self._missing(chunk) or Fault(refusal.reason, refusal.detail)
             asked = self._hold.fault if self._hold and self._hold.fault.reason == SafetyReason.REQUESTED else None  # known already

@@ -10,27 +10,14 @@ import numpy as np
 
 from vla_ros.core.decisions import SafetyReason
 from vla_ros.core.geometry import Array
-from vla_ros.core.robot_state import ContactState, JointState
+from vla_ros.core.robot_state import JointState
 from vla_ros.core.scene import CameraHealth
 from vla_ros.robots import Arm
 from vla_ros.safety.config import SafetyConfig
+from vla_ros.safety.contact import ContactWatch
+from vla_ros.safety.faults import FUTURE_S, Fault
 
 ANCHOR_STEP_RAD = 0.01  # when anchored anew, the commanded position is kept if the arm is this near to it: no step at all
-FUTURE_S = 0.1  # what is measured may be stamped this far ahead of the monitor's clock
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Why the arm must not move."""
-
-    reason: SafetyReason
-    detail: str  # one sentence
-    cut: bool = False  # brake at once instead of after the committed look-ahead
-    latch: bool = False  # only a reset resumes
-    vision: bool = False  # concerns only motion that rests on what cameras see ...
-    planned: bool = False  # ... or that belongs to a plan
-    limiting: str = ""  # the joint or the pair of bodies
-    margin_m: float = math.nan  # of that pair
 
 
 @dataclass(frozen=True)
@@ -49,11 +36,10 @@ class Inputs:
     def __init__(self, arm: Arm, config: SafetyConfig) -> None:
         self._joints = arm.config.arm_joints
         self._width_of = arm.config.gripper_width_m
-        self._fingers = tuple(arm.config.tactile)  # those that feel; none: contact is not waited for
         self._config = config
         self._measured: Measured | None = None
         self._unusable_joints = ""
-        self._contact: ContactState | None = None
+        self.contact = ContactWatch(arm, config.contact)
         self._cameras: dict[str, CameraHealth] = {}
         self._scene_ns: int | None = None
         self._heard_ns: dict[str, int] = {}  # node -> steady time
@@ -83,21 +69,21 @@ class Inputs:
         if old is not None and arm.stamp_ns <= old.stamp_ns:
             return
         self._unusable_joints = ""
-        speed = float(np.abs(arm.velocities).max())
-        if not math.isfinite(speed):  # not measured: from the step since the last state, and unknown (so not at rest) without one
-            step = math.inf if old is None else float(np.abs(arm.positions - old.positions).max())
-            speed = step if old is None else step / ((arm.stamp_ns - old.stamp_ns) * 1e-9)
-        self._measured = Measured(arm.stamp_ns, np.asarray(arm.positions, dtype=float), speed, self._width_m(state))
+        velocities = arm.velocities
+        if not np.all(np.isfinite(velocities)):  # not measured: from the step since the last state, and unknown (not at rest) without one
+            steps = np.full(len(self._joints), math.inf) if old is None else arm.positions - old.positions
+            velocities = steps if old is None else steps / ((arm.stamp_ns - old.stamp_ns) * 1e-9)
+        if np.all(np.isfinite(velocities)):
+            self.contact.on_joint_state(replace(arm, velocities=velocities))
+        self._measured = Measured(
+            arm.stamp_ns, np.asarray(arm.positions, dtype=float), float(np.abs(velocities).max()), self._width_m(state)
+        )
 
     def _width_m(self, state: JointState) -> float:
         try:
             return self._width_of(state)
         except KeyError:
             return math.nan
-
-    def on_contact(self, contact: ContactState) -> None:
-        """What the fingers feel."""
-        self._contact = contact
 
     def on_camera_health(self, health: CameraHealth) -> None:
         """Whether a camera's images can be acted on; of a camera that nobody waits for, nothing is kept."""
@@ -132,7 +118,7 @@ class Inputs:
     def forget_stamps(self) -> None:
         """The clock went back: what is stamped with the old time is worth nothing."""
         self._measured = None
-        self._contact = None
+        self.contact.forget()
         self._cameras.clear()
         self._scene_ns = None
 
@@ -150,7 +136,7 @@ class Inputs:
 
     def fault(self, now_ns: int, steady_ns: int) -> Fault | None:
         """The first thing that is wrong for motion of any kind."""
-        return self.joint_fault(now_ns) or self._contact_fault(now_ns) or self._silence(self._config.heartbeats, steady_ns)
+        return self.joint_fault(now_ns) or self.contact.fault(now_ns) or self._silence(self._config.heartbeats, steady_ns)
 
     def partial_fault(self, now_ns: int, steady_ns: int, *, vision: bool, planned: bool) -> Fault | None:
         """What is wrong for motion that rests on what cameras see (``vision``), or that belongs to a plan (``planned``)."""
@@ -183,8 +169,8 @@ class Inputs:
     def ages_s(self, now_ns: int, steady_ns: int) -> dict[str, float]:
         """Age of each input; infinity for one that was never seen."""
         ages = {"joint_states": math.inf if self._measured is None else (now_ns - self._measured.stamp_ns) * 1e-9}
-        if self._fingers:
-            ages["contact"] = math.inf if self._contact is None else (now_ns - self._contact.stamp_ns) * 1e-9
+        if (felt_s := self.contact.age_s(now_ns)) is not None:
+            ages["contact"] = felt_s
         ages["objects"] = math.inf if self._scene_ns is None else (now_ns - self._scene_ns) * 1e-9
         for camera in self._config.cameras:
             health = self._cameras.get(camera)
@@ -193,24 +179,6 @@ class Inputs:
             heard = self._heard_ns.get(node)
             ages[node] = math.inf if heard is None else (steady_ns - heard) * 1e-9
         return ages
-
-    def _contact_fault(self, now_ns: int) -> Fault | None:
-        contact = self._contact
-        if not self._fingers:
-            return None
-        if contact is None:
-            return Fault(SafetyReason.CONTACT_STALE, "What the fingers feel has not been reported yet; is tactile_perception running?")
-        age_s = (now_ns - contact.stamp_ns) * 1e-9
-        if not -FUTURE_S <= age_s <= self._config.contact_age_s:
-            allowed = f"allowed {-FUTURE_S:g} to {self._config.contact_age_s:g} s; is tactile_perception running?"
-            return Fault(SafetyReason.CONTACT_STALE, f"What the fingers felt last is {age_s:.2f} s old; {allowed}")
-        if missing := set(self._fingers) - {f.finger for f in contact.fingers}:
-            return Fault(SafetyReason.CONTACT_STALE, f"Contact lacks the finger {', '.join(sorted(missing))}.")
-        for finger in contact.fingers:
-            if not finger.force_n <= self._config.contact_force_n:
-                detail = f"The {finger.finger} finger is pressed with {finger.force_n:.0f} N; allowed {self._config.contact_force_n:g} N."
-                return Fault(SafetyReason.CONTACT, detail, cut=True)
-        return None
 
     def _vision_fault(self, now_ns: int, steady_ns: int) -> Fault | None:
         return self._camera_fault(now_ns) or self._silence(self._config.vision_heartbeats, steady_ns) or self._scene_fault(now_ns)

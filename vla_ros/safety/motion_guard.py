@@ -14,8 +14,8 @@ from vla_ros.robots.values import JointLimits
 from vla_ros.safety.braking import Stop, braking_of
 from vla_ros.safety.chunk_checks import Accepted, Followed
 from vla_ros.safety.config import SafetyConfig
+from vla_ros.safety.faults import Fault
 from vla_ros.safety.horizon import Horizon
-from vla_ros.safety.inputs import Fault
 from vla_ros.safety.surroundings import Surroundings, TooNear
 from vla_ros.safety.tracker import MotionState, Progress, Tracker, VelocityRange
 from vla_ros.safety.workspace import Workspace

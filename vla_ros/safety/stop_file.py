@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vla_ros.core.decisions import SafetyReason
 from vla_ros.core.errors import ConfigError
-from vla_ros.safety.inputs import Fault
+from vla_ros.safety.faults import Fault
 
 RUN_VARIABLE = "VLA_ROS_RUN"  # set by the launch files: another value for each launch, the same for what is started again within it
 

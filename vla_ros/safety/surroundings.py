@@ -76,6 +76,7 @@ class Surroundings:
         self._scene: Scene | None = None
         self._held: _Held | None = None
         self._subtasks: Mapping[str, Subtask] = {}
+        self._names: Mapping[str, str] = {}  # of the plan's objects
         self._subtask: Subtask | None = None  # of the chunk that was taken last
         self._table = _slab(self._config.table_height_m + self._config.table_m)
         self._place()
@@ -83,6 +84,7 @@ class Surroundings:
     def on_plan(self, plan: Plan) -> None:
         """The plan in force, for what its subtasks mean to touch."""
         self._subtasks = {subtask.id: subtask for subtask in plan.subtasks}
+        self._names = plan.names
 
     def on_scene(self, scene: Scene, T_base_tcp: Array, now_ns: int) -> bool:
         """What perception sees; ``T_base_tcp`` [4, 4]: the hand at the scene's stamp. Whether anything stands elsewhere than before.
@@ -112,6 +114,13 @@ class Surroundings:
         """
         self._subtask = self._subtasks.get(subtask_id)  # a later plan may give the same id to another one
         self._permit()
+
+    def handled(self, subtask_id: str) -> str:
+        """The name of what a subtask of the plan in force takes or carries; without one, of what is in the hand; "" for nothing."""
+        subtask = self._subtasks.get(subtask_id)
+        thing_id = subtask.object_id if subtask and subtask.object_id else self._held.id if self._held else ""
+        seen = self._scene.get(thing_id) if self._scene and thing_id else None
+        return seen.name if seen else self._names.get(thing_id, "")
 
     def _permit(self) -> None:
         """Hand and held object may touch what is taken, and what that is put in or on."""

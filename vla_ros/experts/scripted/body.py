@@ -9,6 +9,7 @@ import numpy as np
 
 from vla_ros.core.errors import MotionError
 from vla_ros.core.geometry import Array
+from vla_ros.core.handling import handling_table
 from vla_ros.core.outcomes import FailureKind
 from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.core.stamps import s_from_ns
@@ -87,9 +88,16 @@ class Body:
         self.unsaid = ReasoningTrace(self.observation.stamp_ns, self._source, self.subtask.id, phase, text)
 
     # -- done
+    @property
+    def grip_n(self) -> float:
+        """The robot's grasp force, or what the thing in question bears if that is less."""
+        thing = self.scene.get(self.subtask.object_id) or (self.holding.thing if self.holding else None)
+        most_n = handling_table().of(thing.name if thing else "").grip_n
+        return min(self.arm.config.gripper.grasp_force_n, most_n)
+
     def grip(self, width_m: float) -> None:
-        """Tells the gripper an opening, with the robot's grasp force."""
-        self.stream.grip(Gripper(width_m, self.arm.config.gripper.grasp_force_n))
+        """Tells the gripper an opening, and the force."""
+        self.stream.grip(Gripper(width_m, self.grip_n))
 
     def move(
         self, build: Callable[[Array], JointPlan], check: Check = lambda: None, until: Until = lambda: False

@@ -164,4 +164,4 @@ class ScriptedExpert:
     def _keep_grip(self, observation: Observation) -> None:
         """Starts with the gripper as it is: squeezing what it touches, else at its present opening."""
         touching = touched(observation.contact)
-        self._stream.grip(Gripper(0.0 if touching else observation.gripper_width_m, self._arm.config.gripper.grasp_force_n))
+        self._stream.grip(Gripper(0.0 if touching else observation.gripper_width_m, self._body.grip_n))

@@ -63,8 +63,7 @@ def _come_down(body: Body, thing: SceneObject, grasp: Grasp) -> Generator[None, 
 
 def _close(body: Body, thing: SceneObject, grasp: Grasp) -> Generator[None, None, str]:
     """Closes and feels; returns what speaks against a good grasp, or nothing."""
-    force_n = body.arm.config.gripper.grasp_force_n
-    body.say("grasp", f"The fingers are beside the {thing.name}; I close with {force_n:.0f} N until they rest on it.")
+    body.say("grasp", f"The fingers are beside the {thing.name}; I close with {body.grip_n:.0f} N until they rest on it.")
     body.grip(0.0)
     watch = StillWatch()
     opened = body.observation.gripper_width_m
