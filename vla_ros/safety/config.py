@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from vla_ros.core.errors import ConfigError
 from vla_ros.core.resources import config_path
 from vla_ros.core.stamps import ns_from_s
-from vla_ros.core.yaml_files import check_keys, load_yaml, number, section, whole_number
+from vla_ros.core.yaml_files import check_keys, load_yaml, number, section, truth, whole_number
 
 # key -> lowest and highest value that still make a gate
 _SCALARS: dict[str, tuple[float, float]] = {
@@ -37,6 +37,10 @@ _CLEARANCE: dict[str, tuple[float, float]] = {
     "unseen_mps": (0.0, 0.1),
     "most_m": (0.0, 0.2),
     "reaction_s": (0.05, 2.0),
+}
+_WORLD_MODEL: dict[str, tuple[float, float]] = {
+    "deadline_s": (0.05, 2.0),
+    "unknown_speed": (0.0, 0.9),
 }
 _TIMEOUT_S = (0.05, 10.0)
 
@@ -65,6 +69,15 @@ class ClearanceConfig:
 
 
 @dataclass(frozen=True)
+class WorldModelConfig:
+    """What motion is worth that the world model has not approved. See config/safety/panda.yaml."""
+
+    required: bool
+    deadline_s: float
+    unknown_speed: float
+
+
+@dataclass(frozen=True)
 class SafetyConfig:
     """See config/safety/panda.yaml for the meaning of each value."""
 
@@ -84,6 +97,7 @@ class SafetyConfig:
     contact_age_s: float
     scene_age_s: float
     clearance: ClearanceConfig
+    world_model: WorldModelConfig
     heartbeats: Mapping[str, float]  # node -> longest silence [s]
     vision_heartbeats: Mapping[str, float]
     plan_heartbeats: Mapping[str, float]
@@ -99,6 +113,10 @@ class SafetyConfig:
         """All whose heartbeats are listened for."""
         return (*self.heartbeats, *self.vision_heartbeats, *self.plan_heartbeats)
 
+    def without_world_model(self) -> SafetyConfig:
+        """The same for where there is none: nothing waits for an approval."""
+        return replace(self, world_model=replace(self.world_model, required=False))
+
     @staticmethod
     def from_mapping(mapping: Mapping[str, Any], where: str) -> SafetyConfig:
         """Raises ConfigError naming the key at fault and its valid range; ``where`` names the file."""
@@ -108,6 +126,7 @@ class SafetyConfig:
         values["operation"] = _shares(mapping, "operation", ("velocity", "acceleration", "jerk"), where)
         values["braking"] = _shares(mapping, "braking", ("acceleration", "jerk"), where)
         values["clearance"] = ClearanceConfig(**_numbers(mapping, "clearance", _CLEARANCE, where))
+        values["world_model"] = _world_model(mapping, where)
         for key in ("heartbeats", "vision_heartbeats", "plan_heartbeats", "cameras"):
             values[key] = _timeouts(mapping, key, where)
         config = SafetyConfig(**values)
@@ -126,6 +145,13 @@ def _shares(mapping: Mapping[str, Any], key: str, names: tuple[str, ...], where:
     check_keys(shares, names, [], f"{where}, {key}")
     found = {name: number(shares, name, f"{where}, {key}", 0.01, 1.0) for name in names}
     return Shares(velocity=found.get("velocity", 1.0), acceleration=found["acceleration"], jerk=found["jerk"])
+
+
+def _world_model(mapping: Mapping[str, Any], where: str) -> WorldModelConfig:
+    found = section(mapping, "world_model", where)
+    check_keys(found, ["required", *_WORLD_MODEL], [], f"{where}, world_model")
+    values = {name: number(found, name, f"{where}, world_model", *bounds) for name, bounds in _WORLD_MODEL.items()}
+    return WorldModelConfig(required=truth(found, "required", f"{where}, world_model"), **values)
 
 
 def _numbers(mapping: Mapping[str, Any], key: str, bounds: Mapping[str, tuple[float, float]], where: str) -> dict[str, float]:
