@@ -294,9 +294,13 @@ def test_what_the_world_model_cannot_tell_is_slowed_and_what_it_rejects_is_held(
 
 
 def test_without_a_world_model_motion_is_slowed_until_one_approves_again(scene: Scene) -> None:
+    since = len(scene.decisions)
+    scene.arm.send(0.05 * SWEEP)
+    scene.decided("ok", since)
+    scene.decided("chunk_exhausted", since)
     scene.world.leave()
     since = len(scene.decisions)
-    scene.arm.send(SWEEP, rows=41)
+    scene.arm.send(SWEEP)
     sent_s = time.monotonic()
     assert "is it running?" in scene.decided("unforeseen", since).detail
     slowed = next(h for h in scene.decisions[since:] if h.message.reason == "unforeseen")
