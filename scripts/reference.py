@@ -76,6 +76,8 @@ REASONS: dict[SafetyReason, str] = {
     SafetyReason.COLLISION: "A link or what the hand holds would come too near to another link, the table or an object.",
     SafetyReason.OBJECTS_STALE: "What stands around the arm has not been reported, or not lately; is depth_perception running?",
     SafetyReason.WORLD_MODEL: "The world model foresees something unsafe in the chunk that is followed.",
+    SafetyReason.UNFORESEEN: "The world model cannot tell what comes of the motion, or has not approved it in time: slowed or held, as "
+    "`world_model` is set below. It ends with the next approval; is world_model running, and does it see the objects?",
     SafetyReason.SPEED_OVERRIDE: "The chunk is followed at the pace of the speed override.",
     SafetyReason.JOINT_STATES_STALE: "Joint states are missing, too old, incomplete or not finite.",
     SafetyReason.TRACKING_ERROR: "The measured arm is too far from where it was commanded to be; very far latches.",
@@ -264,6 +266,8 @@ def valid_range(outer: str, key: str, inner: bool) -> str:
     if outer in ("clearance", "contact"):
         bounds = {**safety_config._CLEARANCE, **safety_config._CONTACT, "torque_nm": safety_config._TORQUE_NM}
         return "{:g} to {:g}".format(*bounds[key])
+    if outer == "world_model":
+        return "{:g} to {:g}".format(*safety_config._WORLD_MODEL[key]) if key in safety_config._WORLD_MODEL else "true, false"
     return "0.01 to 1" if outer in ("operation", "braking") else "{:g} to {:g} s".format(*safety_config._TIMEOUT_S)
 
 

@@ -16,6 +16,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
 
+from fake_world_model import FakeWorldModel
 from ros_harness import Heard, NodeProcess, Peer, Ros, wait_until
 
 from vla_ros.core.actions import ActionChunk, ActionSpace
@@ -111,6 +112,7 @@ def bench(shared_ros: Ros) -> Bench:
     peer = shared_ros.peer("fake_expert")
     joints = peer.listen(JOINT_STATES, matched=True)
     wait_until(lambda: joints, "joint states")
+    FakeWorldModel(peer)
     return Bench(shared_ros, peer, joints, peer.listen(JOINT_TRAJECTORY), peer.listen(SAFETY_STATE), peer.listen(HEARTBEAT))
 
 

@@ -14,10 +14,12 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from fake_arm import FakeArm
+from fake_world_model import FakeWorldModel
 from rclpy.action import ActionClient
 from ros_harness import Heard, NodeProcess, Peer, Ros, wait_until
 
-from vla_ros.core.decisions import SafetyMode
+from vla_ros.core.actions import SafetyAction
+from vla_ros.core.decisions import SafetyMode, Verdict
 from vla_ros.ros.interfaces import (
     DIAGNOSTICS,
     ESTOP,
@@ -50,6 +52,7 @@ class Scene:
     arm: FakeArm
     states: list[Heard]
     decisions: list[Heard]
+    world: FakeWorldModel | None = None
 
     @property
     def state(self) -> Any:
@@ -77,7 +80,7 @@ def monitor(shared_ros: Ros) -> Scene:
     process = shared_ros.process("safety_monitor")
     peer = shared_ros.peer("fake_peers")
     states, decisions = peer.listen(SAFETY_STATE, matched=True), peer.listen(SAFETY_DECISION, matched=True)
-    return Scene(process, peer, FakeArm(peer), states, decisions)
+    return Scene(process, peer, FakeArm(peer), states, decisions, FakeWorldModel(peer))
 
 
 @pytest.fixture
@@ -87,6 +90,8 @@ def scene(monitor: Scene) -> Iterator[Scene]:
     monitor.wait_for(SafetyMode.READY)
     yield monitor
     monitor.arm.is_silent = monitor.arm.is_dead = monitor.arm.is_dry = monitor.arm.is_numb = False
+    monitor.world.verdict = Verdict.APPROVE
+    monitor.world.come()
     monitor.peer.call(SET_SPEED, scale=1.0)
     wait_until(lambda: at_rest(monitor.arm.commands[-1].message), "the arm to rest")
     wait_until(lambda: monitor.peer.call(RESET).success, "a reset")
@@ -268,6 +273,48 @@ def test_a_hold_that_is_asked_for_does_not_latch(scene: Scene) -> None:
     scene.decided("requested", since)
     wait_until(lambda: at_rest(scene.arm.commands[-1].message), "the arm to rest", 0.5)
     scene.wait_for(SafetyMode.READY)
+
+
+def test_what_the_world_model_cannot_tell_is_slowed_and_what_it_rejects_is_held(scene: Scene) -> None:
+    scene.world.verdict, scene.world.detail = Verdict.UNKNOWN, "it is dark."
+    since = len(scene.decisions)
+    scene.arm.send(4 * SWEEP, rows=101)
+    decision = scene.decided("unforeseen", since)
+    assert (decision.action, decision.speed_scale) == (SafetyAction.SLOW, 0.3)
+    assert "it is dark." in decision.detail
+    scene.wait_for(SafetyMode.SLOWED)
+    wait_until(lambda: 0.25 < scene.arm.commands[-1].message.speed_scale < 0.305, "the slow pace")
+    assert scene.peer.call(HOLD).success
+    wait_until(lambda: at_rest(scene.arm.commands[-1].message), "the arm to rest")
+    scene.wait_for(SafetyMode.READY)
+    scene.world.verdict, scene.world.detail, since = Verdict.REJECT, "the hand would hit the bowl.", len(scene.decisions)
+    scene.arm.send(4 * SWEEP, rows=101)
+    assert scene.decided("world_model", since).detail == "the hand would hit the bowl."
+    scene.wait_for(SafetyMode.READY)
+
+
+def test_without_a_world_model_motion_is_slowed_until_one_approves_again(scene: Scene) -> None:
+    since = len(scene.decisions)
+    scene.arm.send(0.05 * SWEEP)
+    scene.decided("ok", since)
+    scene.decided("chunk_exhausted", since)
+    scene.world.leave()
+    since = len(scene.decisions)
+    scene.arm.send(SWEEP)
+    sent_s = time.monotonic()
+    assert "is it running?" in scene.decided("unforeseen", since).detail
+    slowed = next(h for h in scene.decisions[since:] if h.message.reason == "unforeseen")
+    assert slowed.monotonic_s - sent_s < 0.3 + 0.3
+    scene.decided("chunk_exhausted", since)
+    scene.world.come()
+    since = len(scene.decisions)
+
+    def is_approved() -> bool:  # once the monitor has found the service again
+        scene.arm.send(0.05 * SWEEP)
+        scene.decided("chunk_exhausted", since)
+        return any(h.message.reason == "ok" for h in scene.decisions[since:])
+
+    wait_until(is_approved, "an approval")
 
 
 def test_the_speed_can_be_set_and_a_senseless_one_is_refused(scene: Scene) -> None:

@@ -27,7 +27,8 @@ def panda() -> Arm:
 
 @cache
 def safety() -> SafetyConfig:
-    return load_safety_config("panda")
+    """In most tests there is no world model."""
+    return load_safety_config("panda").without_world_model()
 
 
 def home() -> np.ndarray:

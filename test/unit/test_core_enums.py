@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from vla_ros.core.actions import ActionSpace, SafetyAction
-from vla_ros.core.decisions import SafetyMode, SafetyReason
+from vla_ros.core.decisions import SafetyMode, SafetyReason, Verdict
 from vla_ros.core.outcomes import AttemptOutcome, EpisodeEvent, FailureKind, MoveKind, Outcome, ReportStatus
 from vla_ros.core.scene import CameraFault
 from vla_ros.planning.goal_result import Reason
-from vla_ros.world_model.verdict import Verdict
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSTANT = re.compile(r"^u?int\d+\s+([A-Z][A-Z0-9_]*)\s*=\s*(\d+)", re.MULTILINE)

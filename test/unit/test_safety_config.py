@@ -49,6 +49,10 @@ def change(path, value):
         ("heartbeats.motion_forwarder", 1e9, "0.05 to 10"),
         ("cameras", None, "cameras must hold keys and values"),
         ("operation", 0.5, "operation must hold keys and values"),
+        ("world_model", "none", "world_model must hold keys and values"),
+        ("world_model.required", "no", "required must be true or false"),
+        ("world_model.deadline_s", 0, "0.05 to 2"),
+        ("world_model.unknown_speed", 1.0, "0 to 0.9"),
     ],
 )
 def test_a_value_that_makes_no_gate_is_refused_by_name(path, value, says):

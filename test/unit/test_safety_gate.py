@@ -10,7 +10,7 @@ import pytest
 from safety_rig import START_NS, SWEEP, TICK_NS, Rig, chunk_of, felt, home, largest_disagreement, panda, safety, sample, smooth, standing
 
 from vla_ros.core.actions import SafetyAction
-from vla_ros.core.decisions import SafetyMode, SafetyReason
+from vla_ros.core.decisions import SafetyMode, SafetyReason, Verdict
 from vla_ros.core.robot_state import ContactState, JointState
 from vla_ros.core.scene import CameraFault, CameraHealth
 from vla_ros.motion.interpolation import judge_samples
@@ -343,11 +343,11 @@ def verdict_on(seq: int, expert: str = "scripted", stamp_ns: int = START_NS + 2 
 def test_an_unsafe_verdict_of_the_world_model_holds_only_its_own_chunk():
     rig = moving_rig()
     for another in (verdict_on(1, expert="move_to"), verdict_on(1, stamp_ns=START_NS - 10**9)):
-        rig.gate.on_world_model(another, False, "the arm would hit the bowl")
+        rig.gate.on_world_model(another, Verdict.REJECT, "the arm would hit the bowl")
         assert rig.step().action == SafetyAction.PASS, "of another expert, or from before it was started again"
-    rig.gate.on_world_model(verdict_on(9), False, "the arm would hit the bowl")
+    rig.gate.on_world_model(verdict_on(9), Verdict.REJECT, "the arm would hit the bowl")
     assert rig.step().action == SafetyAction.PASS
-    rig.gate.on_world_model(verdict_on(1), False, "the arm would hit the bowl")
+    rig.gate.on_world_model(verdict_on(1), Verdict.REJECT, "the arm would hit the bowl")
     assert rig.step().action == SafetyAction.HOLD
     assert rig.gate.state().detail == "the arm would hit the bowl"
 
@@ -356,7 +356,7 @@ def test_a_verdict_counts_for_the_chunks_that_continue_the_one_it_is_about():
     rig = moving_rig()
     row = int(rig.command.chunk_row)
     assert rig.send(smooth(40, SWEEP)[row:], seq=2, continues_seq=1, continues_row=row).action == SafetyAction.PASS
-    rig.gate.on_world_model(verdict_on(1), False, "the arm would hit the bowl")
+    rig.gate.on_world_model(verdict_on(1), Verdict.REJECT, "the arm would hit the bowl")
     assert rig.step().action == SafetyAction.HOLD
 
 

@@ -10,6 +10,8 @@ import pytest
 from expert_bench import Bench, pick, place, scene, thing
 
 from vla_ros.core.actions import ActionChunk, ActionSpace
+from vla_ros.core.decisions import Verdict
+from vla_ros.core.geometry import Pose, transform
 from vla_ros.core.robot_state import JointState
 from vla_ros.core.tasks import Predicate, Relation, Skill, Subtask
 from vla_ros.experts.registry import build_expert
@@ -18,7 +20,6 @@ from vla_ros.robots import load_robot
 from vla_ros.world_model.parameters import WorldModelParameters
 from vla_ros.world_model.service import WorldModel
 from vla_ros.world_model.twin import Twin, UnforeseenError
-from vla_ros.world_model.verdict import Verdict
 
 CUBE, BOWL = thing("cube_1", 0.5, 0.1, 0.3), thing("bowl_1", 0.45, -0.2)
 WORLD = scene(CUBE, BOWL, thing("cube_2", 0.6, 0.0), thing("plate_1", 0.6, 0.22))
@@ -128,6 +129,58 @@ def test_a_weak_grip_slips(model, arm):
     answer = judge(model, arm, chunk, world, width=0.045, held="cube_1")
     assert answer.dropped is True
     assert "would slip" in answer.detail
+
+
+SHALLOW = replace(BOWL, held=True, size_m=np.array([0.06, 0.06, 0.05]))
+
+
+def carried(arm, data, dt_s=0.05):
+    """A held bowl on the way ``data`` [rows, dof]."""
+    T = arm.fk(data[0])
+    bowl = replace(SHALLOW, pose=Pose.from_matrix(transform(np.eye(3), T[:3, 3])))
+    chunk = ActionChunk(1, "test", "1", "t", 1, ActionSpace.JOINT_POSITION, arm.config.arm_joints, dt_s, data, np.zeros(len(data)), 60.0)
+    return WorldModel(arm).evaluate(chunk, scene(bowl), joints_at(arm, data[0], 0.06), "bowl_1", None, 5.0)
+
+
+def test_a_bowl_that_is_tilted_or_jerked_aside_would_spill(arm):
+    smooth = np.linspace(0, 1, 32)[:, None] ** 2 * [0.3, 0, 0, 0, 0, 0, 0] + solve_down(arm, np.array([0.45, 0.0, 0.3]), 0.0)
+    gentle = carried(arm, smooth)
+    assert (gentle.verdict, gentle.spilled) == (Verdict.APPROVE, False)
+    tilted = carried(arm, smooth + np.linspace(0, 1, 32)[:, None] * [0, 0, 0, 0, 0, 0.5, 0])
+    assert (tilted.verdict, tilted.spilled) == (Verdict.REJECT, True)
+    assert "red bowl would spill" in tilted.detail
+    jerked = carried(arm, smooth, dt_s=0.008)
+    assert jerked.spilled is True
+
+
+def test_what_is_no_container_does_not_spill(arm):
+    chunk = chunk_to(arm, (0.4, 0.0, 0.2), (0.5, 0.0, 0.2), width=0.0)
+    tilted = replace(chunk, data=chunk.data + np.linspace(0, 1, 32)[:, None] * [0, 0, 0, 0, 0, 0.5, 0])
+    world = scene(held_at(arm, chunk.data[0]), *WORLD.objects[1:])
+    answer = judge(WorldModel(arm), arm, tilted, world, width=0.045, held="cube_1")
+    assert (answer.verdict, answer.spilled) == (Verdict.APPROVE, False)
+
+
+def test_progress_is_the_way_that_comes_nearer(model, arm):
+    there = chunk_to(arm, (0.5, 0.1, 0.12), (0.5, 0.1, 0.0225), yaw=0.3)
+    assert judge(model, arm, there, subtask=pick()).progress_m == pytest.approx(0.0975, abs=2e-3)
+    back = replace(there, data=there.data[::-1].copy())
+    assert judge(model, arm, back, subtask=pick()).progress_m == pytest.approx(-0.0975, abs=2e-3)
+    assert np.isnan(judge(model, arm, there).progress_m)
+
+
+def test_what_is_foreseen_can_be_compared_later(model, arm):
+    put = place(Relation.IN, "bowl_1")
+    chunk = chunk_to(arm, (0.45, -0.2, 0.04), (0.45, -0.2, 0.04), width=np.r_[np.zeros(10), np.full(22, 0.065)])
+    world = scene(held_at(arm, chunk.data[0]), *WORLD.objects[1:])
+    foreseen = judge(model, arm, chunk, world, width=0.045, held="cube_1", subtask=put).prediction
+    assert (foreseen.held_before, foreseen.held_after) == ("cube_1", "")
+    assert 10 <= foreseen.change_row <= 20
+    np.testing.assert_allclose(foreseen.resting_m, [0.45, -0.2, 0.03], atol=0.01)
+    down = chunk_to(arm, (0.5, 0.1, 0.0225), (0.5, 0.1, 0.0225), yaw=0.3, width=np.r_[np.full(16, 0.08), np.zeros(16)])
+    grasp = judge(model, arm, down, subtask=pick()).prediction
+    assert (grasp.held_before, grasp.held_after) == ("", "cube_1")
+    assert 16 < grasp.change_row < 32
 
 
 def test_the_opening_tells_of_a_release_before_perception_does(model, arm):

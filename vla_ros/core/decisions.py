@@ -1,4 +1,4 @@
-"""What the safety monitor says: one decision for each change, and its state."""
+"""What the safety monitor says: one decision for each change, and its state; and what the world model answers it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,14 @@ class SafetyMode(IntEnum):
     SLOWED = 2
     HOLDING = 3
     STOPPED_LATCHED = 4
+
+
+class Verdict(IntEnum):
+    """Of the world model about a chunk. The numbers are those of EvaluateChunk.srv."""
+
+    APPROVE = 0
+    REJECT = 1
+    UNKNOWN = 2  # it could not be judged, or not in time
 
 
 class SafetyReason(StrEnum):
@@ -39,6 +47,7 @@ class SafetyReason(StrEnum):
     WORKSPACE = "workspace"
     COLLISION = "collision"  # a link would come too near to another one, to the table, or to what perception sees
     WORLD_MODEL = "world_model"
+    UNFORESEEN = "unforeseen"  # the world model cannot tell, or has not approved the motion in time
     SPEED_OVERRIDE = "speed_override"
     JOINT_STATES_STALE = "joint_states_stale"
     TRACKING_ERROR = "tracking_error"

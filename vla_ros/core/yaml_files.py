@@ -53,6 +53,14 @@ def text(mapping: Mapping[str, Any], key: str, where: str) -> str:
     return value
 
 
+def truth(mapping: Mapping[str, Any], key: str, where: str) -> bool:
+    """The true or false under ``key``. Raises ConfigError for anything else."""
+    value = mapping[key]
+    if not isinstance(value, bool):
+        raise ConfigError(f"{where}: {key} must be true or false, found {value!r}.")
+    return value
+
+
 def number(mapping: Mapping[str, Any], key: str, where: str, low: float = -math.inf, high: float = math.inf) -> float:
     """The finite number from ``low`` to ``high`` under ``key``. Raises ConfigError for anything else, true and false included."""
     value = mapping[key]

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vla_ros.core.actions import ActionChunk, GatedCommand, SafetyAction
+from vla_ros.core.decisions import Verdict
 from vla_ros.core.errors import ConfigError, PlanningError, VlaRosError
 from vla_ros.core.outcomes import FailureKind
 from vla_ros.core.robot_state import ContactState
@@ -40,7 +41,6 @@ from vla_ros.simulation.robot import SimRobot
 from vla_ros.simulation.scene_config import load_scene
 from vla_ros.simulation.scorer import Scorer
 from vla_ros.world_model.service import WorldModel
-from vla_ros.world_model.verdict import Verdict
 
 EXPERT_TICKS = 10  # of 10 ms: chunks at 10 Hz
 IMAGE_TICKS = 10  # depth perception at 10 Hz
@@ -98,7 +98,7 @@ class CoreLoop:
         self._gated = gated
         self._arm = load_robot(robot)
         self._expert_name = expert
-        self._safety = load_safety_config(robot)
+        self._safety = load_safety_config(robot).without_world_model()
         self._sim = SimRobot(self._arm.config, load_scene(scene))
         self._meter = EpisodeMeter(self._sim)
         self._renderer = CameraRenderer(self._sim.world, sensor_noise=True)

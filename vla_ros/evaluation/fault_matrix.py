@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from vla_ros.core.actions import ActionChunk, ActionSpace, SafetyAction
-from vla_ros.core.decisions import SafetyMode, SafetyReason
+from vla_ros.core.decisions import SafetyMode, SafetyReason, Verdict
 from vla_ros.core.geometry import Array, Pose, transform
 from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.core.tasks import Plan, Predicate, Relation, Skill, Subtask
@@ -305,7 +305,7 @@ def _foresee(scenario: FaultScenario) -> None:
     following = rig.gate._following
     assert following is not None, "the arm is under way"
     chunk = following.accepted.chunk
-    rig.gate.on_world_model(ChunkId(chunk.expert, chunk.seq, chunk.stamp_ns), safe=False, detail="The hand hits the cube.")
+    rig.gate.on_world_model(ChunkId(chunk.expert, chunk.seq, chunk.stamp_ns), Verdict.REJECT, "The hand hits the cube.")
 
 
 def _press(scenario: FaultScenario, force_n: float) -> None:

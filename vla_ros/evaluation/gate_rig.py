@@ -60,7 +60,7 @@ class GateRig:
 
     def __init__(self, robot: str, ears: Callable[[Gate], Ears] = straight) -> None:
         self.arm = load_robot(robot)
-        self.config = load_safety_config(robot)
+        self.config = load_safety_config(robot).without_world_model()
         self.gate = Gate(self.arm, self.config)
         self.ears = ears(self.gate)
         self.oracle = GateOracle(self.arm.config)

@@ -15,7 +15,7 @@ from rclpy.action import get_action_client_names_and_types_by_node
 from rclpy.node import NodeNameNonExistentError
 
 from vla_ros.core.actions import ActionChunk, ActionSpace, SafetyAction
-from vla_ros.core.decisions import SafetyMode, SafetyState
+from vla_ros.core.decisions import SafetyMode, SafetyState, Verdict
 from vla_ros.core.scheduling import Urgency
 from vla_ros.nodes.safety_monitor_inputs import GateInputs
 from vla_ros.robots import load_robot
@@ -51,7 +51,7 @@ from vla_ros.ros.qos import Qos
 from vla_ros.ros.spin import run
 from vla_ros.ros.world_model_client import WorldModelClient
 from vla_ros.safety.chunk_checks import ChunkId
-from vla_ros.safety.config import load_safety_config
+from vla_ros.safety.config import SafetyConfig, load_safety_config
 from vla_ros.safety.faults import Fault
 from vla_ros.safety.gate import Gate
 from vla_ros.safety.stop_file import StopFile, stop_path
@@ -103,7 +103,7 @@ class SafetyMonitorNode(VlaNode):
         self._gated, self._decision = self.publish_on(GATED_COMMAND), self.publish_on(SAFETY_DECISION)
         self._state, self._markers = self.publish_on(SAFETY_STATE), self.publish_on(SAFETY_MARKERS)
         self._diagnostics, self._diagnosed_ns = self.publish_on(DIAGNOSTICS), 0
-        self._world_model = WorldModelClient(self.client_of(EVALUATE_CHUNK), self._on_verdict)
+        self._world_model = self._world_model_client(safety)
         for topic in (ESTOP_TOPIC, replace(ESTOP_TOPIC, qos=Qos.SENSOR)):  # reliable, and from publishers that are not
             self.subscribe_to(topic, lambda _: self._estop("a message on safety/estop"), always=True)
         self._inputs = GateInputs(self.gate, self.now_ns, self.steady_ns, self._warn)
@@ -136,8 +136,13 @@ class SafetyMonitorNode(VlaNode):
         if decision.action in (SafetyAction.PASS, SafetyAction.SLOW) and self._joints is not None:
             self._world_model.ask(message, self._joints)
 
-    def _on_verdict(self, chunk: Any, safe: bool, detail: str) -> None:
-        self.gate.on_world_model(ChunkId(chunk.expert, chunk.seq, ns_from_stamp(chunk.header.stamp)), safe, detail)
+    def _world_model_client(self, safety: SafetyConfig) -> WorldModelClient:
+        if not safety.world_model.required:
+            self.get_logger().warning("world_model.required is false in the safety file: motion is not slowed where nobody foresees it.")
+        return WorldModelClient(self.client_of(EVALUATE_CHUNK), self._on_verdict, safety.world_model.deadline_s, self.steady_ns)
+
+    def _on_verdict(self, chunk: Any, verdict: Verdict, detail: str) -> None:
+        self.gate.on_world_model(ChunkId(chunk.expert, chunk.seq, ns_from_stamp(chunk.header.stamp)), verdict, detail)
 
     def _estop(self, source: str) -> None:
         self.gate.estop(source)

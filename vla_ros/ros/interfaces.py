@@ -64,7 +64,7 @@ JOINT_STATES = Topic(
     Qos.STATE,
     "100 Hz",
     "sim_robot or driver",
-    "safety_monitor, action_expert, planner, camera_perception, depth_perception, motion_forwarder, state_publisher",
+    "safety_monitor, action_expert, planner, camera_perception, depth_perception, motion_forwarder, world_model, state_publisher",
     "measured joints, by name",
 )
 COLOR_IMAGE = Topic(
@@ -203,8 +203,17 @@ ACTION_CHUNK = Topic(
     Qos.EVENT,
     "10 Hz while acting",
     "action_expert, motion_forwarder",
-    "safety_monitor",
+    "safety_monitor, world_model",
     "what an expert proposes",
+)
+WORLD_MODEL_ERROR = Topic(
+    "world_model/error",
+    "vla_ros/msg/WorldModelError",
+    Qos.EVENT,
+    "about 1 Hz while acting",
+    "world_model",
+    "recorder",
+    "how far off its roll-outs were",
 )
 HEARTBEAT = Topic(
     "heartbeat",
@@ -223,7 +232,7 @@ GATED_COMMAND = Topic(
     Qos.COMMAND,
     "100 Hz",
     "safety_monitor",
-    "motion_forwarder, action_expert",
+    "motion_forwarder, action_expert, world_model",
     "what was let through",
 )
 SAFETY_DECISION = Topic(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from vla_ros.core.errors import ConfigError
 from vla_ros.core.resources import config_path
 from vla_ros.core.stamps import ns_from_s
-from vla_ros.core.yaml_files import check_keys, load_yaml, number, section, whole_number
+from vla_ros.core.yaml_files import check_keys, load_yaml, number, section, truth, whole_number
 
 # key -> lowest and highest value that still make a gate
 _SCALARS: dict[str, tuple[float, float]] = {
@@ -43,6 +43,10 @@ _CONTACT: dict[str, tuple[float, float]] = {
     "retreat_rad": (0.0, 0.5),
 }
 _TORQUE_NM = (0.5, 100.0)
+_WORLD_MODEL: dict[str, tuple[float, float]] = {
+    "deadline_s": (0.05, 2.0),
+    "unknown_speed": (0.0, 0.9),
+}
 _TIMEOUT_S = (0.05, 10.0)
 
 
@@ -81,6 +85,15 @@ class ContactConfig:
 
 
 @dataclass(frozen=True)
+class WorldModelConfig:
+    """What motion is worth that the world model has not approved. See config/safety/panda.yaml."""
+
+    required: bool
+    deadline_s: float
+    unknown_speed: float
+
+
+@dataclass(frozen=True)
 class SafetyConfig:
     """See config/safety/panda.yaml for the meaning of each value."""
 
@@ -99,6 +112,7 @@ class SafetyConfig:
     scene_age_s: float
     clearance: ClearanceConfig
     contact: ContactConfig
+    world_model: WorldModelConfig
     heartbeats: Mapping[str, float]  # node -> longest silence [s]
     vision_heartbeats: Mapping[str, float]
     plan_heartbeats: Mapping[str, float]
@@ -114,6 +128,10 @@ class SafetyConfig:
         """All whose heartbeats are listened for."""
         return (*self.heartbeats, *self.vision_heartbeats, *self.plan_heartbeats)
 
+    def without_world_model(self) -> SafetyConfig:
+        """The same for where there is none: nothing waits for an approval."""
+        return replace(self, world_model=replace(self.world_model, required=False))
+
     @staticmethod
     def from_mapping(mapping: Mapping[str, Any], where: str) -> SafetyConfig:
         """Raises ConfigError naming the key at fault and its valid range; ``where`` names the file."""
@@ -124,6 +142,7 @@ class SafetyConfig:
         values["braking"] = _shares(mapping, "braking", ("acceleration", "jerk"), where)
         values["clearance"] = ClearanceConfig(**_numbers(mapping, "clearance", _CLEARANCE, where))
         values["contact"] = _contact(mapping, where)
+        values["world_model"] = _world_model(mapping, where)
         for key in ("heartbeats", "vision_heartbeats", "plan_heartbeats", "cameras"):
             values[key] = _timeouts(mapping, key, where)
         config = SafetyConfig(**values)
@@ -142,6 +161,13 @@ def _shares(mapping: Mapping[str, Any], key: str, names: tuple[str, ...], where:
     check_keys(shares, names, [], f"{where}, {key}")
     found = {name: number(shares, name, f"{where}, {key}", 0.01, 1.0) for name in names}
     return Shares(velocity=found.get("velocity", 1.0), acceleration=found["acceleration"], jerk=found["jerk"])
+
+
+def _world_model(mapping: Mapping[str, Any], where: str) -> WorldModelConfig:
+    found = section(mapping, "world_model", where)
+    check_keys(found, ["required", *_WORLD_MODEL], [], f"{where}, world_model")
+    values = {name: number(found, name, f"{where}, world_model", *bounds) for name, bounds in _WORLD_MODEL.items()}
+    return WorldModelConfig(required=truth(found, "required", f"{where}, world_model"), **values)
 
 
 def _numbers(mapping: Mapping[str, Any], key: str, bounds: Mapping[str, tuple[float, float]], where: str) -> dict[str, float]:

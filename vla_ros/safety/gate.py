@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vla_ros.core.actions import ActionChunk, GatedCommand, SafetyAction
-from vla_ros.core.decisions import SafetyDecision, SafetyMode, SafetyReason, SafetyState
+from vla_ros.core.decisions import SafetyDecision, SafetyMode, SafetyReason, SafetyState, Verdict
 from vla_ros.core.handling import Handling, handling_table
 from vla_ros.core.robot_state import ContactState, JointState
 from vla_ros.core.scene import CameraHealth, Scene
@@ -22,6 +22,7 @@ from vla_ros.robots import Arm
 from vla_ros.safety.chunk_checks import ChunkDoor, ChunkId, Context, Refusal
 from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.faults import Fault
+from vla_ros.safety.foresight import Foresight
 from vla_ros.safety.inputs import ANCHOR_STEP_RAD, Inputs, Measured
 from vla_ros.safety.journal import Journal, Status, following_status
 from vla_ros.safety.motion_guard import Following, MotionGuard
@@ -33,7 +34,6 @@ from vla_ros.safety.tracker import Progress
 HOLD_NS = 500_000_000  # a hold lasts at least this long, so that everybody sees it
 CLOCK_SLACK_NS = 20_000_000  # the clock may step back this far without a word (network time)
 SCENE_AHEAD_NS = 200_000_000  # a scene may be stamped this far ahead of the monitor's last tick
-CHAIN_KEPT = 16  # chunks whose verdict by the world model still counts
 PUSHED_NS = 300_000_000  # that a resting arm is seen off its command before the command follows it
 WORSE = 1.5  # times the push at which the way back began: it leads into something
 EXPERTS_KEPT = 64  # whose last sequence numbers are remembered
@@ -79,7 +79,7 @@ class Gate:
         self._now_ns = self._steady_ns = 0
         self._not_before_ns = 0
         self._seen: dict[str, tuple[int, int]] = {}  # expert -> last sequence number and stamp
-        self._chain: deque[ChunkId] = deque(maxlen=CHAIN_KEPT)  # the chunks that were followed without a break, the current one last
+        self._foresight = Foresight(config.world_model)
         self._seq = 0
         self._gripper = (float("nan"), 0.0)
         self._gripper_ahead: deque[tuple[int, float, float]] = deque()  # tick from which a width holds
@@ -125,10 +125,13 @@ class Gate:
         """A node's sign of life; ``dry_run``: it sends nothing to the arm, so that the arm's standing still is no fault of its own."""
         self._inputs.on_heartbeat(node, steady_ns, dry_run=dry_run)
 
-    def on_world_model(self, chunk: ChunkId, safe: bool, detail: str) -> None:
-        """The world model's verdict about a chunk; an unsafe one holds the arm while it follows that chunk or one that continues it."""
-        following = self._following
-        if not safe and following and not following.finished and chunk in self._chain:
+    def on_world_model(self, chunk: ChunkId, verdict: Verdict, detail: str) -> None:
+        """The world model's verdict about a chunk: REJECT holds the arm while it follows that chunk or one that continues it.
+
+        Without an APPROVE in time the motion is slowed, or held: ``config.world_model``.
+        """
+        following, counts = self._following, self._foresight.answer(chunk, verdict, detail)
+        if verdict is Verdict.REJECT and counts and following and not following.finished:
             self._stop_for(Fault(SafetyReason.WORLD_MODEL, detail))
 
     def on_chunk(self, chunk: ActionChunk, now_ns: int) -> SafetyDecision:
@@ -140,13 +143,11 @@ class Gate:
         self._surroundings.expect(chunk.subtask_id)
         self._inputs.contact.handling = self._handling(chunk)
         velocity = self._guard.horizon.state.velocity if self._guard else np.zeros(self._arm.config.dof)
-        if not verdict.continued:
-            self._chain.clear()
-        self._chain.append(ChunkId(chunk.expert, chunk.seq, chunk.stamp_ns))
+        self._foresight.follow(ChunkId(chunk.expert, chunk.seq, chunk.stamp_ns), now_ns, continued=verdict.continued)
         self._following = Following(verdict, Progress(verdict.row, verdict.path.entry_pace(verdict.row, velocity)))
         self._hold = None
         self._pushed_by = 0.0
-        return self._journal.note(following_status(self._following, self._speed), now_ns)
+        return self._journal.note(self._following_status(self._following, now_ns), now_ns)
 
     def estop(self, source: str) -> None:
         """Brakes from the next tick on and stays still until ``reset``."""
@@ -216,6 +217,7 @@ class Gate:
         self._cut = False
         self._trail.note(self._guard.horizon.position_at(self._now_ns))
         self._go_back(self._guard)
+        self._hold_unforeseen()
         self._following, unsafe = self._advance(self._guard)
         if unsafe:
             self._stop_for(unsafe)
@@ -271,6 +273,7 @@ class Gate:
         self._now_ns = self._not_before_ns = now_ns
         self._guard = None
         self._inputs.forget_stamps()
+        self._foresight.forget()
         self._seen = {expert: (seq, 0) for expert, (seq, _) in self._seen.items()}
         self._gripper_ahead.clear()
         if self._hold and not self._latched:
@@ -374,6 +377,14 @@ class Gate:
         self._gripper_ahead.clear()
         self._cut = self._cut or (fault.cut and fresh)
 
+    def _hold_unforeseen(self) -> None:
+        """Where what is not foreseen may not move at all; the next chunk is asked about, and held as well until one is approved."""
+        following = self._following
+        if self._config.world_model.unknown_speed > 0.0 or following is None or following.finished or self._is_going_back:
+            return
+        if doubt := self._foresight.doubt(self._now_ns):
+            self._stop_for(Fault(SafetyReason.UNFORESEEN, doubt))
+
     def _closed(self, chunk: ActionChunk) -> Refusal | None:
         """Why no chunk at all can be taken now."""
         if self._hold and (self._latched or self._faulty or self._is_going_back or self._hold.fault.reason == SafetyReason.REQUESTED):
@@ -419,7 +430,9 @@ class Gate:
 
     def _advance(self, guard: MotionGuard) -> tuple[Following | None, Fault | None]:
         guard.width_m = self._widest_m()
-        following, fault = guard.advance(self._now_ns, self._following, self._speed)
+        in_doubt = bool(self._foresight.doubt(self._now_ns)) and not self._is_going_back  # that way it has come
+        speed = min(self._speed, self._config.world_model.unknown_speed) if in_doubt else self._speed
+        following, fault = guard.advance(self._now_ns, self._following, speed)
         if following and (unsafe := self._plan_gripper(guard, following)):
             following, fault = None, fault or unsafe
         while self._gripper_ahead and self._gripper_ahead[0][0] <= guard.horizon.tick_at(self._now_ns):
@@ -455,7 +468,10 @@ class Gate:
             return Status(SafetyAction.HOLD, SafetyReason.STARTING, "Starting.", 0.0)
         if self._following is None:
             return Status(SafetyAction.PASS, SafetyReason.NO_CHUNK, "Ready; no chunk is being followed.")
-        return following_status(self._following, self._speed)
+        return self._following_status(self._following, self._now_ns)
+
+    def _following_status(self, following: Following, now_ns: int) -> Status:
+        return following_status(following, self._speed, self._foresight.doubt(now_ns), self._config.world_model.unknown_speed)
 
     def _mode(self, status: Status) -> SafetyMode:
         if status.action == SafetyAction.STOP:

@@ -28,14 +28,18 @@ class Status:
     clearance_m: float = float("nan")
 
 
-def following_status(following: Following, speed: float) -> Status:
-    """What is in force while a chunk is followed at the override ``speed``."""
+def following_status(following: Following, override: float, doubt: str = "", unknown_speed: float = 1.0) -> Status:
+    """What is in force while a chunk is followed at the speed ``override``; with a ``doubt`` no faster than at ``unknown_speed``."""
+    speed = min(override, unknown_speed) if doubt else override
     accepted = following.accepted
     chunk, cap = accepted.chunk, accepted.path.slowest_cap
     common = (min(speed, cap), chunk.seq, chunk.trace_id, accepted)
     if following.finished:
         detail = f"Chunk {chunk.seq} came to its last row; the arm rests there."
         return Status(SafetyAction.PASS, SafetyReason.CHUNK_EXHAUSTED, detail, *common)
+    if speed < override and speed <= cap:
+        detail = f"Chunk {chunk.seq} is played at {speed:.0%} of its speed. {doubt}"
+        return Status(SafetyAction.SLOW, SafetyReason.UNFORESEEN, detail, *common)
     if speed < 1.0 and speed <= cap:
         detail = f"Chunk {chunk.seq} is played at {speed:.0%} of its speed."
         return Status(SafetyAction.SLOW, SafetyReason.SPEED_OVERRIDE, detail, *common)

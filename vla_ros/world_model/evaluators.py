@@ -1,4 +1,4 @@
-"""The questions that are asked of a roll-out: does anything collide, is something dropped, is the target reached?"""
+"""The questions that are asked of a roll-out: does anything collide, does the grip hold, is something spilled or dropped?"""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vla_ros.core.geometry import Array, inverse
 from vla_ros.core.scene import Scene, SceneObject
+from vla_ros.core.things import CONTAINERS
 from vla_ros.robots import Arm
 from vla_ros.world_model.parameters import WorldModelParameters
 from vla_ros.world_model.rollout import Rollout
@@ -111,15 +112,40 @@ class CollisionEvaluator:
 
 def grip_fails(rollout: Rollout, held: SceneObject, grip_force_n: float, p: WorldModelParameters) -> str:
     """Why friction would not hold the object in this motion, a sentence; empty when it would."""
-    last = len(rollout.times_s) if rollout.release_row is None else rollout.release_row
-    if last < 3:
+    felt = _felt_mps2(rollout)
+    if not len(felt):
         return ""
-    acceleration = np.diff(rollout.T_base_tcp[:last, :3, 3], 2, axis=0) / rollout.times_s[1] ** 2
-    load = p.object_mass_kg * float(np.max(np.linalg.norm(acceleration + [0.0, 0.0, _G_MPS2], axis=1)))
+    load = p.object_mass_kg * float(np.max(np.linalg.norm(felt, axis=1)))
     can = 2 * p.friction * grip_force_n
     if load <= can:
         return ""
     return f"The {held.name} would slip: this motion takes {load:.1f} N of friction, {grip_force_n:.0f} N of grip give {can:.1f} N."
+
+
+def spills(rollout: Rollout, held: SceneObject, T_tcp_held: Array, p: WorldModelParameters) -> str:
+    """Why the content of a held container would leave it, a sentence; empty when it would not, or when the object is none.
+
+    A tilt and a sideways acceleration are the same to the content: what counts is the angle between its weight and the container's axis.
+    """
+    felt = _felt_mps2(rollout)
+    if held.shape not in CONTAINERS or not len(felt):
+        return ""
+    axis = rollout.T_base_tcp[1 : len(felt) + 1, :3, :3] @ T_tcp_held[:3, 2]
+    angles = np.arccos(np.clip(np.einsum("ij,ij->i", axis, felt) / np.linalg.norm(felt, axis=1), -1.0, 1.0))
+    row = int(angles.argmax())
+    if angles[row] <= p.spill_rad:
+        return ""
+    off, allowed = np.degrees(angles[row]), np.degrees(p.spill_rad)
+    at_s = rollout.times_s[row + 1]
+    return f"In {at_s:.2f} s the {held.name} would spill: tilted or shaken by {off:.0f} degrees, {allowed:.0f} at most."
+
+
+def _felt_mps2(rollout: Rollout) -> Array:
+    """[rows - 2, 3] what the held object feels as up until it is let go: acceleration of the TCP less gravity, from the second row on."""
+    positions = rollout.T_base_tcp[: rollout.release_row, :3, 3]
+    if len(positions) < 3:
+        return np.zeros((0, 3))
+    return np.asarray(np.diff(positions, 2, axis=0) / rollout.times_s[1] ** 2 + [0.0, 0.0, _G_MPS2])
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,15 @@ def target_reached(
     return landing is not None and lies(landing.thing, subtask.relation, target, p)
 
 
+def progress_m(subtask: Subtask, rollout: Rollout, scene: Scene) -> float:
+    """By how much the TCP comes nearer to the object of a pick, or to the target of a place; NaN without such a place."""
+    there = scene.get(subtask.object_id if subtask.skill is Skill.PICK else subtask.target_id)
+    if there is None:
+        return float("nan")
+    begin, end = np.linalg.norm(rollout.T_base_tcp[[0, -1], :3, 3] - there.pose.position_m, axis=1)
+    return float(begin - end)
+
+
 def _closes_on(thing: SceneObject | None, rollout: Rollout, p: WorldModelParameters) -> bool | None:
     """The gripper closes to the object's size while the TCP is at its middle."""
     if thing is None:

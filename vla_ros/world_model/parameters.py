@@ -20,6 +20,7 @@ class WorldModelParameters:
     friction: float = 0.5  # between pad and object; low, because the object is not known
     object_mass_kg: float = 0.2  # likewise high
     object_density_kgpm3: float = 600.0  # of what falls in the settling roll-out
+    spill_rad: float = 0.35  # between the axis of a held container and what its content feels as up (guess: a half-full cup)
     fall_m: float = 0.05  # an object that falls farther than this when let go counts as dropped
     settle_s: float = 0.5  # simulated after letting go
     timestep_s: float = 0.005

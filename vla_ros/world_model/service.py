@@ -8,17 +8,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vla_ros.core.actions import ActionChunk
+from vla_ros.core.decisions import Verdict
 from vla_ros.core.geometry import Array
 from vla_ros.core.robot_state import JointState
 from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.core.tasks import Skill, Subtask
 from vla_ros.robots import Arm
-from vla_ros.world_model.evaluators import CollisionEvaluator, Expected, fall, grip_fails, land
-from vla_ros.world_model.goals import target_reached
+from vla_ros.world_model.evaluators import CollisionEvaluator, Expected, Landing, fall, grip_fails, land, spills
+from vla_ros.world_model.goals import progress_m, target_reached
+from vla_ros.world_model.own_error import Prediction
 from vla_ros.world_model.parameters import WorldModelParameters
 from vla_ros.world_model.rollout import Rollout, joint_rows, object_in_hand, roll_out
 from vla_ros.world_model.twin import Twin, UnforeseenError
-from vla_ros.world_model.verdict import ChunkVerdict, Verdict
+from vla_ros.world_model.verdict import ChunkVerdict
 
 
 @dataclass(frozen=True)
@@ -84,25 +86,42 @@ class WorldModel:
         min_distance_m: float,
     ) -> ChunkVerdict:
         """What a chunk without a collision leads to."""
-        landing, loss, dropped, reached = None, "", None, None
+        landing, loss, spill, dropped, spilled, reached = None, "", "", None, None, None
         if held is not None and T_tcp_held is not None:
             try:
                 landing = land(rollout, held, T_tcp_held, self._twin, self._p)
             except UnforeseenError as error:
                 return ChunkVerdict(Verdict.UNKNOWN, str(error), False, None, None, min_distance_m, chunk.duration_s)
             loss = grip_fails(rollout, held, chunk.gripper_force_n, self._p) or fall(landing, self._p)
-            dropped = bool(loss)
+            spill = spills(rollout, held, T_tcp_held, self._p)
+            dropped, spilled = bool(loss), bool(spill)
         if subtask is not None:
             reached = target_reached(subtask, rollout, scene, held.id if held else "", landing, self._arm.config.home_rad, self._p)
         return ChunkVerdict(
-            Verdict.REJECT if loss else Verdict.APPROVE,
-            loss or f"Nothing is touched that should not be; {_nearest(min_distance_m, self._p.look_m)}.",
+            Verdict.REJECT if loss or spill else Verdict.APPROVE,
+            loss or spill or f"Nothing is touched that should not be; {_nearest(min_distance_m, self._p.look_m)}.",
             False,
             dropped,
             reached,
             min_distance_m,
             chunk.duration_s + (self._p.settle_s if landing else 0.0),
+            spilled=spilled,
+            progress_m=progress_m(subtask, rollout, scene) if subtask is not None else float("nan"),
+            prediction=None if loss or spill else self._prediction(chunk, rollout, held, landing, subtask if reached else None, scene),
         )
+
+    def _prediction(
+        self, chunk: ActionChunk, rollout: Rollout, held: SceneObject | None, landing: Landing | None, reached: Subtask | None, scene: Scene
+    ) -> Prediction:
+        """What can be compared later; ``reached``: the subtask, where the roll-out reaches its target."""
+        before = after = held.id if held is not None else ""
+        change, resting = rollout.release_row, None
+        if change is not None:
+            after, resting = "", landing.thing.pose.position_m if landing else None
+        elif held is None and reached is not None and reached.skill is Skill.PICK:
+            closed = rollout.width_m < _between(scene, reached) + self._p.held_size_m
+            after, change = reached.object_id, int(closed.argmax()) if closed.any() else None
+        return Prediction(chunk, rollout.q_rad, rollout.T_base_tcp[:, :3, 3], before, after, change, resting)
 
     def _remember_grip(self, held: SceneObject | None, q: Array) -> Array | None:
         """T_tcp_object: as first seen, because a later image shows the object where the hand was some time ago."""

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
-
-class Verdict(IntEnum):
-    """The numbers are those of EvaluateChunk.srv."""
-
-    APPROVE = 0
-    REJECT = 1
-    UNKNOWN = 2  # it could not be judged, or not in time
+from vla_ros.core.decisions import Verdict
+from vla_ros.world_model.own_error import Prediction
 
 
 @dataclass(frozen=True)
@@ -26,3 +20,6 @@ class ChunkVerdict:
     min_distance_m: float = float("inf")  # smallest foreseen distance of arm or held object to anything it should not touch
     simulated_s: float = 0.0  # of the chunk, and of what falls after it
     cpu_s: float = 0.0
+    spilled: bool | None = None
+    progress_m: float = float("nan")  # by how much the TCP comes nearer to where the subtask is done
+    prediction: Prediction | None = None  # of an approved chunk, for comparison with what then happens
