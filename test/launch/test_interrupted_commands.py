@@ -1,4 +1,4 @@
-"""A command that is told to end while its graph runs leaves no process behind."""
+"""A command that ends, or is ended, while its graph runs leaves no process behind."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def heed_signals() -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "number"), [("eval", signal.SIGINT), ("eval", signal.SIGTERM), ("demo", signal.SIGINT), ("demo", signal.SIGHUP)]
+    ("command", "number"),
+    [("eval", signal.SIGINT), ("eval", signal.SIGTERM), ("demo", signal.SIGINT), ("demo", signal.SIGHUP), ("demo", signal.SIGKILL)],
 )
 def test_its_graph_ends_with_it(tmp_path: Path, command: str, number: signal.Signals) -> None:
     log = tmp_path / "output"
@@ -42,6 +43,6 @@ def test_its_graph_ends_with_it(tmp_path: Path, command: str, number: signal.Sig
     except (psutil.TimeoutExpired, subprocess.TimeoutExpired):
         process.kill()
         raise
-    assert code == 130
-    _, alive = psutil.wait_procs(started, timeout=10.0)
+    assert code == (-9 if number == signal.SIGKILL else 130)
+    _, alive = psutil.wait_procs(started, timeout=ENDED_S)
     assert alive == [], log.read_text()

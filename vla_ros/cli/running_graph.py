@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,7 @@ from vla_ros.cli.graph import Graph
 from vla_ros.core.decisions import SafetyMode
 from vla_ros.core.errors import VlaRosError
 from vla_ros.core.outcomes import NodeState
+from vla_ros.launcher.processes import guarded, with_id
 from vla_ros.ros.domain import free_domain_id
 from vla_ros.ros.interfaces import HEARTBEAT, OBJECTS, SAFETY_STATE
 
@@ -47,6 +49,7 @@ class RunningGraph:
         self._log = log
         self._say = say
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         domain = free_domain_id()
@@ -54,25 +57,29 @@ class RunningGraph:
         words = [f"{name}:={value}" for name, value in self._arguments.items() if value != ""]
         command = [sys.executable, "-m", "vla_ros.cli.main", "launch", self._launch_file, *words]
         self._log.parent.mkdir(parents=True, exist_ok=True)
+        launch_id = uuid.uuid4().hex
+        environment = with_id(os.environ, launch_id)
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, env=environment
             )
+        self._guard = guarded(launch_id, STOP_TIMEOUT_S)  # were this process killed, the arm would go on with nobody to stop it
         self._say(f"Starting the graph (log: {self._log}). To join it from another terminal (RViz, ros2, vla):")
         discovery = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         self._say(f"    export ROS_DOMAIN_ID={domain} ROS_AUTOMATIC_DISCOVERY_RANGE={discovery}")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        process = self._process
-        if process is None or process.poll() is not None:
-            return
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()  # the launcher's guard then ends the children
-            process.wait()
+        process, guard = self._process, self._guard
+        if process is not None and process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()  # the launcher's guard then ends the children
+                process.wait()
+        if guard is not None:
+            guard.communicate()  # ends its input: it looks for left-overs and goes
 
     @property
     def pid(self) -> int:

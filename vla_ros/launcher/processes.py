@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -75,7 +75,7 @@ class Supervisor:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 self._loop.add_signal_handler(number, self._stop, signal.Signals(number).name)
-        watcher = _start_guard(self._id, self._grace_s)
+        watcher = guarded(self._id, self._grace_s)
         try:
             await asyncio.gather(*(self._keep(spec) for spec in self.processes))
         finally:
@@ -117,11 +117,10 @@ class Supervisor:
 
     async def _run_once(self, spec: ProcessSpec) -> int:
         """Start a process, relay its output and wait for its end, which a stop brings about. Returns its exit code."""
-        ids = ":".join(filter(None, (spec.environment.get(guard.VARIABLE, os.environ.get(guard.VARIABLE, "")), self._id)))
         try:
             process = subprocess.Popen(
                 spec.command,
-                env={"PYTHONUNBUFFERED": "1", **spec.environment, guard.VARIABLE: ids},
+                env=with_id({"PYTHONUNBUFFERED": "1", **spec.environment}, self._id),
                 cwd=spec.cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -217,6 +216,13 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
         return
 
 
-def _start_guard(launch_id: str, grace_s: float) -> subprocess.Popen[bytes]:
+def with_id(environment: Mapping[str, str], launch_id: str) -> dict[str, str]:
+    """``environment`` for a process that is to end with the launch ``launch_id``, and with those that it carries already."""
+    ids = environment.get(guard.VARIABLE, os.environ.get(guard.VARIABLE, ""))
+    return {**environment, guard.VARIABLE: ":".join(filter(None, (ids, launch_id)))}
+
+
+def guarded(launch_id: str, grace_s: float) -> subprocess.Popen[bytes]:
+    """The guard of all processes that carry ``launch_id``: when this process ends, or closes the guard's input, it ends them."""
     command = [sys.executable, "-I", "-S", str(Path(guard.__file__)), launch_id, str(grace_s)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
