@@ -82,10 +82,11 @@ def _row(result: SeedResult) -> dict[str, Any]:
     }
 
 
-def _done(path: Path) -> list[dict[str, Any]]:
-    """The pairs of an earlier run; a last line that was cut while it was written is left out."""
+def finished_pairs(path: Path, what: dict[str, str], seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """The pairs of an earlier run of ``what`` (goal, robot, scene); a last line that was cut while it was written is left out."""
     lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
-    return [json.loads(line) for line in lines if line.endswith("}")]
+    pairs = [json.loads(line) for line in lines if line.endswith("}}")]
+    return [pair for pair in pairs if what.items() <= pair.items() and pair["seed"] in set(seeds)]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -100,10 +101,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         goal, seeds = parse_goal(options.goal), parse_seeds(options.seeds)
         what = {"goal": options.goal, "robot": options.robot, "scene": options.scene}
-        pairs = [pair for pair in _done(options.out) if what.items() <= pair.items() and pair["seed"] in set(seeds)]
+        pairs = finished_pairs(options.out, what, seeds)
         loops = {side: CoreLoop(options.robot, options.scene, gated=side == "on") for side in ("on", "off")}
         options.out.parent.mkdir(parents=True, exist_ok=True)
         with options.out.open("a", encoding="utf-8") as file:
+            file.write("\n" if file.tell() else "")  # the last line may have been cut
             for seed in [s for s in seeds if s not in {pair["seed"] for pair in pairs}]:
                 pair = {**what, "seed": seed, **{side: _row(loop.run(goal, seed)) for side, loop in loops.items()}}
                 pairs.append(pair)
