@@ -28,6 +28,7 @@ def test_task_is_done_in_time_without_refusals_or_collisions(loop, goal, seed):
     assert outcome.succeeded, outcome.detail
     assert outcome.robot_s < 25.0
     assert outcome.refused == ()
+    assert outcome.stops == ()
     assert outcome.rejected == ()
     assert outcome.collisions == ()
 
@@ -36,6 +37,12 @@ def test_a_dropped_cube_is_noticed_and_picked_up_again(loop):
     outcome = loop.run(GOALS["put_red_in_blue"], 3, trouble=[Trouble("object_dropped", "red_cube", 6.6)])
     assert outcome.succeeded, outcome.detail
     assert outcome.recoveries == 1
+
+
+def test_each_hold_of_the_gate_is_counted_with_its_reason(loop):
+    holds = iter([True])
+    outcome = loop.run(GOALS["put_red_in_blue"], 3, time_limit_s=3.0, say=lambda line: next(holds, False) and loop._gate.hold("the test"))
+    assert [stop.split(":")[0] for stop in outcome.stops] == ["requested"]
 
 
 def test_what_cannot_be_done_is_explained(loop):

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vla_ros.core.actions import ActionChunk, GatedCommand, SafetyAction
-from vla_ros.core.decisions import Verdict
+from vla_ros.core.decisions import SafetyMode, Verdict
 from vla_ros.core.errors import ConfigError, PlanningError, VlaRosError
 from vla_ros.core.outcomes import FailureKind
 from vla_ros.core.robot_state import ContactState
@@ -83,6 +83,7 @@ class SeedResult:
     recoveries: int
     chunks: int
     refused: tuple[str, ...]  # by the gate: why
+    stops: tuple[str, ...]  # each time that the gate began to hold the arm or to stop it: why
     rejected: tuple[str, ...]  # by the world model, which here only watches: why
     foresight_ms: tuple[float, ...]  # time of each of its answers
     collisions: tuple[str, ...]  # truth: what touched what it should not
@@ -144,6 +145,7 @@ class CoreLoop:
             recoveries=self._recoveries,
             chunks=self._chunks,
             refused=tuple(self._refused),
+            stops=tuple(self._stops),
             rejected=tuple(self._rejected),
             foresight_ms=tuple(self._foresight_ms),
             collisions=measures.collisions,
@@ -163,6 +165,8 @@ class CoreLoop:
         self._subtask: Subtask | None = None
         self._ticks = self._recoveries = self._chunks = 0
         self._refused: list[str] = []
+        self._stops: list[str] = []
+        self._is_stopped = False
         self._rejected: list[str] = []
         self._foresight_ms: list[float] = []
         self._say = say
@@ -170,6 +174,7 @@ class CoreLoop:
         for _ in range(WARM_UP_TICKS):
             self._tick()
         self._meter.reset()
+        self._stops.clear()  # of the start
         self._end_ns = self._sim.now_ns + ns_from_s(time_limit_s)
 
     # -- the task, as an orchestrator would do it
@@ -252,11 +257,18 @@ class CoreLoop:
         while self._outbox and self._outbox[0][0] <= self._ticks:
             self._hand_over(self._outbox.popleft()[1], now)
         self._command = self._gate.tick(now, now)
+        self._note_stop()
         if self._command is not None:
             self._sim.controller.accept(self._command.trajectory, now)
             if np.isfinite(self._command.gripper_width_m):
                 self._sim.gripper.command(self._command.gripper_width_m, self._command.gripper_force_n)
         self._ticks += 1
+
+    def _note_stop(self) -> None:
+        state = self._gate.state()
+        was_stopped, self._is_stopped = self._is_stopped, state.mode in (SafetyMode.HOLDING, SafetyMode.STOPPED_LATCHED)
+        if self._is_stopped and not was_stopped:
+            self._stops.append(f"{state.reason.value}: {state.detail}")
 
     def _hand_over(self, chunk: ActionChunk, now_ns: int) -> None:
         decision = self._gate.on_chunk(chunk, now_ns)

@@ -17,8 +17,9 @@ from vla_ros.core.errors import MotionError
 from vla_ros.core.geometry import Array, Pose, rotation_z, transform
 from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.evaluation.gate_oracle import Box, Breaches
-from vla_ros.evaluation.gate_rig import MS, Ears, GateRig, straight
+from vla_ros.evaluation.gate_rig import MS, Ears, Filter, FilterRig, GateRig, rig_without_gate, straight
 from vla_ros.robots import Arm
+from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.gate import Gate
 
 OBSTACLES = 20
@@ -38,6 +39,8 @@ class GateFigures:
     commands: int = 0
     chunks: int = 0
     stops: dict[str, int] = field(default_factory=dict)  # decisions to hold or stop, by reason
+    held: int = 0  # times that the commands turned from motion to a hold or a stop
+    rescued: int = 0  # episodes after which the arm was stuck in itself or in the table, and was carried home
     cpu_ns: list[int] = field(default_factory=list)
     wall_ns: list[int] = field(default_factory=list)
     moving: list[bool] = field(default_factory=list)  # whether a chunk was followed
@@ -59,6 +62,8 @@ class GateFigures:
             "chunks": self.chunks,
             "moved_rad": round(self.moved_rad, 1),
             "stops": dict(sorted(self.stops.items(), key=lambda item: -item[1])),
+            "held": self.held,
+            "rescued": self.rescued,
             "p50_ms": round(float(np.median(cpu)), 4),
             "p99_ms": round(float(np.percentile(cpu, 99)), 4),
             "p999_ms": round(float(np.percentile(cpu, 99.9)), 4),
@@ -148,9 +153,15 @@ class Adversary:
 class GateBench:
     """``run`` until enough commands were judged; ``figures`` grow meanwhile. ``ears``: see GateRig."""
 
-    def __init__(self, robot: str, seed: int, ears: Callable[[Gate], Ears] = straight) -> None:
-        self.rig = GateRig(robot, ears)
-        self._arm, self._config, self._gate = self.rig.arm, self.rig.config, self.rig.gate
+    def __init__(
+        self, robot: str, seed: int, ears: Callable[[Gate], Ears] = straight, instead: Callable[[Arm, SafetyConfig], Filter] | None = None
+    ) -> None:
+        """``instead``: makes what stands in the gate's place, and takes chunks over at once."""
+        self._make_rig: Callable[[], FilterRig] = (lambda: rig_without_gate(robot, instead)) if instead else (lambda: GateRig(robot, ears))
+        self.rig = self._make_rig()
+        self._arm, self._config = self.rig.arm, self.rig.config
+        self._ahead_ns = 0 if instead else self._config.lookahead_ticks * self._config.tick_ns
+        self._is_held = False
         self._rng = np.random.default_rng(seed)
         self._adversary = Adversary(self._arm, self._rng)
         self.figures = GateFigures(breaches=self.rig.breaches)
@@ -172,11 +183,20 @@ class GateBench:
         self._scatter()
         for tick in range(EPISODE_TICKS):
             self._tick(str(self._rng.choice(KINDS)) if self._rng.random() < CHUNK_SHARE else None, tick)
-        self._gate.hold("the bench")
+        self.rig.filter.hold("the bench")
         for tick in range(REST_TICKS):
             self._tick(None, tick)
         self.rig.judge()
         self.figures.moved_rad = self.rig.moved_rad
+        if self.rig.oracle.touches(self.rig.motion(self.rig.now_ns)[0], self._arm.config.gripper.width_open_m):
+            self._carry_home()
+
+    def _carry_home(self) -> None:
+        """Whatever let the arm run into something would be found to touch it for the rest of the run."""
+        done, self.rig = self.rig, self._make_rig()
+        self.rig.breaches, self.rig.moved_rad = done.breaches, done.moved_rad
+        self._followed = (0, 0.0)
+        self.figures.rescued += 1
 
     def _scatter(self) -> None:
         rig, now_ns = self.rig, self.rig.now_ns
@@ -204,28 +224,29 @@ class GateBench:
         if tick % SCENE_TICKS == 0:
             rig.ears.on_scene(self._scene)
         if kind == "estop":
-            self._gate.estop("the adversary")
+            rig.filter.estop("the adversary")
         elif chunk is not None:
             rig.ears.on_chunk(chunk, rig.now_ns)
             self.figures.chunks += 1
-        command = self._gate.tick(rig.now_ns, rig.now_ns)
+        command = rig.filter.tick(rig.now_ns, rig.now_ns)
         self.figures.cpu_ns.append(time.thread_time_ns() - cpu_ns)
         self.figures.wall_ns.append(time.perf_counter_ns() - wall_ns)
         self.figures.commands += 1
         self.figures.moving.append(command is not None and command.chunk_seq > 0)
-        for decision in self._gate.drain_decisions():
+        for decision in rig.filter.drain_decisions():
             if decision.action >= SafetyAction.HOLD:
                 self.figures.stops[decision.reason.value] = self.figures.stops.get(decision.reason.value, 0) + 1
-        if kind == "estop" or self._gate.latched:
-            self._gate.reset()
+        if kind == "estop" or rig.filter.latched:
+            rig.filter.reset()
+        was_held, self._is_held = self._is_held, command is not None and command.action >= SafetyAction.HOLD
+        self.figures.held += self._is_held and not was_held
         if command is not None:
             self._followed = (command.chunk_seq, command.chunk_row)
         rig.play(command)
 
     def _chunk(self, kind: str) -> ActionChunk:
         now_ns = self.rig.now_ns
-        ahead_ns = self._config.lookahead_ticks * self._config.tick_ns
-        return self._adversary.chunk(kind, self.rig.motion(now_ns + ahead_ns)[0], now_ns, self._followed)
+        return self._adversary.chunk(kind, self.rig.motion(now_ns + self._ahead_ns)[0], now_ns, self._followed)
 
     def _sense(self, tick: int) -> None:
         rig = self.rig

@@ -11,14 +11,15 @@ from typing import Protocol
 import numpy as np
 
 from vla_ros.core.actions import ActionChunk, GatedCommand
+from vla_ros.core.decisions import SafetyDecision
 from vla_ros.core.geometry import Array
 from vla_ros.core.robot_state import ContactState, FingerContact, JointState
 from vla_ros.core.scene import CameraFault, CameraHealth, Scene
 from vla_ros.core.tasks import Plan
 from vla_ros.evaluation.gate_oracle import Breaches, GateOracle
 from vla_ros.motion.interpolation import JointSpline
-from vla_ros.robots import load_robot
-from vla_ros.safety.config import load_safety_config
+from vla_ros.robots import Arm, load_robot
+from vla_ros.safety.config import SafetyConfig, load_safety_config
 from vla_ros.safety.gate import Gate
 
 START_NS = 10_000_000_000
@@ -50,19 +51,39 @@ class Ears(Protocol):
         """What an expert proposes."""
 
 
+class Filter(Ears, Protocol):
+    """What stands between an expert and an arm: a Gate, or what it is compared with. See Gate for each of them."""
+
+    def tick(self, now_ns: int, steady_ns: int) -> GatedCommand | None:
+        """The command of this tick."""
+
+    def estop(self, source: str) -> None:
+        """Stops for good."""
+
+    def hold(self, source: str) -> None:
+        """Stops without latching."""
+
+    @property
+    def latched(self) -> object | None:
+        """The stop that only ``reset`` ends."""
+
+    def reset(self) -> tuple[bool, str]:
+        """Unlatches."""
+
+    def drain_decisions(self) -> list[SafetyDecision]:
+        """The decisions since the last call."""
+
+
 def straight(gate: Gate) -> Ears:
     """The gate's own ears."""
     return gate
 
 
-class GateRig:
-    """One arm, at home. ``ears``: what the gate hears may go another way than straight to it."""
+class FilterRig:
+    """One arm, at home, behind ``passes``; ``ears``: what that hears may go another way than straight to it."""
 
-    def __init__(self, robot: str, ears: Callable[[Gate], Ears] = straight) -> None:
-        self.arm = load_robot(robot)
-        self.config = load_safety_config(robot).without_world_model()
-        self.gate = Gate(self.arm, self.config)
-        self.ears = ears(self.gate)
+    def __init__(self, arm: Arm, config: SafetyConfig, passes: Filter, ears: Ears) -> None:
+        self.arm, self.config, self.filter, self.ears = arm, config, passes, ears
         self.oracle = GateOracle(self.arm.config)
         self.breaches = Breaches()
         self.moved_rad = 0.0  # way of all joints together: an arm that never moves breaks nothing
@@ -128,3 +149,19 @@ class GateRig:
         if len(times):
             self._recent.append(spline.sample_many(np.asarray((times - start_ns) * 1e-9, dtype=np.float64))[0])
             self._sampled_ns = int(times[-1]) + MS
+
+
+class GateRig(FilterRig):
+    """The same behind the gate."""
+
+    def __init__(self, robot: str, ears: Callable[[Gate], Ears] = straight) -> None:
+        arm, config = load_robot(robot), load_safety_config(robot).without_world_model()
+        self.gate = Gate(arm, config)
+        super().__init__(arm, config, self.gate, ears(self.gate))
+
+
+def rig_without_gate(robot: str, make: Callable[[Arm, SafetyConfig], Filter]) -> FilterRig:
+    """The same behind what stands in the gate's place."""
+    arm, config = load_robot(robot), load_safety_config(robot)
+    passes = make(arm, config)
+    return FilterRig(arm, config, passes, passes)

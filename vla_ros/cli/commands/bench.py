@@ -3,7 +3,8 @@
 Each launch takes about 70 s. Let nothing else run meanwhile. No file is kept. The exit code is 0 only when every goal was verified.
 
 `vla bench gate` measures the safety gate alone, without ROS: an adversary publishes whatever it likes, and an oracle that is independent of
-the gate judges what would have reached the arm. The exit code is 0 only when it found no breach.
+the gate judges what would have reached the arm. With `--baselines` the same adversary, and reasonable goals among obstacles, go through
+three other ways of keeping an arm safe, side by side. The exit code is 0 only when the oracle found no breach of the gate's.
 
 `vla bench messages` sends mutated messages to each topic that the gate listens to, in the same way. The exit code is 0 only when nothing
 crashed and the oracle found no breach.
@@ -17,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 # What can be measured, and the options that only it has.
-OPTIONS = {"graph": ("goal", "scene", "runs", "time_limit"), "gate": ("commands",), "messages": ("mutants", "topic")}
+OPTIONS = {"graph": ("goal", "scene", "runs", "time_limit"), "gate": ("commands", "baselines", "goals"), "messages": ("mutants", "topic")}
 DEFAULT_GOAL = "put the red cube in the blue bowl"
 
 
@@ -25,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is done, and how often."""
     parser.add_argument("subject", nargs="?", choices=tuple(OPTIONS), default="graph", help="what is measured (default: the whole graph)")
     parser.add_argument("--commands", type=int, default=20_000, metavar="N", help="gate: ticks of 10 ms (default: 20000)")
+    parser.add_argument("--baselines", action="store_true", help="gate: beside a box clamp, reject-only and a pose check at 10 Hz")
+    parser.add_argument("--goals", type=int, default=60, metavar="N", help="gate --baselines: goals for each of them (default: 60)")
     parser.add_argument("--mutants", type=int, default=100_000, metavar="N", help="messages: mutants for each topic (default: 100000)")
     parser.add_argument("--topic", default="", metavar="NAME", help="messages: one topic only")
     parser.add_argument("--goal", default=DEFAULT_GOAL, help=f'graph: default: "{DEFAULT_GOAL}"')
@@ -52,7 +55,9 @@ def _check_options(options: argparse.Namespace) -> None:
             if subject != options.subject and getattr(options, name) != options.default_of(name):
                 option = f"--{name.replace('_', '-')}"
                 raise ConfigError(f"{option} is for `vla bench {subject}`; `vla bench {options.subject}` does not use it.")
-    for name in ("commands", "mutants", "runs"):
+    if options.goals != options.default_of("goals") and not options.baselines:
+        raise ConfigError("--goals is for `vla bench gate --baselines`; without it there are no goals.")
+    for name in ("commands", "goals", "mutants", "runs"):
         if getattr(options, name) < 1:
             raise ConfigError(f"--{name} is {getattr(options, name)}; give 1 or more.")
 
@@ -60,12 +65,24 @@ def _check_options(options: argparse.Namespace) -> None:
 def _run_gate(options: argparse.Namespace) -> int:
     from vla_ros.evaluation.gate_bench import GateBench
 
+    if options.baselines:
+        return _run_comparison(options)
     bench = GateBench(options.robot, options.seed)
     tell = _Tenths(options.commands, "commands")
     bench.run(options.commands, lambda done: tell(done, f"{bench.figures.breaches.count} breaches"))
     summary = bench.figures.summary(options.robot)
     print(json.dumps(summary, indent=2) if options.json else "\n".join(f"{key:15s} {value}" for key, value in summary.items()))
     return 0 if summary["breaches"] == 0 else 1
+
+
+def _run_comparison(options: argparse.Namespace) -> int:
+    import sys
+
+    from vla_ros.evaluation.gate_comparison import GATE, compare, has_breach, table
+
+    found = compare(options.robot, options.commands, options.goals, options.seed, lambda text: print(text, file=sys.stderr, flush=True))
+    print(json.dumps(found, indent=2) if options.json else table(found))
+    return 1 if has_breach(found[GATE]) else 0
 
 
 def _run_messages(options: argparse.Namespace) -> int:
