@@ -7,7 +7,7 @@ export SEED ?= 0
 export ROBOT ?= panda
 export SCENE ?=
 
-.PHONY: help setup build demo lint test clean
+.PHONY: help setup build demo lint test mutation clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/'
@@ -26,5 +26,8 @@ lint: setup ## style, types and import rules
 test: setup ## lint, then all tests
 	@scripts/check.sh lint test
 
+mutation: setup ## which changes to the gate's core no quick test notices (hours; goes on where it was interrupted)
+	@scripts/mutation.sh
+
 clean: ## remove what the build made; .venv stays
-	rm -rf build install log .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf build install log mutants .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -81,7 +81,7 @@ REASONS: dict[SafetyReason, str] = {
     SafetyReason.SPEED_OVERRIDE: "The chunk is followed at the pace of the speed override.",
     SafetyReason.JOINT_STATES_STALE: "Joint states are missing, too old, incomplete or not finite.",
     SafetyReason.TRACKING_ERROR: "The measured arm is too far from where it was commanded to be; very far latches.",
-    SafetyReason.TIME_JUMP: "The clock went back; everything stamped before is forgotten and the arm is looked at anew.",
+    SafetyReason.TIME_JUMP: "The clock went back or leapt ahead; everything stamped before is forgotten and the arm is looked at anew.",
     SafetyReason.HEARTBEAT: "A node that motion depends on has been silent for too long.",
     SafetyReason.CAMERA: "A camera that the motion depends on is unusable, or its health report is too old.",
     SafetyReason.CONTACT: "A finger is pressed harder than allowed, or something pushes the arm; after a push it goes back a little.",

@@ -69,9 +69,9 @@ def standing(stamp_ns: int, position: np.ndarray, velocity: np.ndarray | None = 
     return JointState(stamp_ns, panda().config.arm_joints, position, v, panda().torques(position, v, np.zeros(7)) if finite else v)
 
 
-def felt(now_ns: int, left_n: float = 0.0) -> ContactState:
-    """Both fingers, the left one pressed with ``left_n``."""
-    pads = (("left", left_n), ("right", 0.0))
+def felt(now_ns: int, left_n: float = 0.0, right_n: float = 0.0) -> ContactState:
+    """Both fingers, pressed with ``left_n`` and ``right_n``."""
+    pads = (("left", left_n), ("right", right_n))
     return ContactState(now_ns, tuple(FingerContact(finger, force_n, 1e-4, (0.0, 0.0), False, force_n > 0) for finger, force_n in pads))
 
 

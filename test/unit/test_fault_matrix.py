@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from safety_rig import safety
 
-from vla_ros.evaluation.fault_matrix import cells, run_matrix
+from vla_ros.evaluation.fault_cells import cells
+from vla_ros.evaluation.fault_matrix import run_matrix
+from vla_ros.safety.gate import Gate
 from vla_ros.safety.inputs import Inputs
 
 NAMES = [cell.name for cell in cells(safety())]
@@ -24,8 +26,14 @@ def test_the_matrix_has_a_cell_for_every_source_and_way_to_fail():
         "camera_health clock forward",
         "action_chunk duplicated",
         "heartbeat of planner dropped",
+        "commands late",
+        "a joint reads far off",
+        "the monitor's clock leaps ahead by 5 s",
+        "the monitor is late by 500 ms",
+        "the monitor is killed",
         "emergency stop",
-        "an arm reaches across the path",
+        "a person's arm enters",
+        "what is held slips and lies in the path",
     ],
 )
 def test_a_fault_is_safe(name: str):
@@ -36,4 +44,10 @@ def test_a_fault_is_safe(name: str):
 def test_a_gate_that_does_not_miss_the_camera_is_found_out(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Inputs, "_camera_fault", lambda *_: None)
     (line,) = run_matrix("panda", "camera_health killed")
+    assert not line["safe"]
+
+
+def test_a_gate_that_does_not_watch_its_clock_is_found_out(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Gate, "_watch_clock", lambda *_: None)
+    (line,) = run_matrix("panda", "clock leaps ahead by 5 s")
     assert not line["safe"]

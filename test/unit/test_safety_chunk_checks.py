@@ -196,3 +196,171 @@ def test_nothing_crashes_the_door(seed, kind, shape, dt_s, seq, stamp_ns):
     data = rng.choice([0.0, -1.0, 1e3, 1e9], size=shape).astype(kind)
     chunk = good(data=data, dt_s=dt_s, seq=seq, stamp_ns=stamp_ns, gripper_width_m=np.zeros(shape[0]), continues_row=dt_s, continues_seq=4)
     assert isinstance(judge(chunk, followed=followed(3.0), moving=bool(seed % 2)), Refusal)
+
+
+# --- exactly at each limit ----------------------------------------------------------------------------------------------
+
+
+def rows_of(chunk, count, dt_s=0.05):
+    return replace(chunk, data=np.tile(home(), (count, 1)), gripper_width_m=np.full(count, np.nan), dt_s=dt_s)
+
+
+@pytest.mark.parametrize(("count", "dt_s"), [(2, 0.05), (256, 0.05), (20, 0.005), (20, 0.5)])
+def test_the_shortest_and_the_longest_chunk_are_taken(count, dt_s):
+    assert isinstance(judge(rows_of(good(), count, dt_s)), Accepted)
+
+
+@pytest.mark.parametrize("dt_s", [0.0049, 0.501, -0.05])
+def test_a_time_between_rows_outside_its_range_is_refused(dt_s):
+    assert judge(rows_of(good(), 20, dt_s)).reason == SafetyReason.CHUNK_SHAPE
+
+
+GRIPPER = panda().config.gripper
+
+
+@pytest.mark.parametrize(
+    ("width_m", "force_n", "is_taken"),
+    [
+        (GRIPPER.width_open_m, GRIPPER.max_force_n, True),
+        (GRIPPER.width_closed_m, GRIPPER.max_force_n, True),
+        (GRIPPER.width_open_m + 1e-4, 10.0, False),
+        (GRIPPER.width_closed_m - 1e-4, 10.0, False),
+        (GRIPPER.width_open_m, GRIPPER.max_force_n + 0.1, False),
+        (np.nan, 0.0, True),
+    ],
+)
+def test_widths_and_forces_of_the_gripper_are_taken_up_to_its_own(width_m, force_n, is_taken):
+    verdict = judge(good(gripper_width_m=np.full(20, width_m), gripper_force_n=force_n))
+    assert isinstance(verdict, Accepted) if is_taken else (verdict.reason, verdict.joint) == (SafetyReason.POSITION_LIMIT, "gripper")
+
+
+def test_one_row_that_moves_the_gripper_needs_a_force():
+    widths = np.full(20, np.nan)
+    widths[7] = 0.04
+    assert judge(good(gripper_width_m=widths, gripper_force_n=0.0)).joint == "gripper"
+
+
+AGE_NS = round(safety().chunk_age_s * 1e9)
+
+
+@pytest.mark.parametrize(
+    ("stamp_ns", "not_before_ns", "is_taken"),
+    [
+        (START_NS - AGE_NS + 1000, 0, True),
+        (START_NS - AGE_NS - 1000, 0, False),
+        (START_NS + 49_999_000, 0, True),
+        (START_NS + 50_001_000, 0, False),
+        (START_NS - 5, START_NS - 5, True),
+        (START_NS - 6, START_NS - 5, False),
+    ],
+)
+def test_a_stamp_is_good_from_the_oldest_that_is_allowed_to_the_difference_of_clocks(stamp_ns, not_before_ns, is_taken):
+    verdict = judge(good(stamp_ns=stamp_ns), not_before_ns=not_before_ns)
+    assert isinstance(verdict, Accepted) if is_taken else verdict.reason == SafetyReason.CHUNK_STALE
+
+
+def test_another_expert_waits_while_the_arm_moves_and_the_same_one_does_not():
+    theirs = followed(0.0)
+    other = replace(theirs, chunk=replace(theirs.chunk, expert="another"))
+    assert judge(good(), followed=other, moving=True).reason == SafetyReason.CHUNK_SOURCE
+    assert isinstance(judge(good(), followed=other, moving=False), Accepted)
+    assert isinstance(judge(good(), followed=theirs, moving=True), Accepted)
+
+
+def test_numbers_need_not_be_consecutive_but_only_1_begins_anew():
+    assert isinstance(judge(good(seq=99)), Accepted)
+    assert judge(good(seq=2), last_stamp_ns=START_NS - 10).reason == SafetyReason.CHUNK_SEQUENCE
+    assert judge(good(seq=-1)).reason == SafetyReason.CHUNK_SEQUENCE
+
+
+MARGIN_RAD = safety().position_margin_rad
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_an_arm_beyond_the_margin_may_stay_or_come_back_and_go_no_farther(side):
+    edge = LIMITS.position_max_rad[6] if side > 0 else LIMITS.position_min_rad[6]
+    start = home()
+    start[6] = edge - side * MARGIN_RAD / 2
+
+    def to(position):
+        rows = np.tile(start, (20, 1))
+        rows[:, 6] = np.linspace(start[6], position, 20)
+        return judge(good(data=rows), position=start)
+
+    assert reason_of(to(start[6] + side * 1e-4)) == SafetyReason.POSITION_LIMIT
+    assert reason_of(to(start[6])) is None
+    assert reason_of(to(edge - side * 0.05)) is None
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize("joint", [0, 3, 6])
+def test_speed_and_acceleration_are_taken_up_to_the_limit_in_both_directions(joint, sign):
+    v, a = LIMITS.velocity_radps[joint], LIMITS.acceleration_radps2[joint]
+
+    def speeds(share):
+        rows = np.tile(home(), (3, 1))
+        rows[:, joint] += sign * np.arange(3) * share * v * 0.05
+        return judge(good(data=rows, gripper_width_m=np.zeros(3)))
+
+    def accelerations(share):
+        rows = np.tile(home(), (3, 1))
+        rows[2, joint] += sign * share * a * 0.02**2
+        return judge(good(data=rows, gripper_width_m=np.zeros(3), dt_s=0.02))
+
+    assert reason_of(speeds(1.001)) == SafetyReason.VELOCITY_LIMIT
+    assert reason_of(speeds(0.999)) != SafetyReason.VELOCITY_LIMIT
+    assert reason_of(accelerations(1.001)) == SafetyReason.ACCELERATION_LIMIT
+    assert reason_of(accelerations(0.999)) is None
+
+
+def reason_of(verdict):
+    return verdict.reason if isinstance(verdict, Refusal) else None
+
+
+JUMP_RAD = safety().start_jump_rad
+
+
+@pytest.mark.parametrize("off_rad", [JUMP_RAD, -JUMP_RAD])
+def test_a_start_may_be_as_far_off_as_allowed_and_no_farther(off_rad):
+    off = off_rad * np.eye(7)[2]
+    assert isinstance(judge(good(), position=home() + 0.999 * off), Accepted)
+    verdict = judge(good(), position=home() + 1.001 * off)
+    assert (verdict.reason, verdict.joint) == (SafetyReason.CHUNK_JUMP, "panda_joint3")
+
+
+@pytest.mark.parametrize("row", [6.0, 6.3, 18.9])
+def test_a_continuation_is_compared_where_it_is_entered_between_its_rows_too(row):
+    rows = np.array(smooth(20, SWEEP))
+    same = good(data=rows, continues_seq=4, continues_row=0.0)
+    assert isinstance(judge(same, followed=followed(row), moving=True, position=home() + 9), Accepted)
+    for off_rad in (0.06, -0.06):
+        aside = replace(same, data=rows + off_rad * np.eye(7)[5])
+        verdict = judge(aside, followed=followed(row), moving=True, position=rows[0])
+        assert (verdict.reason, verdict.joint) == (SafetyReason.CHUNK_JUMP, "panda_joint6")
+
+
+@pytest.mark.parametrize("dt_s", [0.05, 0.025])
+def test_deltas_that_continue_a_chunk_add_up_from_its_path(dt_s):
+    old, steps = followed(7.5), round(0.05 / dt_s)
+    path = np.array([old.path.at(7.0 + n / steps).position for n in range(-1, 12 * steps)])
+    chunk = good(
+        space=ActionSpace.JOINT_DELTA,
+        data=np.diff(path, axis=0),
+        gripper_width_m=np.zeros(len(path) - 1),
+        continues_seq=4,
+        continues_row=7.0,
+        dt_s=dt_s,
+    )
+    verdict = judge(chunk, followed=old, moving=True)
+    assert isinstance(verdict, Accepted), verdict
+    assert verdict.continued
+    assert verdict.row == pytest.approx(0.5 * steps)
+    assert verdict.path.rows == pytest.approx(path[1:], abs=2e-3)
+
+
+def test_the_margin_of_the_workspace_is_that_of_the_row_farthest_out():
+    verdict = judge(good())
+    box = panda().config.workspace
+    tcp = np.array([panda().fk(q)[:3, 3] for q in smooth(20, SWEEP)])
+    inside_m = min((tcp - box.min_m).min(), (box.max_m - tcp).min())
+    assert verdict.margin_workspace_m == pytest.approx(inside_m - safety().workspace_margin_m)

@@ -451,6 +451,24 @@ def test_a_clock_that_goes_back_anchors_anew():
     assert rig.send(smooth(40, SWEEP), seq=2).action == SafetyAction.PASS
 
 
+@pytest.mark.parametrize("leap_ns", [110_000_000, 5_000_000_000])
+def test_a_clock_that_leaps_ahead_commands_nothing_until_the_arm_was_looked_at_anew(leap_ns):
+    rig = moving_rig()
+    rig.now_ns += leap_ns  # the steady clock does not
+    assert rig.step(joints=False, scene=False) is None
+    assert rig.gate.state().mode == SafetyMode.STARTING
+    assert rig.send(smooth(40, SWEEP), seq=2).action == SafetyAction.HOLD
+    rig.now_ns -= leap_ns  # what the joints say is true
+    assert rig.step(scene=False) is None
+
+
+def test_a_tick_that_comes_late_is_no_leap_of_the_clock():
+    rig = moving_rig()
+    assert rig.step(1, jitter_ns=5_000_000_000) is not None
+    rig.now_ns += 90_000_000
+    assert rig.step() is not None
+
+
 def test_ticks_that_come_late_follow_the_stop_that_was_sent():
     rig = moving_rig()
     before = rig.command.trajectory

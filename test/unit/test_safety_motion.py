@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,6 +18,7 @@ from vla_ros.safety.motion_guard import Following, MotionGuard
 from vla_ros.safety.path import ChunkPath
 from vla_ros.safety.surroundings import Surroundings
 from vla_ros.safety.tracker import MotionState, Progress, Tracker
+from vla_ros.safety.workspace import Workspace
 
 LIMITS = panda().config.limits
 V, A, J = LIMITS.velocity_radps * 0.5, LIMITS.acceleration_radps2 * 0.8, LIMITS.jerk_radps3 * 0.25
@@ -106,6 +109,35 @@ def test_the_tracker_keeps_every_limit_on_any_path(seed, speed):
         assert np.all(np.abs(state.acceleration) <= operation_a * (1 + 1e-9))
         assert np.all(np.abs(state.acceleration - before.acceleration) <= operation_j * TICK_S * (1 + 1e-9))
         assert 0.0 <= progress.pace <= max(speed, 1e-9)
+
+
+def test_a_path_is_settled_only_at_its_end_and_nearly_still():
+    tracker, path = Tracker(lambda _: (-V, V), A, J, TICK_S), ChunkPath(smooth(20, SWEEP), 0.05, V, A)
+    end, zeros, one = path.rows[-1], np.zeros(7), np.eye(7)[3]
+
+    def settled(row=19.0, off_rad=0.0, speed_radps=0.0):
+        return tracker.settled(MotionState(end + off_rad * one, zeros - speed_radps * one, zeros), path, Progress(row))
+
+    assert settled()
+    assert settled(off_rad=-1.9e-4, speed_radps=3.9e-3)
+    assert not settled(row=18.99)
+    assert not settled(off_rad=2.1e-4)
+    assert not settled(speed_radps=4.1e-3)
+
+
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("side", [-1, 1])
+def test_the_way_to_the_border_of_the_workspace_is_that_to_its_nearest_side(axis, side):
+    """A box around the TCP, 10 mm off on one side and more on all others."""
+    tcp_m, room_m = panda().fk(home())[:3, 3], np.full((2, 3), 0.03)
+    room_m[(side + 1) // 2, axis] = 0.01
+    box = Mock(min_m=tcp_m - room_m[0], max_m=tcp_m + room_m[1])
+    arm = Mock(config=Mock(workspace=box), fk=panda().fk, tcp_positions=panda().tcp_positions)
+    for margin_m in (0.0, 0.004, 0.015):
+        workspace = Workspace(arm, margin_m)
+        assert workspace.inside_m(home()) == pytest.approx(0.01 - margin_m)
+        assert workspace.rows_inside_m(np.array([home(), home()])) == pytest.approx([0.01 - margin_m] * 2)
+        assert f"TCP {'xyz'[axis]} = {tcp_m[axis]:.3f} m" in workspace.describe(home())
 
 
 def test_an_arm_that_enters_a_path_in_motion_keeps_its_pace():

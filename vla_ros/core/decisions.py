@@ -51,7 +51,7 @@ class SafetyReason(StrEnum):
     SPEED_OVERRIDE = "speed_override"
     JOINT_STATES_STALE = "joint_states_stale"
     TRACKING_ERROR = "tracking_error"
-    TIME_JUMP = "time_jump"  # the clock went back
+    TIME_JUMP = "time_jump"  # the clock went back, or leapt ahead
     HEARTBEAT = "heartbeat"
     CAMERA = "camera"
     OBJECTS_STALE = "objects_stale"  # what stands around has not been reported for too long

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vla_ros.core.actions import ActionChunk
+from vla_ros.core.actions import ActionChunk, GatedCommand
 from vla_ros.core.robot_state import ContactState, JointState
 from vla_ros.core.scene import CameraFault, CameraHealth, Scene
 from vla_ros.core.tasks import Plan
@@ -73,7 +73,7 @@ class FaultyEars:
 
     def on_heartbeat(self, node: str, steady_ns: int) -> None:
         """As the gate's; the time is that of its arrival."""
-        self._pass(f"heartbeat of {node}", lambda at_ns: self._gate.on_heartbeat(node, max(at_ns, self._now_ns)), steady_ns)
+        self._pass(f"heartbeat of {node}", lambda beat: self._gate.on_heartbeat(beat[0], max(beat[1], self._now_ns)), (node, steady_ns))
 
     def on_scene(self, scene: Scene) -> None:
         """As the gate's, whose refusal the node tells."""
@@ -86,6 +86,10 @@ class FaultyEars:
     def on_chunk(self, chunk: ActionChunk, now_ns: int) -> None:
         """As the gate's."""
         self._pass("action_chunk", lambda c: self._gate.on_chunk(c, self._now_ns), chunk)
+
+    def on_command(self, command: GatedCommand, forward: Callable[[GatedCommand], object]) -> None:
+        """On the way out: from the gate to ``forward``."""
+        self._pass("commands", forward, command)
 
     def _on_scene(self, scene: Scene) -> None:
         try:
@@ -153,6 +157,8 @@ def nonsense(value: Any) -> Any:
         data = np.array(value.data)
         data[-1, 0] = np.nan
         return replace(value, data=data)
+    if isinstance(value, tuple):  # a heartbeat
+        return ("nobody", value[1])
     if isinstance(value, Plan):
         return replace(value, subtasks=(), goal=())
     raise TypeError(f"no nonsense is known for {type(value).__name__}")

@@ -6,29 +6,29 @@ reached the arm is judged by the oracle of the gate's bench.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from vla_ros.core.actions import ActionChunk, ActionSpace, SafetyAction
-from vla_ros.core.decisions import SafetyMode, SafetyReason, Verdict
+from vla_ros.core.actions import ActionChunk, ActionSpace, GatedCommand, SafetyAction
+from vla_ros.core.decisions import SafetyMode, SafetyReason
 from vla_ros.core.geometry import Array, Pose, transform
-from vla_ros.core.scene import Scene, SceneObject
+from vla_ros.core.robot_state import JointState
+from vla_ros.core.scene import CameraFault, CameraHealth, Scene, SceneObject
 from vla_ros.core.tasks import Plan, Predicate, Relation, Skill, Subtask
-from vla_ros.evaluation.fault_ears import FaultyEars, Mode
+from vla_ros.evaluation.fault_cells import PERIODS, TICK_NS, Cell, cells, cube_at
+from vla_ros.evaluation.fault_ears import FaultyEars
 from vla_ros.evaluation.gate_oracle import Box
 from vla_ros.evaluation.gate_rig import MS, START_NS, GateRig
-from vla_ros.safety.chunk_checks import ChunkId
-from vla_ros.safety.config import SafetyConfig, load_safety_config
+from vla_ros.motion.forwarding import Forwarding
+from vla_ros.safety.config import load_safety_config
 
-TICK_NS = 10 * MS
 FAULT_TICK = 150  # the arm is under way
 TICKS = 650
 DT_S, ROWS = 0.05, 80
 RENEWAL_TICKS = 20  # between chunks, as from an expert of 5 Hz
-PERIODS = {"contact": 2, "objects": 10, "heartbeat": 20, "camera_health": 100, "plan": 100}  # ticks between messages
 STILL_RADPS = 1e-3
 END_SHARE = np.array([0.5, 0.85, 0.5])  # of the workspace's extents: where the motion ends
 AT_REST_TICKS = 20  # after which the scene ends: what the gate does later is for later
@@ -39,31 +39,6 @@ ACTIONS = {
     SafetyMode.STOPPED_LATCHED: SafetyAction.STOP,
 }
 LATE_BY_S = 0.2  # beyond what is allowed
-CUBE_M = np.full(3, 0.06)
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What must come of a fault. ``action`` None: the motion goes on as if nothing were."""
-
-    action: SafetyAction | None
-    reason: SafetyReason = SafetyReason.OK
-    after_s: float = 0.0  # since the last good message: then it is evident. 0: with the first bad one
-    grows: bool = False  # the evidence grows until it suffices: when that is, is not judged
-
-
-GOES_ON = Expected(None)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One fault. ``source`` and ``mode``: of messages; ``act``: anything else, done at the fault's tick."""
-
-    name: str
-    expected: Expected
-    source: str = ""
-    mode: Mode | None = None
-    act: Callable[[FaultScenario], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -93,9 +68,17 @@ class FaultScenario:
         arm = self.rig.arm.config
         self.blocked: Array | None = None  # where the arm is kept, whatever it is told
         self.pressed_n = 0.0
+        self.read: Callable[[JointState], JointState] = lambda state: state  # what the joints' sensors make of the truth
+        self.camera_faults = dict.fromkeys(self.rig.config.cameras, CameraFault.OK)
         self.late_ticks = 0
+        self.monitor_is_dead = False
         self.clock_off_ns = 0
-        self.things = [_cube("cube_1", (0.45, 0.0, 0.03)), _cube("cube_2", (0.5, -0.3, 0.03))]
+        self.things = [cube_at("cube_1", (0.45, 0.0, 0.03)), cube_at("cube_2", (0.5, -0.3, 0.03))]
+        if cell.held:
+            self.things.append(replace(cube_at("held_1", (0, 0, 0), held=True), pose=self.tcp_pose(), size_m=np.full(3, 0.03)))
+        self._woke = False
+        self._forwarding = Forwarding(arm.arm_joints)
+        self._played: list[Array] = []  # what was judged already
         s = np.linspace(0, 1, ROWS)[:, None]
         self._path = np.asarray(arm.home_rad) + (10 * s**3 - 15 * s**4 + 6 * s**5) * (self._end_rad() - arm.home_rad)
         self._first_row, self._seq = 0, 0
@@ -110,20 +93,34 @@ class FaultScenario:
         for tick in range(TICKS):
             if tick == FAULT_TICK:
                 self._begin()
-            if self.late_ticks:  # the monitor's process stands still; time and messages do not
+            if self.late_ticks:  # the monitor's process stands still; time does not, and the newest messages wait for it
                 self.late_ticks -= 1
+                self._woke = self.late_ticks == 0
                 self.rig.now_ns += TICK_NS
                 continue
             self._tick(tick)
             if self._rested_ticks > AT_REST_TICKS:
                 break
-        played = self.rig.played()
-        self.rig.judge()
-        return self._verdict(played)
+        self._judge()
+        return self._verdict(np.concatenate(self._played))
 
     def end_pose(self) -> Pose:
         """Where the TCP comes to at the end of the motion, upright."""
         return Pose.from_matrix(transform(np.eye(3), self.rig.arm.fk(self._path[-1])[:3, 3]))
+
+    def tcp_pose(self) -> Pose:
+        """Where the TCP is now."""
+        return Pose.from_matrix(self.rig.arm.fk(self.rig.motion(self.rig.now_ns)[0]))
+
+    def add(self, thing: SceneObject) -> None:
+        """It stands there, and perception sees it at once."""
+        self.things.append(thing)
+        self.see()
+
+    def let_go(self, thing: SceneObject) -> None:
+        """What was held is now where ``thing`` is, which is told at once; the fingers feel nothing more than before."""
+        self.things = [known for known in self.things if known.id != thing.id]
+        self.add(thing)
 
     def _end_rad(self) -> Array:
         """To the side of the workspace, half way up, the hand turned as at home."""
@@ -145,39 +142,77 @@ class FaultScenario:
         self._sense(tick)
         if tick >= 5 and (tick - 5) % RENEWAL_TICKS == 0:
             self._renew()
-        command = rig.gate.tick(rig.now_ns + self.clock_off_ns, rig.now_ns)
+        command = None if self.monitor_is_dead else rig.gate.tick(rig.now_ns + self.clock_off_ns, rig.now_ns)
         if command is not None:
             self._chunk_row = command.chunk_row if command.chunk_seq == self._seq else None
+            self.ears.on_command(command, self._forward)
         rig.gate.drain_decisions()
-        rig.play(command)
         speed_radps = float(np.abs(rig.motion(rig.now_ns)[1]).max())
         self._speeds.append((rig.now_ns, speed_radps))
         self._rested_ticks = self._rested_ticks + 1 if self._stop and speed_radps < STILL_RADPS else 0
         state = rig.gate.state()
-        if tick >= FAULT_TICK and self._stop is None and state.mode in ACTIONS:
-            self._stop = _Stop(rig.now_ns, ACTIONS[state.mode], state.reason, self.ears.last_good_ns)
+        if tick >= FAULT_TICK and self._stop is None and (state.mode in ACTIONS or self.monitor_is_dead):
+            action, reason = ACTIONS.get(state.mode, SafetyAction.HOLD), SafetyReason.OK if self.monitor_is_dead else state.reason
+            self._stop = _Stop(rig.now_ns, action, reason, self.ears.last_good_ns)
 
     def _sense(self, tick: int) -> None:
-        rig = self.rig
+        rig, woke = self.rig, self._woke
+        self._woke = False
+
+        def is_due(source: str) -> bool:
+            return woke or tick % PERIODS[source] == 0
+
         q, v = rig.motion(rig.now_ns)
         if self.blocked is not None:
             q, v = self.blocked, np.zeros(len(q))
-        rig.tell_joints(q, v)
-        if tick % PERIODS["contact"] == 0:
+        self.ears.on_joint_state(self.read(JointState(rig.now_ns, rig.arm.config.arm_joints, q, v, np.zeros(len(q)))))
+        if is_due("contact"):
             rig.tell_touch(self.pressed_n)
-        if tick % PERIODS["heartbeat"] == 0:
+        if is_due("heartbeat"):
             rig.tell_heartbeats()
-        if tick % PERIODS["camera_health"] == 0:
-            rig.tell_cameras()
-        if tick % PERIODS["objects"] == 0:
+        if is_due("camera_health"):
+            self.look()
+        if is_due("objects"):
             self.see()
-        if tick % PERIODS["plan"] == 0:
+        if is_due("plan"):
             self.ears.on_plan(_plan(rig.now_ns))
 
+    def look(self) -> None:
+        """Each camera reports its health."""
+        for camera, fault in self.camera_faults.items():
+            detail = "" if fault is CameraFault.OK else f"The image is {fault.name.lower()}."
+            self.ears.on_camera_health(CameraHealth(self.rig.now_ns, camera, fault, not detail, detail, 0.0, 30.0))
+
     def see(self) -> None:
-        """Perception reports what stands around now."""
+        """Perception reports what stands around now; what moves has moved on since it did so last."""
         now_ns = self.rig.now_ns
-        self.ears.on_scene(Scene(now_ns, self.rig.arm.config.base_frame, tuple(replace(t, last_seen_ns=now_ns) for t in self.things)))
+        self.things = [self._now(thing) for thing in self.things]
+        if any(np.any(thing.velocity_mps) for thing in self.things) or now_ns == self._fault_ns:
+            self._judge()
+            self.rig.oracle.place([Box(t.size_m, t.pose.matrix()) for t in self.things if t.last_seen_ns and not t.held])
+        self.ears.on_scene(Scene(now_ns, self.rig.arm.config.base_frame, tuple(self.things)))
+
+    def _now(self, thing: SceneObject) -> SceneObject:
+        now_ns = self.rig.now_ns
+        if thing.held:
+            return replace(thing, pose=self.tcp_pose(), last_seen_ns=now_ns)
+        moved_m = thing.velocity_mps * ((now_ns - (thing.last_seen_ns or now_ns)) * 1e-9)
+        return replace(thing, pose=Pose(thing.pose.position_m + moved_m, thing.pose.quat_xyzw), last_seen_ns=now_ns)
+
+    def _forward(self, command: GatedCommand) -> None:
+        """What the forwarder passes on reaches the controller."""
+        now_ns = self.rig.now_ns
+        try:
+            self._forwarding.check(command, now_ns, lambda: self.rig.motion(now_ns)[0])
+        except ValueError:
+            return
+        self._forwarding.passed(command, now_ns)
+        self.rig.play(command)
+
+    def _judge(self) -> None:
+        """Has the oracle look at what was played since the last time, among what stands there yet."""
+        self._played.append(self.rig.played()[3 if self._played else 0 :])  # three samples are kept for differences
+        self.rig.judge()
 
     def _renew(self) -> None:
         """The rest of the same path, as from an expert that has looked again."""
@@ -215,6 +250,8 @@ class FaultScenario:
             reaction_ms, rest_ms, model_ms = (stop.at_ns - evidence_ns) / MS, self._rest_ms(stop.at_ns), 1000 * self._model_s(stop.at_ns)
             line |= {"reason": stop.reason.value, "reaction_ms": reaction_ms, "rest_ms": rest_ms, "model_ms": round(model_ms)}
             line["travel_mm"] = round(self._travel_mm(played, evidence_ns), 1)
+            line["travel_rad"] = round(self._travel_rad(played, evidence_ns), 4)
+            line["contact_n"] = self.pressed_n  # felt; where the oracle finds a collision, the cell is not safe
             wrong += [f"expected reason {expected.reason.value}"] if stop.reason != expected.reason else []
             wrong += [f"it took {reaction_ms:.0f} ms"] if not 0 <= reaction_ms <= TICK_NS / MS else []
             wrong += [f"rest after {rest_ms:.0f} ms"] if not rest_ms <= model_ms else []
@@ -245,99 +282,9 @@ class FaultScenario:
         tcp_m = self.rig.arm.tcp_positions(played[(from_ns - START_NS) // MS :])
         return 1000 * float(np.linalg.norm(np.diff(tcp_m, axis=0), axis=1).sum())
 
-
-def cells(config: SafetyConfig) -> Iterator[Cell]:
-    """All of them, for the sources that this configuration waits for."""
-    hold = SafetyAction.HOLD
-    stale = {
-        "joint_states": Expected(hold, SafetyReason.JOINT_STATES_STALE, config.joint_states_age_s),
-        "contact": Expected(hold, SafetyReason.CONTACT_STALE, config.contact.age_s),
-        "objects": Expected(hold, SafetyReason.OBJECTS_STALE, config.scene_age_s),
-        "camera_health": Expected(hold, SafetyReason.CAMERA, max(config.cameras.values())),
-    }
-    at_once = {
-        ("joint_states", Mode.NONSENSE): SafetyReason.JOINT_STATES_STALE,
-        ("joint_states", Mode.CLOCK_FORWARD): SafetyReason.JOINT_STATES_STALE,
-        ("contact", Mode.NONSENSE): SafetyReason.CONTACT,
-        ("contact", Mode.CLOCK_BACK): SafetyReason.CONTACT_STALE,
-        ("contact", Mode.CLOCK_FORWARD): SafetyReason.CONTACT_STALE,
-        ("camera_health", Mode.NONSENSE): SafetyReason.CAMERA,
-        ("camera_health", Mode.CLOCK_BACK): SafetyReason.CAMERA,
-        ("camera_health", Mode.CLOCK_FORWARD): SafetyReason.CAMERA,
-        ("action_chunk", Mode.NONSENSE): SafetyReason.CHUNK_NOT_FINITE,
-    }
-    harmless = (Mode.DUPLICATED, Mode.REORDERED, Mode.DROPPED, Mode.FLOOD)
-    rare = (Mode.REORDERED, Mode.DROPPED)  # of messages that come once a second, the next one comes too late
-    for source in (*stale, "action_chunk", "plan"):
-        for mode in Mode:
-            expected = stale.get(source, GOES_ON)
-            if (source, mode) in at_once:
-                expected = Expected(hold, at_once[source, mode])
-            elif mode in harmless and not (source == "camera_health" and mode in rare):
-                expected = GOES_ON
-            yield Cell(f"{source} {mode}", expected, source, mode)
-    for node, limit_s in {**config.heartbeats, **config.vision_heartbeats, **config.plan_heartbeats}.items():
-        for mode in (Mode.KILLED, Mode.HUNG, Mode.LATE, Mode.DUPLICATED, Mode.DROPPED, Mode.FLOOD):
-            gap_s = 2 * PERIODS["heartbeat"] * TICK_NS * 1e-9
-            is_fatal = mode in (Mode.KILLED, Mode.HUNG, Mode.LATE) or (mode is Mode.DROPPED and gap_s > limit_s)
-            expected = Expected(hold, SafetyReason.HEARTBEAT, limit_s) if is_fatal else GOES_ON
-            yield Cell(f"heartbeat of {node} {mode}", expected, f"heartbeat of {node}", mode)
-    yield from _acts(config)
-
-
-def _acts(config: SafetyConfig) -> Iterator[Cell]:
-    """What does not come by messages, or comes by true ones."""
-    hold, stop = SafetyAction.HOLD, SafetyAction.STOP
-    yield Cell("emergency stop", Expected(stop, SafetyReason.ESTOP), act=lambda s: s.rig.gate.estop("a person"))
-    yield Cell("rogue publisher", Expected(stop, SafetyReason.BYPASS), act=lambda s: s.rig.gate.bypass("a stranger publishes"))
-    yield Cell("goal cancelled", Expected(hold, SafetyReason.REQUESTED), act=lambda s: s.rig.gate.hold("planner"))
-    yield Cell("the world model foresees a collision", Expected(hold, SafetyReason.WORLD_MODEL), act=_foresee)
-    yield Cell("finger pressed", Expected(hold, SafetyReason.CONTACT), act=lambda s: _press(s, 1.5 * config.contact.pad_n))
-    yield Cell("arm blocked", Expected(hold, SafetyReason.TRACKING_ERROR, grows=True), act=_block)
-    yield Cell("the monitor's clock goes back", Expected(hold, SafetyReason.JOINT_STATES_STALE), act=lambda s: _shift_clock(s, -1.0))
-    yield Cell("the monitor is late by 50 ms", GOES_ON, act=lambda s: setattr(s, "late_ticks", 5))
-    yield Cell("an arm reaches across the path", Expected(hold, SafetyReason.COLLISION, grows=True), act=_reach_across)
-    yield Cell("an object is moved into the path", Expected(hold, SafetyReason.COLLISION, grows=True), act=_move_into_path)
-
-
-def _foresee(scenario: FaultScenario) -> None:
-    rig = scenario.rig
-    following = rig.gate._following
-    assert following is not None, "the arm is under way"
-    chunk = following.accepted.chunk
-    rig.gate.on_world_model(ChunkId(chunk.expert, chunk.seq, chunk.stamp_ns), Verdict.REJECT, "The hand hits the cube.")
-
-
-def _press(scenario: FaultScenario, force_n: float) -> None:
-    scenario.pressed_n = force_n
-
-
-def _block(scenario: FaultScenario) -> None:
-    scenario.blocked = scenario.rig.motion(scenario.rig.now_ns)[0]
-
-
-def _shift_clock(scenario: FaultScenario, by_s: float) -> None:
-    scenario.clock_off_ns = round(by_s * 1e9)
-
-
-def _reach_across(scenario: FaultScenario) -> None:
-    """A forearm, as a long box, comes to lie across the end of the sweep."""
-    _add(scenario, SceneObject("arm", "forearm", "", "box", scenario.end_pose(), np.array([0.4, 0.08, 0.3]), 0.9, 0))
-
-
-def _move_into_path(scenario: FaultScenario) -> None:
-    """What was seen beside the path stands at its end now."""
-    _add(scenario, replace(scenario.things.pop(), pose=scenario.end_pose(), size_m=np.array([0.06, 0.06, 0.4])))
-
-
-def _add(scenario: FaultScenario, thing: SceneObject) -> None:
-    scenario.things.append(thing)
-    scenario.rig.oracle.place([Box(thing.size_m, thing.pose.matrix())])
-    scenario.see()
-
-
-def _cube(name: str, position_m: tuple[float, float, float]) -> SceneObject:
-    return SceneObject(name, "red cube", "red", "cube", Pose.from_matrix(transform(np.eye(3), np.array(position_m))), CUBE_M, 0.9, 0)
+    def _travel_rad(self, played: Array, from_ns: int) -> float:
+        """Way of the joint that goes farthest from then on."""
+        return float(np.abs(np.diff(played[(from_ns - START_NS) // MS :], axis=0)).sum(axis=0).max())
 
 
 def _plan(stamp_ns: int) -> Plan:

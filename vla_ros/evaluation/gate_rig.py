@@ -113,12 +113,19 @@ class FilterRig:
             self.ears.on_camera_health(CameraHealth(self.now_ns, camera, CameraFault.OK, True, "", 0.0, 30.0))
 
     def play(self, command: GatedCommand | None) -> None:
-        """The message reaches the controller now; what it replaces has been played until now."""
+        """The message reaches the controller now; what it replaces has been played until now.
+
+        To one that begins later the controller goes from where it is, as a joint_trajectory_controller does.
+        """
         if command is None:
             return
         self._sample(self.now_ns)
-        t = command.trajectory
-        self._playing = (JointSpline(t.times_s, t.positions, t.velocities, t.accelerations), t.start_ns)
+        t, spline, start_ns = command.trajectory, *self._playing
+        times_s, knots = t.times_s, [t.positions, t.velocities, t.accelerations]
+        if (now_s := (self.now_ns - t.start_ns) * 1e-9) < times_s[0]:
+            here = spline.sample((self.now_ns - start_ns) * 1e-9)
+            times_s, knots = np.append(now_s, times_s), [np.vstack(pair) for pair in zip(here, knots, strict=True)]
+        self._playing = (JointSpline(times_s, *knots), t.start_ns)
 
     def motion(self, at_ns: int) -> tuple[Array, Array]:
         """Position [dof] rad and velocity [dof] rad/s of the arm then, if no other message reaches it."""

@@ -33,6 +33,7 @@ from vla_ros.safety.tracker import Progress
 
 HOLD_NS = 500_000_000  # a hold lasts at least this long, so that everybody sees it
 CLOCK_SLACK_NS = 20_000_000  # the clock may step back this far without a word (network time)
+CLOCK_LEAP_NS = 100_000_000  # ... and from one tick to the next go ahead of the steady clock this far (a simulator catches up 50 ms)
 SCENE_AHEAD_NS = 200_000_000  # a scene may be stamped this far ahead of the monitor's last tick
 PUSHED_NS = 300_000_000  # that a resting arm is seen off its command before the command follows it
 WORSE = 1.5  # times the push at which the way back began: it leads into something
@@ -195,7 +196,7 @@ class Gate:
 
     def tick(self, now_ns: int, steady_ns: int) -> GatedCommand | None:
         """The command of this tick; None as long as no joint states have been seen (then nothing may be commanded)."""
-        self._watch_clock(now_ns)
+        self._watch_clock(now_ns, steady_ns)
         self._now_ns, self._steady_ns = max(now_ns, self._now_ns), steady_ns
         self._inputs.drop_future(self._now_ns)
         self._meet_the_arm(self._now_ns)
@@ -266,10 +267,15 @@ class Gate:
     def _at_rest(self) -> bool:
         return self._guard is None or self._guard.horizon.at_rest
 
-    def _watch_clock(self, now_ns: int) -> None:
-        if now_ns >= self._now_ns - CLOCK_SLACK_NS:
+    def _watch_clock(self, now_ns: int, steady_ns: int) -> None:
+        """After a leap nothing is commanded: the controller ends its last message, and its stop, by its own clock."""
+        if self._now_ns == 0:
+            return  # the first tick
+        step_ns = now_ns - self._now_ns
+        ahead_ns = step_ns - (steady_ns - self._steady_ns)
+        if step_ns >= -CLOCK_SLACK_NS and ahead_ns <= CLOCK_LEAP_NS:
             return
-        back_s = (self._now_ns - now_ns) * 1e-9
+        leap = f"went back by {-step_ns * 1e-9:.2f} s" if step_ns < 0 else f"leapt ahead by {ahead_ns * 1e-9:.2f} s"
         self._now_ns = self._not_before_ns = now_ns
         self._guard = None
         self._inputs.forget_stamps()
@@ -278,7 +284,7 @@ class Gate:
         self._gripper_ahead.clear()
         if self._hold and not self._latched:
             self._hold = None
-        self._stop_for(Fault(SafetyReason.TIME_JUMP, f"The clock went back by {back_s:.2f} s; the arm is looked at anew."))
+        self._stop_for(Fault(SafetyReason.TIME_JUMP, f"The clock {leap}; the arm is looked at anew."))
 
     def _fault(self) -> Fault | None:
         """What forbids motion now; anchors the gate when it is not yet."""
