@@ -68,7 +68,7 @@ REASONS: dict[SafetyReason, str] = {
     SafetyReason.CHUNK_SEQUENCE: "The chunk's number does not count up.",
     SafetyReason.CHUNK_SOURCE: "Another source's chunk is being followed; sources take over only from rest.",
     SafetyReason.CHUNK_JUMP: "The chunk would begin, or continue another one, with a step.",
-    SafetyReason.CHUNK_UNREACHABLE: "No joints inside the limits bring the TCP along the chunk's rows to 5 mm and 2 deg, or not from row to row.",
+    SafetyReason.CHUNK_UNREACHABLE: "No joints inside the limits bring the TCP along the chunk's rows, to 5 mm and 2 deg.",
     SafetyReason.CHUNK_EXHAUSTED: "The chunk came to its last row; the arm rests there.",
     SafetyReason.POSITION_LIMIT: "A joint, the gripper's width or its force would pass its limit.",
     SafetyReason.VELOCITY_LIMIT: "A joint would pass its velocity limit (refused or held), or the path is slowed to keep it (slowed).",

@@ -1,4 +1,4 @@
-"""Chunks of the TCP become joint rows: on the way that was asked for, inside the limits, slowed or refused near singular postures, never stuck."""
+"""Chunks of the TCP become joint rows: on the way asked for, inside the limits, slowed or refused near singular postures, never stuck."""
 
 from __future__ import annotations
 
@@ -100,10 +100,20 @@ REFUSED = [
     ("seven of six", {"space": ActionSpace.TCP_DELTA, "names": DELTA_COLUMNS}, SafetyReason.CHUNK_SHAPE, r"\[rows, 6\]"),
     ("NaN", {"data": changed(3, 4, np.nan)}, SafetyReason.CHUNK_NOT_FINITE, "Row 3 of qy"),
     ("infinity", {"data": changed(3, 0, np.inf)}, SafetyReason.CHUNK_NOT_FINITE, "Row 3 of x"),
-    ("a quaternion of length 0", {"data": good().data * ([1] * 3 + [0] * 4)}, SafetyReason.CHUNK_SHAPE, "row 0 must have length 1, got 0.000"),
+    (
+        "a quaternion of length 0",
+        {"data": good().data * ([1] * 3 + [0] * 4)},
+        SafetyReason.CHUNK_SHAPE,
+        "row 0 must have length 1, got 0.000",
+    ),
     ("a long quaternion", {"data": good().data * ([1] * 3 + [1.1] * 4)}, SafetyReason.CHUNK_SHAPE, "got 1.100"),
     ("a place on the moon", {"data": changed(2, 1, 3.8e8)}, SafetyReason.CHUNK_UNREACHABLE, "Row 2 is not reached: y is 3.8e[+]08"),
-    ("a place out of reach", {"data": shifted(12, 0, 0, 1.0)}, SafetyReason.CHUNK_UNREACHABLE, "Row 12 .* mm and .* deg off.*allowed 5 mm and 2 deg"),
+    (
+        "a place out of reach",
+        {"data": shifted(12, 0, 0, 1.0)},
+        SafetyReason.CHUNK_UNREACHABLE,
+        "Row 12 .* mm and .* deg off.*allowed 5 mm and 2 deg",
+    ),
     ("a leap on its way", {"data": shifted(12, 0, 0.2, 0)}, SafetyReason.CHUNK_UNREACHABLE, "Row 12 .*cannot go so far in one row"),
     ("a start elsewhere", {"data": shifted(0, 0, 0.1, 0)}, SafetyReason.CHUNK_JUMP, "start with a step"),
     ("an old observation", {"stamp_ns": START_NS - 2_000_000_000}, SafetyReason.CHUNK_STALE, "2.00 s ago"),

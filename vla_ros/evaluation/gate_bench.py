@@ -31,7 +31,7 @@ CHUNK_SHARE = 0.08  # of the ticks
 SCENE_TICKS = 10
 CLEAR_M = 0.03  # of new obstacles from the arm
 ERROR_RAD = 0.01  # of the measured arm, at most
-KINDS = ("reach", "reach", "aim", "aim", "aim", "far", "fast", "fast", "ram", "noise", "absurd", "garbage", "continue", "tcp", "tcp", "estop")
+KINDS = ("reach", "reach", "aim", "aim", "aim", "far", "fast", "fast", "ram", "noise", "absurd", "garbage", "continue", "tcp", "estop")
 
 
 @dataclass
@@ -131,7 +131,7 @@ class Adversary:
         return rows + (rng.normal(size=rows.shape) * 1e-4 if kind == "noise" else 0.0), dt_s
 
     def _tcp(self, rows: Array) -> tuple[ActionSpace, tuple[str, ...], Array]:
-        """The way of the TCP along ``rows``, or straight to where they end (through singular postures and limits): poses or deltas of it."""
+        """The way of the TCP along ``rows``, or straight to where they end (past singular postures and limits): poses or deltas of it."""
         T = np.array([self._arm.fk(q) for q in rows[np.unique(np.linspace(0, len(rows) - 1, TCP_ROWS).astype(int))]])
         place, turn = T[:, :3, 3], Rotation.from_matrix(T[:, :3, :3])
         if self._rng.random() < 0.5:

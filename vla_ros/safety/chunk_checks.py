@@ -165,9 +165,7 @@ class ChunkDoor:
         """Joints [n, dof] for rows of the TCP, from ``base`` [dof] on."""
         low, high = self.position_range(context)
         first_rad = np.inf if continued else 0.999 * self.config.start_jump_rad  # a continuation need not be entered at row 0
-        found = self.tcp.joints(
-            tcp_poses(data, chunk.space, self.arm.fk(base)), base, chunk.dt_s, JointRange(low, high, first_rad)
-        )
+        found = self.tcp.joints(tcp_poses(data, chunk.space, self.arm.fk(base)), base, chunk.dt_s, JointRange(low, high, first_rad))
         if not isinstance(found, Unreached):
             return found
         joint = (*found.at_limit, *found.too_fast, "")[0]

@@ -1,10 +1,10 @@
 """Rows of the TCP become rows of joints: for each row a quadratic programme finds the joint step, inside the limits.
 
-minimise |J step - error|2 + PULL |joints - rest|2, where ``rest`` lies a little nearer to home than the row before, subject to the limits of
-position and to the largest step from row to row; solved again from where it led until it settles. The pull decides what the TCP leaves free
-(the elbow of a redundant arm) and moves an arm out of a singular posture, where the error alone has no slope. The row before and the limits
-decide which of the joint solutions of a pose is taken: the near one. Source of the form: differential inverse kinematics as in Escande et
-al., "Hierarchical quadratic programming", IJRR 2014, with one level and a weight.
+minimise |J step - error|2 + PULL |joints - rest|2, where ``rest`` lies a little nearer to home than the row before, subject to the limits
+of position and to the largest step from row to row; solved again from where it led until it settles. The pull decides what the TCP leaves
+free (the elbow of a redundant arm) and moves an arm out of a singular posture, where the error alone has no slope. Of a pose's joint
+solutions the one near the row before is taken. Source of the form: differential inverse kinematics as in Escande et al., "Hierarchical
+quadratic programming", IJRR 2014, with one level and a weight.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class TcpRows:
         self._pull = PULL * np.eye(arm.config.dof)
 
     def joints(self, poses: Array, start: Array, dt_s: float, allowed: JointRange) -> Array | Unreached:
-        """Joints [n, dof] that bring the TCP to ``poses`` [n, 4, 4] (base frame, ``dt_s`` apart) one after the other, from ``start`` [dof]."""
+        """Joints [n, dof] that bring the TCP along ``poses`` [n, 4, 4] (base frame, ``dt_s`` apart), from ``start`` [dof] on."""
         farthest = np.minimum(ROW_STEP_RAD, np.asarray(self._arm.config.limits.velocity_radps) * dt_s / SLOWEST_PACE)
         rows = np.empty((len(poses), len(start)))
         before, way = start, np.zeros(len(start))
