@@ -131,12 +131,12 @@ class Adversary:
         return rows + (rng.normal(size=rows.shape) * 1e-4 if kind == "noise" else 0.0), dt_s
 
     def _tcp(self, rows: Array) -> tuple[ActionSpace, tuple[str, ...], Array]:
-        """The way of the TCP along ``rows``, or straight to where they end (past singular postures and limits): poses or deltas of it."""
+        """The way of the TCP along ``rows``, or straight to where they end or beyond (past singular postures, limits): poses or deltas."""
         T = np.array([self._arm.fk(q) for q in rows[np.unique(np.linspace(0, len(rows) - 1, TCP_ROWS).astype(int))]])
         place, turn = T[:, :3, 3], Rotation.from_matrix(T[:, :3, :3])
         if self._rng.random() < 0.5:
             s = np.linspace(0, 1, len(T))
-            place, turn = place[0] + s[:, None] * (place[-1] - place[0]), Slerp([0, 1], turn[[0, -1]])(s)
+            place, turn = place[0] + s[:, None] * self._rng.uniform(0.5, 3.0) * (place[-1] - place[0]), Slerp([0, 1], turn[[0, -1]])(s)
         if self._rng.random() < 0.5:
             return ActionSpace.TCP_POSE, POSE_COLUMNS, np.column_stack([place, turn.as_quat()])
         deltas = np.column_stack([np.diff(place, axis=0), (turn[1:] * turn[:-1].inv()).as_rotvec()])
