@@ -23,6 +23,6 @@ setup(
     packages=find_packages(include=["vla_ros", "vla_ros.*"]),
     data_files=shared_files(),
     install_requires=["numpy", "scipy", "PyYAML"],
-    extras_require={"robots": ["pin", "coal"], "motion": ["ompl", "ruckig"], "simulation": ["mujoco", "rtb-data"]},
+    extras_require={"robots": ["pin", "coal"], "motion": ["ompl", "ruckig"], "safety": ["daqp"], "simulation": ["mujoco", "rtb-data"]},
     entry_points={"console_scripts": ["vla = vla_ros.cli.main:main"]},
 )

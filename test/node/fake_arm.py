@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -75,8 +76,8 @@ class FakeArm:
             beat = load_type(HEARTBEAT.type)(node="motion_forwarder", seq=1, lifecycle_state=NodeState.ACTIVE, dry_run=self.is_dry)
             self._beats.publish(beat)
 
-    def send(self, sweep: Any, *, rows: int = 21, dt_s: float = 0.05, spoil: Any = None) -> ActionChunk:
-        """A chunk from where the arm is by ``sweep`` [7] rad, at rest at both ends, that rests on joint states alone."""
+    def send(self, sweep: Any, *, rows: int = 21, dt_s: float = 0.05, spoil: Any = None, **changes: Any) -> ActionChunk:
+        """A chunk from where the arm is by ``sweep`` [7] rad, at rest at both ends, that rests on joint states alone; with ``changes``."""
         s = np.linspace(0, 1, rows)[:, None]
         data = self.position() + (10 * s**3 - 15 * s**4 + 6 * s**5) * np.asarray(sweep, dtype=float)
         if spoil is not None:
@@ -96,5 +97,6 @@ class FakeArm:
             gripper_width_m=np.full(rows, np.nan),
             input_stamps_ns={"joint_states": stamp_ns},
         )
+        chunk = replace(chunk, **changes)
         self._chunks.publish(chunk_to_msg(chunk))
         return chunk

@@ -18,12 +18,15 @@ from fake_world_model import FakeWorldModel
 from rclpy.action import ActionClient
 from ros_harness import Heard, NodeProcess, Peer, Ros, wait_until
 
-from vla_ros.core.actions import SafetyAction
+from vla_ros.core.actions import ActionSpace, SafetyAction
 from vla_ros.core.decisions import SafetyMode, Verdict
+from vla_ros.robots import load_robot
+from vla_ros.ros.conversions.actions import chunk_from_msg
 from vla_ros.ros.interfaces import (
     DIAGNOSTICS,
     ESTOP,
     ESTOP_TOPIC,
+    EVALUATE_CHUNK,
     GATED_COMMAND,
     HOLD,
     JOINT_TRAJECTORY,
@@ -35,6 +38,7 @@ from vla_ros.ros.interfaces import (
     Topic,
     load_type,
 )
+from vla_ros.safety.tcp_rows import DELTA_COLUMNS
 
 pytestmark = pytest.mark.node
 
@@ -159,6 +163,31 @@ def test_a_good_chunk_is_followed_to_its_end_and_every_command_ends_at_rest(scen
     for command in commands:
         assert not np.any(command.velocities[-7:])
         assert not np.any(command.accelerations[-7:])
+
+
+def test_deltas_of_the_tcp_move_it_and_the_world_model_is_asked_in_joints(scene: Scene) -> None:
+    """20 cm/s along the base's y, and back."""
+    arm, asked = load_robot("panda"), []
+
+    def approve(request: Any, response: Any) -> Any:
+        asked.append(chunk_from_msg(request.chunk))
+        response.verdict = response.APPROVE
+        return response
+
+    node, kind = scene.peer.node, load_type(EVALUATE_CHUNK.type)
+    twin = scene.peer.make(lambda: node.create_service(kind, EVALUATE_CHUNK.name, approve))
+    for side in (1.0, -1.0):
+        wait_until(lambda: at_rest(scene.arm.commands[-1].message), "the arm to rest")
+        before = arm.fk(scene.arm.position())
+        deltas = np.zeros((21, 6))
+        deltas[1:, 1] = side * 0.01
+        where = {"space": ActionSpace.TCP_DELTA, "names": DELTA_COLUMNS, "frame_id": "panda_link0", "data": deltas}
+        chunk, wanted = scene.arm.send(0 * SWEEP, **where), before + side * 0.2 * np.outer(np.eye(4)[1], np.eye(4)[3])
+        wait_until(lambda wanted=wanted: np.allclose(arm.fk(scene.arm.position()), wanted, atol=1e-3), "the TCP to arrive")
+    wait_until(lambda: asked and asked[-1].seq == chunk.seq, "a question to the world model")
+    assert (asked[-1].space, asked[-1].names) == (ActionSpace.JOINT_POSITION, scene.arm.config.arm_joints)
+    np.testing.assert_allclose(arm.fk(asked[-1].data[-1]), wanted, atol=2e-3)
+    scene.peer.make(lambda: node.destroy_service(twin))
 
 
 def test_a_decision_about_a_chunk_says_how_long_it_took(scene: Scene) -> None:

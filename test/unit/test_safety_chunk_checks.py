@@ -55,8 +55,8 @@ def test_a_good_chunk_is_accepted_with_its_margins():
 
 
 TABLE = [
-    ("TCP poses", {"space": ActionSpace.TCP_POSE}, SafetyReason.CHUNK_SPACE, "inverse kinematics"),
-    ("TCP deltas", {"space": ActionSpace.TCP_DELTA}, SafetyReason.CHUNK_SPACE, "TCP_DELTA"),
+    ("joints said to be TCP poses", {"space": ActionSpace.TCP_POSE}, SafetyReason.CHUNK_SPACE, "in 'panda_link0', not in ''"),
+    ("joints said to be TCP deltas", {"space": ActionSpace.TCP_DELTA}, SafetyReason.CHUNK_SPACE, "TCP_DELTA"),
     ("a space nobody knows", {"space": 17}, SafetyReason.CHUNK_SPACE, "17"),
     ("a wrong name", {"names": ("elbow", *JOINTS[1:])}, SafetyReason.CHUNK_JOINTS, "elbow"),
     ("a joint twice", {"names": (JOINTS[0], *JOINTS[:6])}, SafetyReason.CHUNK_JOINTS, "panda_joint7"),

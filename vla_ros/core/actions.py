@@ -16,7 +16,7 @@ class ActionSpace(IntEnum):
     JOINT_POSITION = 0  # rad, absolute
     JOINT_DELTA = 1  # rad, each row relative to the row before it
     TCP_POSE = 2  # x y z [m], qx qy qz qw, in header.frame_id
-    TCP_DELTA = 3  # x y z [m], rotation vector [rad], each row relative to the row before it
+    TCP_DELTA = 3  # x y z [m], rx ry rz: rotation vector [rad], each row relative to the row before it, in the axes of header.frame_id
 
 
 @dataclass(frozen=True)

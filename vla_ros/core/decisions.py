@@ -40,6 +40,7 @@ class SafetyReason(StrEnum):
     CHUNK_SEQUENCE = "chunk_sequence"
     CHUNK_SOURCE = "chunk_source"  # another expert's chunk is being followed
     CHUNK_JUMP = "chunk_jump"
+    CHUNK_UNREACHABLE = "chunk_unreachable"  # the arm cannot bring the TCP along a chunk's rows
     CHUNK_EXHAUSTED = "chunk_exhausted"
     POSITION_LIMIT = "position_limit"
     VELOCITY_LIMIT = "velocity_limit"

@@ -13,6 +13,7 @@ WHEELS = (
     "mujoco",
     "pin",
     "coal",
+    "daqp",
     "ompl",
     "ruckig",
     "torch",

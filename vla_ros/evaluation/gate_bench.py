@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.spatial.transform import Rotation, Slerp
 
 from vla_ros.core.actions import ActionChunk, ActionSpace, SafetyAction
 from vla_ros.core.errors import MotionError
@@ -19,8 +20,10 @@ from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.evaluation.gate_oracle import Box, Breaches
 from vla_ros.evaluation.gate_rig import MS, Ears, Filter, FilterRig, GateRig, rig_without_gate, straight
 from vla_ros.robots import Arm
+from vla_ros.safety.chunk_checks import TCP_ROWS
 from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.gate import Gate
+from vla_ros.safety.tcp_rows import DELTA_COLUMNS, POSE_COLUMNS
 
 OBSTACLES = 20
 EPISODE_TICKS = 300
@@ -29,7 +32,7 @@ CHUNK_SHARE = 0.08  # of the ticks
 SCENE_TICKS = 10
 CLEAR_M = 0.03  # of new obstacles from the arm
 ERROR_RAD = 0.01  # of the measured arm, at most
-KINDS = ("reach", "reach", "aim", "aim", "aim", "far", "fast", "fast", "ram", "noise", "absurd", "garbage", "continue", "estop")
+KINDS = ("reach", "reach", "aim", "aim", "aim", "far", "fast", "fast", "ram", "noise", "absurd", "garbage", "continue", "tcp", "estop")
 
 
 @dataclass
@@ -87,16 +90,22 @@ class Adversary:
     def chunk(self, kind: str, here: Array, now_ns: int, followed: tuple[int, float]) -> ActionChunk:
         """From about where the arm is commanded to be; ``followed``: number and row of the chunk that is followed."""
         rows, dt_s = self._rows(kind, here)
+        space, names = ActionSpace.JOINT_POSITION, self._arm.config.arm_joints
+        if kind == "garbage":
+            space = ActionSpace(int(self._rng.integers(0, 4)))
+        elif kind == "tcp":
+            space, names, rows = self._tcp(rows)
         self.seq += 1
-        known = kind == "continue" and followed[0]
+        known = kind in ("continue", "tcp") and followed[0]
         return ActionChunk(
             seq=self.seq,
             expert="adversary",
             subtask_id="",
             trace_id=str(self.seq),
             stamp_ns=now_ns,
-            space=ActionSpace(int(self._rng.integers(0, 4))) if kind == "garbage" else ActionSpace.JOINT_POSITION,
-            names=self._arm.config.arm_joints,
+            space=space,
+            names=names,
+            frame_id=self._arm.config.base_frame,
             dt_s=dt_s,
             data=rows,
             gripper_width_m=np.full(len(rows), self._arm.config.gripper.width_open_m),
@@ -125,6 +134,18 @@ class Adversary:
         s = np.linspace(0, 1, count)[:, None]
         rows = here + (10 * s**3 - 15 * s**4 + 6 * s**5) * way
         return rows + (rng.normal(size=rows.shape) * 1e-4 if kind == "noise" else 0.0), dt_s
+
+    def _tcp(self, rows: Array) -> tuple[ActionSpace, tuple[str, ...], Array]:
+        """The way of the TCP along ``rows``, or straight to where they end or beyond (past singular postures, limits): poses or deltas."""
+        T = np.array([self._arm.fk(q) for q in rows[np.unique(np.linspace(0, len(rows) - 1, TCP_ROWS).astype(int))]])
+        place, turn = T[:, :3, 3], Rotation.from_matrix(T[:, :3, :3])
+        if self._rng.random() < 0.5:
+            s = np.linspace(0, 1, len(T))
+            place, turn = place[0] + s[:, None] * self._rng.uniform(0.5, 3.0) * (place[-1] - place[0]), Slerp([0, 1], turn[[0, -1]])(s)
+        if self._rng.random() < 0.5:
+            return ActionSpace.TCP_POSE, POSE_COLUMNS, np.column_stack([place, turn.as_quat()])
+        deltas = np.column_stack([np.diff(place, axis=0), (turn[1:] * turn[:-1].inv()).as_rotvec()])
+        return ActionSpace.TCP_DELTA, DELTA_COLUMNS, np.vstack([np.zeros(6), deltas])
 
     def _ram(self, here: Array, dt_s: float) -> Array:
         """One joint at a constant speed to the end of its range, or as far as a chunk may go."""

@@ -58,6 +58,7 @@ CURED_BY_A_CHUNK = frozenset(
         SafetyReason.CHUNK_STALE,
         SafetyReason.CHUNK_SEQUENCE,
         SafetyReason.CHUNK_JUMP,
+        SafetyReason.CHUNK_UNREACHABLE,
         SafetyReason.CHUNK_EXHAUSTED,
         SafetyReason.POSITION_LIMIT,
         SafetyReason.VELOCITY_LIMIT,

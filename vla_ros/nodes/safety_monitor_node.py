@@ -19,7 +19,7 @@ from vla_ros.core.decisions import SafetyMode, SafetyState, Verdict
 from vla_ros.core.scheduling import Urgency
 from vla_ros.nodes.safety_monitor_inputs import GateInputs
 from vla_ros.robots import load_robot
-from vla_ros.ros.conversions.actions import gated_to_msg
+from vla_ros.ros.conversions.actions import chunk_to_msg, gated_to_msg
 from vla_ros.ros.conversions.arrays import ns_from_stamp
 from vla_ros.ros.conversions.safety import decision_to_msg, diagnostics_to_msg, safety_state_to_msg
 from vla_ros.ros.inbox import Inbox
@@ -131,10 +131,13 @@ class SafetyMonitorNode(VlaNode):
         taken_ns = self.steady_ns()
         if (judged := self._inputs.take_chunk(cdr)) is None:
             return
-        message, self._chunk, decision = judged
+        self._chunk, decision = judged
         self._latency_s[decision.id] = (self.steady_ns() - taken_ns) * 1e-9
-        if decision.action in (SafetyAction.PASS, SafetyAction.SLOW) and self._joints is not None:
-            self._world_model.ask(message, self._joints)
+        followed = self.gate.followed_chunk
+        if decision.action in (SafetyAction.PASS, SafetyAction.SLOW) and followed is not None:
+            self._chunk = followed  # joint positions, whatever space it came in
+            if self._joints is not None:
+                self._world_model.ask(chunk_to_msg(followed), self._joints)
 
     def _world_model_client(self, safety: SafetyConfig) -> WorldModelClient:
         if not safety.world_model.required:

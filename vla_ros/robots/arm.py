@@ -105,6 +105,13 @@ class Arm:
         coriolis = np.array(pinocchio.computeCoriolisMatrix(self._model, self._data, q, v))
         return momentum, coriolis.T @ v - gravity
 
+    def pose_error(self, q: Array, goal: pinocchio.SE3) -> tuple[Array, Array]:
+        """[6] from the TCP at ``q`` to ``goal`` (m, then rotation vector), and the Jacobian [6, dof], both in the axes of the TCP."""
+        pinocchio.computeJointJacobians(self._model, self._data, q)
+        here = pinocchio.updateFramePlacement(self._model, self._data, self._tcp)
+        jacobian = pinocchio.getFrameJacobian(self._model, self._data, self._tcp, pinocchio.ReferenceFrame.LOCAL)
+        return _pose_error(here, goal), jacobian
+
     def full_q(self, q: Array, gripper_width_m: float = 0.0) -> Array:
         """Joints of the whole URDF (arm and fingers) in Pinocchio's order."""
         full = np.zeros(self._full.nq)
@@ -146,10 +153,7 @@ class Arm:
         q = start
         best, best_at = _Descent(q, np.inf, np.inf, False), 0
         for iteration in range(MAX_ITERATIONS):
-            pinocchio.computeJointJacobians(self._model, self._data, q)
-            here = pinocchio.updateFramePlacement(self._model, self._data, self._tcp)
-            jacobian = pinocchio.getFrameJacobian(self._model, self._data, self._tcp, pinocchio.ReferenceFrame.LOCAL)
-            error = _pose_error(here, goal)
+            error, jacobian = self.pose_error(q, goal)
             position, rotation = float(np.linalg.norm(error[:3])), float(np.linalg.norm(error[3:]))
             now = _Descent(q, position, rotation, position <= position_tolerance_m and rotation <= rotation_tolerance_rad)
             if now.reached:
@@ -218,8 +222,8 @@ def _restart_postures(config: RobotConfig) -> list[Array]:
 
 def _pose_error(here: pinocchio.SE3, goal: pinocchio.SE3) -> Array:
     """[6] from ``here`` to ``goal`` in the axes of ``here``: metres, then rotation vector."""
-    rotation = here.rotation.T
-    return np.concatenate([rotation @ (goal.translation - here.translation), pinocchio.log3(rotation @ goal.rotation)])
+    away = here.actInv(goal)
+    return np.concatenate([away.translation, pinocchio.log3(away.rotation)])
 
 
 def _step(jacobian: Array, error: Array, pull: Array, at_low: NDArray[np.bool_], at_high: NDArray[np.bool_]) -> Array:

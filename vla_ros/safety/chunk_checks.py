@@ -7,7 +7,7 @@ names joint, value and limit.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,13 +18,28 @@ from vla_ros.core.handling import Handling, handling_table
 from vla_ros.robots import Arm
 from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.path import ChunkPath
+from vla_ros.safety.tcp_rows import (
+    DELTA_COLUMNS,
+    POSE_COLUMNS,
+    SLOWEST_PACE,
+    TOLERANCE_M,
+    TOLERANCE_RAD,
+    JointRange,
+    TcpRows,
+    Unreached,
+    tcp_poses,
+)
 from vla_ros.safety.workspace import Workspace
 
 HORIZON = (2, 256)  # rows
+TCP_ROWS = 100  # of a chunk in a TCP space: each takes a quadratic programme, and the next tick waits for them
+FARTHEST_M = 10.0  # no arm reaches so far
+UNIT = 0.01  # a quaternion may be so much longer or shorter than 1
 DT_S = (0.005, 0.5)  # between rows
 FUTURE_S = 0.05  # a stamp may lie this far ahead of the monitor's clock
 ROUNDING = 1 + 1e-6
 OWN = "safety_monitor"  # whose a path is that no expert proposed
+_TCP_SPACES = (ActionSpace.TCP_POSE, ActionSpace.TCP_DELTA)
 
 
 @dataclass(frozen=True)
@@ -72,7 +87,7 @@ class Context:
 class Accepted:
     """A chunk as it will be followed, and how near it comes to the limits."""
 
-    chunk: ActionChunk
+    chunk: ActionChunk  # its rows as positions of the arm's joints, whatever space they came in
     path: ChunkPath
     row: float  # where it is entered
     continued: bool  # it goes on where the chunk before it was; False: it starts afresh at row 0
@@ -90,6 +105,7 @@ class _Rows:
     row: float  # where it is entered
     continued: bool
     inside_m: Array  # [n] of the TCP from the border of its workspace; negative: outside
+    slowest: float = 1.0  # the pace at which the limits have to be kept; below 1 the chunk is slowed where it is faster
 
 
 class ChunkDoor:
@@ -99,6 +115,7 @@ class ChunkDoor:
         self.arm = arm
         self.config = config
         self.workspace = Workspace(arm, config.workspace_margin_m)
+        self.tcp = TcpRows(arm)
         self.acceleration = config.operation.acceleration * np.asarray(arm.config.limits.acceleration_radps2)
 
     def judge(self, chunk: ActionChunk, context: Context) -> Accepted | Refusal:
@@ -108,6 +125,8 @@ class ChunkDoor:
             if refusal:
                 return refusal
         rows = self._rows(chunk, context)
+        if isinstance(rows, Refusal):
+            return rows
         for rule in ROW_RULES:
             refusal = rule(self, chunk, rows, context)
             if refusal:
@@ -121,27 +140,58 @@ class ChunkDoor:
         chunk = ActionChunk(0, OWN, "", "", stamp_ns, ActionSpace.JOINT_POSITION, names, dt_s, rows, still, gripper_force_n=0.0)
         return self._accept(chunk, _Rows(rows, 0.0, False, self.workspace.rows_inside_m(rows)))
 
-    def _rows(self, chunk: ActionChunk, context: Context) -> _Rows:
-        order = [chunk.names.index(name) for name in self.arm.config.arm_joints]
+    def columns(self, space: ActionSpace) -> tuple[str, ...]:
+        """What the columns of a chunk must be named, in any order."""
+        return {ActionSpace.TCP_POSE: POSE_COLUMNS, ActionSpace.TCP_DELTA: DELTA_COLUMNS}.get(space, self.arm.config.arm_joints)
+
+    def position_range(self, context: Context) -> tuple[Array, Array]:
+        """Lowest and highest positions [dof]: the margin is kept from the limits, unless the arm is within it already."""
+        limits, margin = self.arm.config.limits, self.config.position_margin_rad
+        low = np.minimum(limits.position_min_rad + margin, context.position)
+        return low, np.maximum(limits.position_max_rad - margin, context.position)
+
+    def _rows(self, chunk: ActionChunk, context: Context) -> _Rows | Refusal:
+        order = [chunk.names.index(name) for name in self.columns(chunk.space)]
         data = np.asarray(chunk.data, dtype=float)[:, order]
         old = context.followed
-        if old is None or chunk.continues_seq == 0 or chunk.continues_seq != old.chunk.seq or chunk.expert != old.chunk.expert:
-            positions = context.position + np.cumsum(data, axis=0) if chunk.space == ActionSpace.JOINT_DELTA else data
-            return _Rows(positions, 0.0, False, self.workspace.rows_inside_m(positions))
-        per_row = old.chunk.dt_s / chunk.dt_s  # rows of this chunk for each row of the old one
+        continued = old is not None and chunk.continues_seq == old.chunk.seq and chunk.expert == old.chunk.expert
+        base, row = context.position, 0.0
+        if old is not None and continued:
+            per_row = old.chunk.dt_s / chunk.dt_s  # rows of this chunk for each row of the old one
+            row = max((old.row - chunk.continues_row) * per_row, 0.0)
+            before = 0.0 if chunk.space == ActionSpace.TCP_POSE else 1 / per_row  # deltas lead to row 0 from the row before it
+            base = old.path.at(max(chunk.continues_row - before, 0.0)).position
+        slowest = 1.0
         if chunk.space == ActionSpace.JOINT_DELTA:
-            base = old.path.at(max(chunk.continues_row - 1 / per_row, 0.0)).position
             data = base + np.cumsum(data, axis=0)
-        return _Rows(data, max((old.row - chunk.continues_row) * per_row, 0.0), True, self.workspace.rows_inside_m(data))
+        elif chunk.space in (ActionSpace.TCP_POSE, ActionSpace.TCP_DELTA):
+            joints = self._joints(chunk, data, base, continued, context)
+            if isinstance(joints, Refusal):
+                return joints
+            data, slowest = joints, SLOWEST_PACE
+        return _Rows(data, row, continued, self.workspace.rows_inside_m(data), slowest)
+
+    def _joints(self, chunk: ActionChunk, data: Array, base: Array, continued: bool, context: Context) -> Array | Refusal:
+        """Joints [n, dof] for rows of the TCP, from ``base`` [dof] on."""
+        low, high = self.position_range(context)
+        first_rad = np.inf if continued else 0.999 * self.config.start_jump_rad  # a continuation need not be entered at row 0
+        found = self.tcp.joints(tcp_poses(data, chunk.space, self.arm.fk(base)), base, chunk.dt_s, JointRange(low, high, first_rad))
+        if not isinstance(found, Unreached):
+            return found
+        joint = (*found.at_limit, *found.too_fast, "")[0]
+        if found.row == 0 and not continued and found.too_fast:
+            return Refusal(SafetyReason.CHUNK_JUMP, f"It would start with a step: {found}.", joint)
+        allowed = f"allowed {TOLERANCE_M * 1000:.0f} mm and {np.degrees(TOLERANCE_RAD):.0f} deg"
+        return Refusal(SafetyReason.CHUNK_UNREACHABLE, f"Row {found.row} is not reached: {found}; {allowed}.", joint)
 
     def _accept(self, chunk: ActionChunk, rows: _Rows) -> Accepted:
         limits = self.arm.config.limits
         q = rows.positions
         room = np.minimum(q - limits.position_min_rad, limits.position_max_rad - q).min(axis=0)
-        use = np.abs(np.diff(q, axis=0)).max(axis=0) / chunk.dt_s / limits.velocity_radps
+        use = np.minimum(np.abs(np.diff(q, axis=0)).max(axis=0) / chunk.dt_s / limits.velocity_radps, 1.0)  # faster rows are slowed
         path = ChunkPath(q, chunk.dt_s, self.config.operation.velocity * limits.speed_along(q), self.acceleration)
         return Accepted(
-            chunk=chunk,
+            chunk=replace(chunk, space=ActionSpace.JOINT_POSITION, names=self.arm.config.arm_joints, data=q),
             path=path,
             row=min(rows.row, path.last_row),
             continued=rows.continued,
@@ -153,36 +203,41 @@ class ChunkDoor:
 
 
 def check_space(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | None:
-    """Joint spaces only: a TCP pose has many joint solutions, and the choice among them is not the monitor's."""
-    if chunk.space in (ActionSpace.JOINT_POSITION, ActionSpace.JOINT_DELTA):
-        return None
-    name = chunk.space.name if isinstance(chunk.space, ActionSpace) else str(chunk.space)
-    detail = f"Chunks in {name} are not followed; send JOINT_POSITION or JOINT_DELTA (solve the inverse kinematics first)."
-    return Refusal(SafetyReason.CHUNK_SPACE, detail)
+    """A space that is known; for the TCP in the base frame, since where other frames are is not the monitor's to know."""
+    base = door.arm.config.base_frame
+    if chunk.space not in tuple(ActionSpace):
+        detail = f"Chunks in space {chunk.space} are not followed; there are {', '.join(space.name for space in ActionSpace)}."
+        return Refusal(SafetyReason.CHUNK_SPACE, detail)
+    if chunk.space in _TCP_SPACES and chunk.frame_id != base:
+        space = ActionSpace(chunk.space).name
+        detail = f"A chunk in {space} must be given in '{base}', not in '{chunk.frame_id}': set header.frame_id and transform its rows."
+        return Refusal(SafetyReason.CHUNK_SPACE, detail)
+    return None
 
 
 def check_joints(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | None:
-    """The columns are the arm's joints, in any order."""
-    joints = door.arm.config.arm_joints
-    if sorted(chunk.names) == sorted(joints):
+    """The columns are the arm's joints, or those of the TCP's space, in any order."""
+    wanted = door.columns(chunk.space)
+    if sorted(chunk.names) == sorted(wanted):
         return None
-    missing = ", ".join(name for name in joints if name not in chunk.names) or "none"
-    extra = ", ".join(name for name in chunk.names if name not in joints) or "none"
-    detail = f"The columns must be the arm's joints, each once; missing: {missing}; not of the arm: {extra}."
+    missing = ", ".join(name for name in wanted if name not in chunk.names) or "none"
+    extra = ", ".join(name for name in chunk.names if name not in wanted) or "none"
+    whose = f"those of {ActionSpace(chunk.space).name}" if chunk.space in _TCP_SPACES else "the arm's joints"
+    detail = f"The columns must be {whose}, each once; missing: {missing}; not among them: {extra}."
     return Refusal(SafetyReason.CHUNK_JOINTS, detail)
 
 
 def check_shape(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | None:
     """Rows, columns, numbers and the time between rows."""
     data, gripper = np.asarray(chunk.data), np.asarray(chunk.gripper_width_m)
-    dof = len(door.arm.config.arm_joints)
+    columns, most = len(door.columns(chunk.space)), TCP_ROWS if chunk.space in _TCP_SPACES else HORIZON[1]
     wrong = ""
-    if data.ndim != 2 or data.shape[1] != dof:
-        wrong = f"The data must be [rows, {dof}], got {list(data.shape)}."
+    if data.ndim != 2 or data.shape[1] != columns:
+        wrong = f"The data must be [rows, {columns}], got {list(data.shape)}."
     elif not (np.issubdtype(data.dtype, np.floating) or np.issubdtype(data.dtype, np.integer)):
         wrong = f"The data must be real numbers, got {data.dtype}."
-    elif not HORIZON[0] <= len(data) <= HORIZON[1]:
-        wrong = f"A chunk has {HORIZON[0]} to {HORIZON[1]} rows, got {len(data)}."
+    elif not HORIZON[0] <= len(data) <= most:
+        wrong = f"A chunk has {HORIZON[0]} to {most} rows, got {len(data)}."
     elif gripper.shape != (len(data),) or not np.issubdtype(gripper.dtype, np.number):
         wrong = f"The gripper needs one width for each of the {len(data)} rows, got shape {list(gripper.shape)}."
     elif not (np.isfinite(chunk.dt_s) and DT_S[0] <= chunk.dt_s <= DT_S[1]):
@@ -200,6 +255,23 @@ def check_finite(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | N
     if chunk.continues_seq and not np.isfinite(chunk.continues_row):
         detail = f"The row at which it continues chunk {chunk.continues_seq} is {chunk.continues_row}."
         return Refusal(SafetyReason.CHUNK_NOT_FINITE, detail)
+    return None
+
+
+def check_poses(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | None:
+    """Rows of the TCP hold rotations, and places that an arm could be at."""
+    if chunk.space not in _TCP_SPACES:
+        return None
+    data = np.asarray(chunk.data, dtype=float)
+    far = np.abs(data) > FARTHEST_M
+    if far.any():
+        row, column = np.argwhere(far)[0]
+        return Refusal(SafetyReason.CHUNK_UNREACHABLE, f"Row {row} is not reached: {chunk.names[column]} is {data[row, column]:.3g}.")
+    if chunk.space == ActionSpace.TCP_POSE:
+        norm = np.linalg.norm(data[:, [chunk.names.index(name) for name in POSE_COLUMNS[3:]]], axis=1)
+        if (wrong := np.abs(norm - 1) > UNIT).any():
+            row = int(np.argmax(wrong))
+            return Refusal(SafetyReason.CHUNK_SHAPE, f"The quaternion of row {row} must have length 1, got {norm[row]:.3f}.")
     return None
 
 
@@ -260,9 +332,7 @@ def check_sequence(door: ChunkDoor, chunk: ActionChunk, context: Context) -> Ref
 
 def check_positions(door: ChunkDoor, chunk: ActionChunk, rows: _Rows, context: Context) -> Refusal | None:
     """Inside the joint limits by the margin, or at least not farther out than the arm already is."""
-    limits, margin = door.arm.config.limits, door.config.position_margin_rad
-    low = np.minimum(limits.position_min_rad + margin, context.position)
-    high = np.maximum(limits.position_max_rad - margin, context.position)
+    low, high = door.position_range(context)
     over = np.maximum(low - rows.positions, rows.positions - high)
     row, joint = np.unravel_index(int(np.argmax(over)), over.shape)
     if over[row, joint] <= 1e-9:
@@ -276,14 +346,14 @@ def check_velocities(door: ChunkDoor, chunk: ActionChunk, rows: _Rows, _: Contex
     """The speed from row to row is one that the robot has; where a joint's end allows less of it, the path is followed more slowly."""
     speed = np.abs(np.diff(rows.positions, axis=0)) / chunk.dt_s
     limit = np.asarray(door.arm.config.limits.velocity_radps)
-    return _over(door, speed, limit, SafetyReason.VELOCITY_LIMIT, "rad/s")
+    return _over(door, speed * rows.slowest, limit, SafetyReason.VELOCITY_LIMIT, "rad/s")
 
 
 def check_accelerations(door: ChunkDoor, chunk: ActionChunk, rows: _Rows, _: Context) -> Refusal | None:
     """The change of that speed is one that the robot can make."""
     acceleration = np.abs(np.diff(rows.positions, n=2, axis=0)) / chunk.dt_s**2
     limit = np.asarray(door.arm.config.limits.acceleration_radps2)
-    return _over(door, acceleration, limit, SafetyReason.ACCELERATION_LIMIT, "rad/s2") if len(acceleration) else None
+    return _over(door, acceleration * rows.slowest**2, limit, SafetyReason.ACCELERATION_LIMIT, "rad/s2") if len(acceleration) else None
 
 
 def check_jump(door: ChunkDoor, chunk: ActionChunk, rows: _Rows, context: Context) -> Refusal | None:
@@ -328,6 +398,7 @@ FORMAL_RULES: tuple[Callable[[ChunkDoor, ActionChunk, Context], Refusal | None],
     check_joints,
     check_shape,
     check_finite,
+    check_poses,
     check_gripper,
     check_source,
     check_stamp,

@@ -227,6 +227,11 @@ class Gate:
         return self._command(self._guard, status)
 
     @property
+    def followed_chunk(self) -> ActionChunk | None:
+        """What is followed, its rows as joint positions; None where nothing is."""
+        return self._following.accepted.chunk if self._following else None
+
+    @property
     def latched(self) -> Fault | None:
         """The stop that only ``reset`` ends, or None."""
         return self._hold.fault if self._hold and self._hold.fault.latch else None

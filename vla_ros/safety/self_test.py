@@ -12,12 +12,13 @@ import numpy as np
 
 from vla_ros.core.actions import ActionChunk, ActionSpace
 from vla_ros.core.decisions import SafetyReason
-from vla_ros.core.geometry import Array, transform
+from vla_ros.core.geometry import Array, quat_from_rotation, transform
 from vla_ros.robots import Arm
 from vla_ros.robots.clearance import Solid
 from vla_ros.safety.chunk_checks import ChunkDoor, Context, Followed, Refusal
 from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.sweep_proof import SweepProof
+from vla_ros.safety.tcp_rows import POSE_COLUMNS
 
 _NOW_NS = 1_000_000_000_000
 _ROWS = 8
@@ -101,7 +102,11 @@ def _bad_chunks(arm: Arm, config: SafetyConfig, good: ActionChunk, home: Array) 
     yield "a grasp without force", replace(good, gripper_width_m=np.full(_ROWS, closed_m), gripper_force_n=0.0), SafetyReason.POSITION_LIMIT
     yield "a missing column", replace(good, data=good.data[:, 1:]), SafetyReason.CHUNK_SHAPE
     yield "an unknown joint", replace(good, names=("nobody", *good.names[1:])), SafetyReason.CHUNK_JOINTS
-    yield "poses of the TCP", replace(good, space=ActionSpace.TCP_POSE), SafetyReason.CHUNK_SPACE
+    still = np.tile([*arm.fk(home)[:3, 3], *quat_from_rotation(arm.fk(home)[:3, :3])], (_ROWS, 1))
+    poses = replace(good, space=ActionSpace.TCP_POSE, names=POSE_COLUMNS, frame_id=arm.config.base_frame, data=still)
+    yield "poses in an unknown frame", replace(poses, frame_id="nowhere"), SafetyReason.CHUNK_SPACE
+    yield "no rotation", replace(poses, data=still * ([1.0] * 3 + [0.0] * 4)), SafetyReason.CHUNK_SHAPE
+    yield "poses out of reach", replace(poses, data=still + along * np.eye(7)[0]), SafetyReason.CHUNK_UNREACHABLE
     yield "an old stamp", replace(good, stamp_ns=_NOW_NS - 60_000_000_000), SafetyReason.CHUNK_STALE
     yield "a number used before", replace(good, seq=7), SafetyReason.CHUNK_SEQUENCE
     yield "a start far from the arm", replace(good, data=good.data + 2 * config.start_jump_rad), SafetyReason.CHUNK_JUMP
