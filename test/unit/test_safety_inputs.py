@@ -88,13 +88,16 @@ def test_what_is_stamped_ahead_is_good_up_to_the_difference_of_clocks_and_no_far
 
 def without(name: str) -> Inputs:
     """Everything has been heard of but that."""
-    inputs, tell = Inputs(panda(), safety()), {
-        "joints": lambda i: i.on_joint_state(joints(NOW_NS)),
-        "contact": lambda i: i.on_contact(felt(NOW_NS)),
-        "camera": lambda i: i.on_camera_health(health(NOW_NS)),
-        "scene": lambda i: i.on_scene(NOW_NS),
-        **{node: (lambda i, node=node: i.on_heartbeat(node, NOW_NS)) for node in safety().nodes},
-    }
+    inputs, tell = (
+        Inputs(panda(), safety()),
+        {
+            "joints": lambda i: i.on_joint_state(joints(NOW_NS)),
+            "contact": lambda i: i.on_contact(felt(NOW_NS)),
+            "camera": lambda i: i.on_camera_health(health(NOW_NS)),
+            "scene": lambda i: i.on_scene(NOW_NS),
+            **{node: (lambda i, node=node: i.on_heartbeat(node, NOW_NS)) for node in safety().nodes},
+        },
+    )
     for key, say in tell.items():
         if key != name:
             say(inputs)
