@@ -14,6 +14,7 @@ from safety_rig import START_NS, SWEEP, chunk_of, home, panda, safety, smooth
 from vla_ros.core.actions import ActionSpace
 from vla_ros.core.decisions import SafetyReason
 from vla_ros.safety.chunk_checks import Accepted, ChunkDoor, Context, Followed, Refusal
+from vla_ros.safety.path import VELOCITY_SHARE
 
 JOINTS = panda().config.arm_joints
 LIMITS = panda().config.limits
@@ -198,6 +199,12 @@ def test_nothing_crashes_the_door(seed, kind, shape, dt_s, seq, stamp_ns):
     assert isinstance(judge(chunk, followed=followed(3.0), moving=bool(seed % 2)), Refusal)
 
 
+def test_what_is_wrong_with_one_joint_names_it():
+    assert judge(good(data=with_row(3, 2, np.nan))).joint == "panda_joint3"
+    verdict = judge(good(data=with_row(3, 5, 9.0)))
+    assert (verdict.joint, "panda_joint6 would be at 9.000 rad in row 3" in verdict.detail) == ("panda_joint6", True)
+
+
 # --- exactly at each limit ----------------------------------------------------------------------------------------------
 
 
@@ -238,6 +245,8 @@ def test_one_row_that_moves_the_gripper_needs_a_force():
     widths = np.full(20, np.nan)
     widths[7] = 0.04
     assert judge(good(gripper_width_m=widths, gripper_force_n=0.0)).joint == "gripper"
+    widths[7] = 0.3
+    assert "row 7 is 0.3000 m" in judge(good(gripper_width_m=widths)).detail
 
 
 AGE_NS = round(safety().chunk_age_s * 1e9)
@@ -259,10 +268,17 @@ def test_a_stamp_is_good_from_the_oldest_that_is_allowed_to_the_difference_of_cl
     assert isinstance(verdict, Accepted) if is_taken else verdict.reason == SafetyReason.CHUNK_STALE
 
 
+def test_a_stamp_of_zero_is_none_even_when_the_clock_has_just_begun():
+    early = {"now_ns": 500_000_000}
+    assert judge(good(stamp_ns=0), **early).reason == SafetyReason.CHUNK_STALE
+    assert isinstance(judge(good(stamp_ns=1), **early), Accepted)
+
+
 def test_another_expert_waits_while_the_arm_moves_and_the_same_one_does_not():
     theirs = followed(0.0)
     other = replace(theirs, chunk=replace(theirs.chunk, expert="another"))
-    assert judge(good(), followed=other, moving=True).reason == SafetyReason.CHUNK_SOURCE
+    verdict = judge(good(), followed=other, moving=True)
+    assert (verdict.reason, "'another'" in verdict.detail) == (SafetyReason.CHUNK_SOURCE, True)
     assert isinstance(judge(good(), followed=other, moving=False), Accepted)
     assert isinstance(judge(good(), followed=theirs, moving=True), Accepted)
 
@@ -308,6 +324,8 @@ def test_speed_and_acceleration_are_taken_up_to_the_limit_in_both_directions(joi
         return judge(good(data=rows, gripper_width_m=np.zeros(3), dt_s=0.02))
 
     assert reason_of(speeds(1.001)) == SafetyReason.VELOCITY_LIMIT
+    assert re.search(r"rad/s at row 0; the limit is .* rad/s\.", speeds(1.001).detail)
+    assert re.search(r"rad/s2 at row 0; the limit is .* rad/s2\.", accelerations(1.001).detail)
     assert reason_of(speeds(0.999)) != SafetyReason.VELOCITY_LIMIT
     assert reason_of(accelerations(1.001)) == SafetyReason.ACCELERATION_LIMIT
     assert reason_of(accelerations(0.999)) is None
@@ -339,6 +357,39 @@ def test_a_continuation_is_compared_where_it_is_entered_between_its_rows_too(row
         assert (verdict.reason, verdict.joint) == (SafetyReason.CHUNK_JUMP, "panda_joint6")
 
 
+def test_a_continuation_that_is_over_already_is_compared_at_its_last_row():
+    old = followed(9.0)
+    rows = np.array([old.path.at(float(n)).position for n in range(5, 10)])
+    verdict = judge(good(data=rows, gripper_width_m=np.zeros(5), continues_seq=4, continues_row=4.0), followed=old, moving=True)
+    assert verdict.row == 4.0
+    rows[-1] += 0.06 * np.eye(7)[1]
+    slow = good(data=rows, gripper_width_m=np.zeros(5), continues_seq=4, continues_row=4.0, dt_s=0.2)
+    beyond = replace(slow, continues_row=-30.0)
+    assert judge(beyond, followed=old, moving=True).reason == SafetyReason.CHUNK_JUMP
+
+
+def test_a_continuation_of_what_is_not_followed_starts_afresh_whatever_it_says():
+    verdict = judge(good(continues_seq=4, continues_row=3.0))
+    assert (verdict.row, verdict.continued) == (0.0, False)
+    first = judge(good(seq=1), last_seq=0)
+    chunk = good(seq=2, data=smooth(20, SWEEP)[3:], gripper_width_m=np.zeros(17), continues_seq=1, continues_row=3.0)
+    verdict = judge(chunk, followed=Followed(first.chunk, first.path, 5.0), last_seq=1, moving=True)
+    assert (verdict.row, verdict.continued) == (2.0, True)
+
+
+def test_deltas_add_up_from_where_the_arm_is_commanded_to_be():
+    rows = smooth(20, SWEEP)
+    chunk = good(space=ActionSpace.JOINT_DELTA, data=np.diff(rows, axis=0), gripper_width_m=np.zeros(19))
+    assert judge(chunk, position=rows[0]).path.rows == pytest.approx(rows[1:])
+
+
+def test_a_path_is_followed_with_the_operational_share_of_the_speed():
+    rows = ramp(0, 0.9 * LIMITS.velocity_radps[0] * 0.05)[:5]
+    verdict = judge(good(data=rows, gripper_width_m=np.zeros(5)))
+    share = safety().operation.velocity
+    assert verdict.path.slowest_cap == pytest.approx(VELOCITY_SHARE * share / 0.9)
+
+
 @pytest.mark.parametrize("dt_s", [0.05, 0.025])
 def test_deltas_that_continue_a_chunk_add_up_from_its_path(dt_s):
     old, steps = followed(7.5), round(0.05 / dt_s)
@@ -356,6 +407,14 @@ def test_deltas_that_continue_a_chunk_add_up_from_its_path(dt_s):
     assert verdict.continued
     assert verdict.row == pytest.approx(0.5 * steps)
     assert verdict.path.rows == pytest.approx(path[1:], abs=2e-3)
+
+
+def test_deltas_that_continue_a_chunk_at_its_beginning_start_at_its_first_row():
+    old = followed(1.0)
+    rows = smooth(20, SWEEP)
+    chunk = good(space=ActionSpace.JOINT_DELTA, data=np.diff(rows, axis=0), gripper_width_m=np.zeros(19))
+    chunk = replace(chunk, continues_seq=4, continues_row=1.0)
+    assert judge(chunk, followed=old, moving=True).path.rows == pytest.approx(rows[1:])
 
 
 def test_the_margin_of_the_workspace_is_that_of_the_row_farthest_out():

@@ -131,7 +131,7 @@ def _sensors(config: SafetyConfig) -> Iterator[Cell]:
     yield Cell("a joint reads a little off", Expected(HOLD, off), act=lambda s: _misread(s, partial(_off_by, 1.2 * hold_rad)))
     yield Cell("a joint reads far off", Expected(STOP, off), act=lambda s: _misread(s, partial(_off_by, 1.2 * latch_rad)))
     yield Cell("finger pressed", Expected(HOLD, SafetyReason.CONTACT), act=lambda s: _press(s, 1.5 * config.contact.pad_n))
-    yield Cell("arm blocked", Expected(HOLD, SafetyReason.TRACKING_ERROR, grows=True), act=_block)
+    yield Cell("arm blocked, and its drives give way", Expected(HOLD, SafetyReason.TRACKING_ERROR, grows=True), act=_block)
 
 
 def _clocks() -> Iterator[Cell]:

@@ -162,10 +162,10 @@ class FaultScenario:
         def is_due(source: str) -> bool:
             return woke or tick % PERIODS[source] == 0
 
-        q, v = rig.motion(rig.now_ns)
+        (q, v), a = rig.motion(rig.now_ns), rig.acceleration(rig.now_ns)
         if self.blocked is not None:
-            q, v = self.blocked, np.zeros(len(q))
-        self.ears.on_joint_state(self.read(JointState(rig.now_ns, rig.arm.config.arm_joints, q, v, np.zeros(len(q)))))
+            q, v, a = self.blocked, np.zeros(len(q)), np.zeros(len(q))
+        self.ears.on_joint_state(self.read(JointState(rig.now_ns, rig.arm.config.arm_joints, q, v, rig.arm.torques(q, v, a))))
         if is_due("contact"):
             rig.tell_touch(self.pressed_n)
         if is_due("heartbeat"):
