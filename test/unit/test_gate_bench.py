@@ -9,7 +9,7 @@ import pytest
 from safety_rig import home, panda
 
 from vla_ros.core.geometry import transform
-from vla_ros.evaluation import gate_rig
+from vla_ros.evaluation import gate_bench, gate_rig
 from vla_ros.evaluation.gate_bench import GateBench
 from vla_ros.evaluation.gate_oracle import PERIOD_S, Box, Breaches, GateOracle
 from vla_ros.robots import Arm, load_robot
@@ -59,6 +59,7 @@ def test_the_limits_that_depend_on_the_position_hold_at_the_ends_of_the_ranges(m
 
 def test_the_oracle_sees_what_a_gate_without_eyes_lets_through(monkeypatch: pytest.MonkeyPatch):
     bench = GateBench("panda", seed=11)
+    monkeypatch.setattr(gate_bench, "KINDS", ("aim",))  # at an obstacle, each time
     monkeypatch.setattr(Surroundings, "breach", lambda self, before, rows, accelerations=None: None)
     bench.run(2400)
     assert bench.figures.breaches.kinds.get("collision", 0) > 0
