@@ -10,10 +10,10 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safety_rig import SWEEP, TICK_NS, Rig, home, panda, safety, smooth
+from safety_rig import SWEEP, TICK_NS, Rig, home, panda, safety, smooth, standing
 
 from vla_ros.core.actions import SafetyAction
-from vla_ros.core.decisions import SafetyMode, SafetyReason
+from vla_ros.core.decisions import SafetyMode, SafetyReason, Verdict
 from vla_ros.core.errors import ConfigError
 from vla_ros.core.geometry import Pose
 from vla_ros.core.handling import HandlingTable, handling_table
@@ -23,9 +23,11 @@ from vla_ros.core.scene import SceneObject
 from vla_ros.core.tasks import Plan, Predicate, Relation, Skill, Subtask
 from vla_ros.core.yaml_files import load_yaml
 from vla_ros.robots import load_robot
+from vla_ros.safety.chunk_checks import ChunkId
 from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.contact import ContactWatch
 from vla_ros.safety.residuals import GAP_S, ContactObserver
+from vla_ros.safety.retreat import STEP_RAD, Trail
 from vla_ros.simulation.robot import SimRobot
 from vla_ros.simulation.scene_config import load_scene
 
@@ -77,15 +79,13 @@ def moving(rig: Rig, ticks: int = 60) -> Rig:
 
 def test_an_arm_that_is_pushed_stops_goes_back_a_little_and_is_ready_again():
     rig = moving(Rig().ready(), 90)
-    rig.push_nm = np.array([20.0, 0, 0, 0, 0, 0, 0])
+    rig.push_nm = np.array([-20.0, 0, 0, 0, 0, 0, 0])
     assert SafetyAction.HOLD in [rig.step().action for _ in range(10)], "within a tenth of a second"
     state = rig.gate.state()
     assert (state.mode, state.reason) == (SafetyMode.HOLDING, SafetyReason.CONTACT)
     assert "panda_joint1" in state.detail
+    step_until_going_back(rig)
     deepest = rig.arm_state()[0]
-    while not rig.gate._is_going_back:
-        rig.step()
-        deepest = rig.arm_state()[0]
     rig.step(10)
     assert rig.send(smooth(60, SWEEP), seq=2).action == SafetyAction.HOLD
     rig.step(40)
@@ -101,10 +101,10 @@ def test_an_arm_that_is_pushed_stops_goes_back_a_little_and_is_ready_again():
 
 def test_going_back_ends_where_the_push_grows():
     rig = moving(Rig().ready(), 90)
-    rig.push_nm = np.array([15.0, 0, 0, 0, 0, 0, 0])
+    rig.push_nm = np.array([-15.0, 0, 0, 0, 0, 0, 0])
     rig.step(60)
     assert rig.gate._is_going_back
-    rig.push_nm = np.array([60.0, 0, 0, 0, 0, 0, 0])
+    rig.push_nm = np.array([-60.0, 0, 0, 0, 0, 0, 0])
     rig.step(10)
     assert not rig.gate._is_going_back
     rig.step(60)
@@ -114,10 +114,105 @@ def test_going_back_ends_where_the_push_grows():
     assert rig.gate.state().reason == SafetyReason.CONTACT
 
 
+def test_an_arm_that_rests_does_not_move_when_it_is_touched():
+    rig = moving(Rig().ready(), 400)
+    rested = rig.arm_state()[0]
+    rig.push_nm = np.array([-15.0, 0, 0, 0, 0, 0, 0])
+    rig.step(100)
+    assert rig.gate.state().reason == SafetyReason.CONTACT
+    assert rig.arm_state()[0] == pytest.approx(rested, abs=1e-6)
+
+
+def test_nothing_goes_back_against_the_push():
+    rig = moving(Rig().ready(), 90)
+    rig.push_nm = np.array([20.0, 0, 0, 0, 0, 0, 0])  # from behind: the way back leads into it
+    rig.step(60)
+    still = rig.arm_state()[0]
+    rig.step(60)
+    assert rig.arm_state()[0] == pytest.approx(still, abs=1e-9)
+
+
+def test_an_emergency_stop_cuts_the_way_back_short():
+    rig = going_back()
+    rig.gate.estop("test")
+    rig.step(8)
+    assert np.abs(rig.arm_state()[1]).max() < 1e-3
+
+
+def test_a_verdict_about_the_chunk_that_met_something_does_not_end_the_way_back():
+    rig = moving(Rig().ready(), 90)
+    stamp_ns = rig.gate._following.accepted.chunk.stamp_ns
+    rig.push_nm = np.array([-20.0, 0, 0, 0, 0, 0, 0])
+    step_until_going_back(rig)
+    rig.gate.on_world_model(ChunkId("scripted", 1, stamp_ns), Verdict.REJECT, "The hand hits the box.")
+    assert rig.gate._is_going_back
+
+
+def test_a_push_that_lasts_is_given_way_to_once_more_when_it_is_asked_for():
+    rig = going_back()
+    rig.step(300)
+    first = rig.arm_state()[0]
+    rig.step(60)
+    assert rig.arm_state()[0] == pytest.approx(first, abs=1e-9)
+    assert rig.gate.reset() == (True, "The arm is still pushed; it goes back once more.")
+    rig.step(300)
+    assert first[0] - rig.arm_state()[0][0] > 0.02
+
+
+def test_a_second_way_back_does_not_lead_to_where_the_first_began():
+    trail = Trail()
+    for x in np.arange(0, 1.0, STEP_RAD):
+        trail.note(np.array([x, 0.0]))
+    first = trail.back(np.array([1.0, 0.0]), 0.1)
+    assert first[-1] == pytest.approx([0.9, 0.0])
+    for y in np.arange(0, 0.03, STEP_RAD):
+        trail.note(np.array([0.9, y]))
+    assert trail.back(np.array([0.9, 0.03]), 0.1)[:, 0].max() <= 0.9 + 1e-9
+
+
+@pytest.mark.parametrize("nonsense", [{"stamp_ns": 86_400 * 10**9}, {"velocities": np.full(7, 1e200)}, {"efforts": np.full(7, np.nan)}])
+def test_a_joint_state_that_makes_no_sense_does_not_end_the_sense_of_touch(nonsense):
+    rig = moving(Rig().ready())
+    rig.gate.on_joint_state(replace(standing(rig.now_ns + 1, rig.arm_state()[0]), **nonsense))
+    rig.step(100)
+    rig.send(np.linspace(rig.arm_state()[0], rig.arm_state()[0] + 0.3, 60), seq=2)
+    rig.step(30)
+    assert rig.gate.state().mode == SafetyMode.READY
+    rig.push_nm = np.array([-30.0, 0, 0, 0, 0, 0, 0])
+    rig.step(10)
+    assert rig.gate.state().reason == SafetyReason.CONTACT
+
+
+def test_a_push_is_not_hidden_by_a_slip():
+    rig = moving(Rig().ready(), 90)
+    rig.push_nm = np.array([-20.0, 0, 0, 0, 0, 0, 0])
+    rig.touched = pads(20.0, 20.0, slip=True)
+    rig.step(120)
+    assert rig.gate.state().reason == SafetyReason.CONTACT
+    assert rig.gate._pushed_by
+
+
+def step_until_going_back(rig: Rig) -> None:
+    for _ in range(60):
+        if rig.gate._is_going_back:
+            return
+        rig.step()
+    pytest.fail(f"it does not go back: {rig.gate.state().detail}")
+
+
+def going_back() -> Rig:
+    rig = moving(Rig().ready(), 150)
+    rig.push_nm = np.array([-20.0, 0, 0, 0, 0, 0, 0])
+    step_until_going_back(rig)
+    rig.step(30)
+    assert np.abs(rig.arm_state()[1]).max() > 0.05
+    return rig
+
+
 @pytest.mark.parametrize("stop", ["estop", "speed"])
 def test_nothing_goes_back_when_it_must_stand(stop):
     rig = moving(Rig().ready(), 90)
-    rig.push_nm = np.array([20.0, 0, 0, 0, 0, 0, 0])
+    rig.push_nm = np.array([-20.0, 0, 0, 0, 0, 0, 0])
     rig.step(10)
     if stop == "estop":
         rig.gate.estop("test")
@@ -125,6 +220,8 @@ def test_nothing_goes_back_when_it_must_stand(stop):
         rig.gate.set_speed(0.0)
     rig.step(60)
     still = rig.arm_state()[0]
+    rig.step(100)
+    rig.gate.set_speed(1.0)
     rig.step(100)
     assert rig.arm_state()[0] == pytest.approx(still, abs=1e-9)
 

@@ -63,7 +63,7 @@ class RunningGraph:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, env=environment
             )
-        self._guard = guarded(launch_id, STOP_TIMEOUT_S)  # were this process killed, the arm would go on with nobody to stop it
+        self._guard = guarded(launch_id, STOP_TIMEOUT_S, {})  # were this process killed, the arm would go on with nobody to stop it
         self._say(f"Starting the graph (log: {self._log}). To join it from another terminal (RViz, ros2, vla):")
         discovery = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         self._say(f"    export ROS_DOMAIN_ID={domain} ROS_AUTOMATIC_DISCOVERY_RANGE={discovery}")

@@ -222,7 +222,7 @@ def with_id(environment: Mapping[str, str], launch_id: str) -> dict[str, str]:
     return {**environment, guard.VARIABLE: ":".join(filter(None, (ids, launch_id)))}
 
 
-def guarded(launch_id: str, grace_s: float) -> subprocess.Popen[bytes]:
+def guarded(launch_id: str, grace_s: float, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
     """The guard of all processes that carry ``launch_id``: when this process ends, or closes the guard's input, it ends them."""
     command = [sys.executable, "-I", "-S", str(Path(guard.__file__)), launch_id, str(grace_s)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True, env=environment)

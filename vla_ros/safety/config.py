@@ -11,6 +11,7 @@ from vla_ros.core.errors import ConfigError
 from vla_ros.core.resources import config_path
 from vla_ros.core.stamps import ns_from_s
 from vla_ros.core.yaml_files import check_keys, load_yaml, number, section, truth, whole_number
+from vla_ros.safety.residuals import GAP_S
 
 # key -> lowest and highest value that still make a gate
 _SCALARS: dict[str, tuple[float, float]] = {
@@ -202,5 +203,7 @@ def _check_order(config: SafetyConfig, where: str) -> None:
         raise ConfigError(f"{where}: operation.velocity and braking.acceleration may be 0.95 at most; the rest is a margin.")
     if config.tracking_latch_rad <= config.tracking_hold_rad:
         raise ConfigError(f"{where}: tracking_latch_rad must be above tracking_hold_rad ({config.tracking_hold_rad:g}).")
+    if config.contact.torque_nm and config.joint_states_age_s >= GAP_S:
+        raise ConfigError(f"{where}: joint_states_age_s must be below {GAP_S:g} where contact.torque_nm is given, or pushes are not felt.")
     if not config.heartbeats:
         raise ConfigError(f"{where}: heartbeats must name at least the node that forwards commands, for example motion_forwarder: 0.5.")

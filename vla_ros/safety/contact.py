@@ -12,6 +12,7 @@ import numpy as np
 
 from vla_ros.core.decisions import SafetyReason
 from vla_ros.core.errors import ConfigError
+from vla_ros.core.geometry import Array
 from vla_ros.core.handling import Handling, handling_table
 from vla_ros.core.robot_state import ContactState, JointState
 from vla_ros.robots import Arm
@@ -20,6 +21,7 @@ from vla_ros.safety.faults import FUTURE_S, Fault
 from vla_ros.safety.residuals import ContactObserver
 
 FREE_N = 0.5  # a pad that feels less is not touched
+ABSURD_RADPS = 100.0  # no joint turns so fast: what says so is no measurement
 PEAK = 1.5  # a pad may feel so much more than the grip that was asked for: fingers arrive with their momentum
 
 
@@ -51,7 +53,7 @@ class ContactWatch:
         """The arm's joints in its own order, with velocities; each state newer than the one before."""
         if not len(self._torque_nm):
             return
-        self._lacks_torque = not np.all(np.isfinite(arm.efforts))
+        self._lacks_torque = not (np.all(np.isfinite(arm.efforts)) and np.abs(arm.velocities).max() < ABSURD_RADPS)
         if self._lacks_torque:
             self._observer.forget()
         else:
@@ -60,6 +62,10 @@ class ContactWatch:
     def forget(self) -> None:
         """What was felt before is worth nothing now."""
         self._contact = self._slips_since_ns = None
+        self._observer.forget()
+
+    def forget_push(self) -> None:
+        """The joint states so far are worth nothing."""
         self._observer.forget()
 
     def age_s(self, now_ns: int) -> float | None:
@@ -73,14 +79,18 @@ class ContactWatch:
         """By how much the arm is pushed, as a share of what is allowed; above 1 it is held."""
         return float((np.abs(self._observer.torque_nm) / self._torque_nm).max()) if len(self._torque_nm) else 0.0
 
+    def leads_away(self, step_rad: Array) -> bool:
+        """Whether a step [dof] does not go against what pushes the arm."""
+        return self.push < 1.0 or float(self._observer.torque_nm @ step_rad) > 0
+
     def fault(self, now_ns: int) -> Fault | None:
         """The first thing that forbids motion."""
         if self._lacks_torque:
-            detail = "joint_states lack the joints' torques (effort), from which contact is felt; an arm that measures none says so in"
-            return Fault(SafetyReason.CONTACT_STALE, f"{detail} config/safety (contact.torque_nm: []).")
+            lack = "joint_states lack the joints' torques (effort), or hold absurd velocities: contact would not be felt"
+            return Fault(SafetyReason.CONTACT_STALE, f"{lack}. An arm that measures none says so (config/safety, contact.torque_nm: []).")
         rules: tuple[Callable[[int], Fault | None], ...] = (self._stale, self._squeezed, self._one_sided, self._slipping)
         fingers = next((fault for rule in rules if (fault := rule(now_ns))), None) if self._fingers else None
-        return fingers or self._pushed()
+        return self._pushed() or fingers
 
     def _stale(self, now_ns: int) -> Fault | None:
         contact, age_s = self._contact, self.age_s(now_ns)

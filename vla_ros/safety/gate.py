@@ -14,7 +14,6 @@ import numpy as np
 
 from vla_ros.core.actions import ActionChunk, GatedCommand, SafetyAction
 from vla_ros.core.decisions import SafetyDecision, SafetyMode, SafetyReason, SafetyState, Verdict
-from vla_ros.core.handling import Handling, handling_table
 from vla_ros.core.robot_state import ContactState, JointState
 from vla_ros.core.scene import CameraHealth, Scene
 from vla_ros.core.tasks import Plan
@@ -72,6 +71,7 @@ class Gate:
         self._following: Following | None = None
         self._trail = Trail()
         self._pushed_by = 0.0  # share of the allowed push at which the arm began to go back; 0: it has not
+        self._met = False  # the arm was following a chunk when it was pushed: only then did it run into something
         self._hold: Hold | None = None
         self._faulty = False  # as of the last tick
         self._cut = False  # brake from the next tick on
@@ -132,7 +132,7 @@ class Gate:
         Without an APPROVE in time the motion is slowed, or held: ``config.world_model``.
         """
         following, counts = self._following, self._foresight.answer(chunk, verdict, detail)
-        if verdict is Verdict.REJECT and counts and following and not following.finished:
+        if verdict is Verdict.REJECT and counts and following and not following.finished and not self._is_going_back:
             self._stop_for(Fault(SafetyReason.WORLD_MODEL, detail))
 
     def on_chunk(self, chunk: ActionChunk, now_ns: int) -> SafetyDecision:
@@ -142,7 +142,7 @@ class Gate:
             return self._refuse(chunk, verdict, now_ns)
         self._remember(chunk)
         self._surroundings.expect(chunk.subtask_id)
-        self._inputs.contact.handling = self._handling(chunk)
+        self._inputs.contact.handling = self._surroundings.handling(chunk.subtask_id)
         velocity = self._guard.horizon.state.velocity if self._guard else np.zeros(self._arm.config.dof)
         self._foresight.follow(ChunkId(chunk.expert, chunk.seq, chunk.stamp_ns), now_ns, continued=verdict.continued)
         self._following = Following(verdict, Progress(verdict.row, verdict.path.entry_pace(verdict.row, velocity)))
@@ -174,6 +174,9 @@ class Gate:
 
     def reset(self) -> tuple[bool, str]:
         """Unlatches a stop: needs fresh joint states, an arm at rest and a passed self-test. Starts again from the measured position."""
+        if not self._latched and self._hold and self._hold.fault.retreat:
+            self._met, self._pushed_by = True, 0.0
+            return True, "The arm is still pushed; it goes back once more."
         if not self._latched:
             return True, "Nothing to reset: no stop is latched."
         fault = self._inputs.joint_fault(self._now_ns)
@@ -216,7 +219,8 @@ class Gate:
         if self._cut:
             self._guard.cut(self._now_ns)
         self._cut = False
-        self._trail.note(self._guard.horizon.position_at(self._now_ns))
+        if not self._is_going_back:
+            self._trail.note(self._guard.horizon.position_at(self._now_ns))
         self._go_back(self._guard)
         self._hold_unforeseen()
         self._following, unsafe = self._advance(self._guard)
@@ -299,11 +303,13 @@ class Gate:
             return self._try_anchor()
         following = self._following
         finished = following is not None and following.finished
+        tracking = self._inputs.tracking_fault(self._guard.horizon.position_at, finished)
+        if tracking and tracking.latch:
+            return tracking
         fault = self._inputs.fault(self._now_ns, self._steady_ns)
         if following and not finished and not self._is_going_back:
             fault = fault or self._missing(following.accepted.chunk)
-        fault = fault or self._inputs.tracking_fault(self._guard.horizon.position_at, finished)
-        return fault or (_STANDSTILL if self._speed == 0.0 else None)
+        return fault or tracking or (_STANDSTILL if self._speed == 0.0 else None)
 
     def _try_anchor(self) -> Fault | None:
         fault = self._inputs.joint_fault(self._now_ns)
@@ -354,20 +360,19 @@ class Gate:
         """After a push, once at rest, goes back a little the way that the arm has come; not on, where the push grows with it."""
         push, way_rad = self._inputs.contact.push, self._config.contact.retreat_rad
         if self._is_going_back:
-            if push > WORSE * self._pushed_by or not self._speed or (self._following and self._following.finished):
+            is_worse = push > WORSE * self._pushed_by
+            if is_worse or not self._speed or (self._following and self._following.finished):
                 self._following = None
+                if is_worse:
+                    guard.cut(self._now_ns)
             return
-        due = self._hold is not None and self._hold.fault.retreat and not self._pushed_by
-        if not due or not guard.horizon.is_still(self._now_ns) or not self._speed or not way_rad:
+        due = self._hold is not None and self._hold.fault.retreat and self._met and not self._pushed_by
+        if not due or not (guard.horizon.is_still(self._now_ns) or not self._speed):
             return
-        self._pushed_by = max(push, 1.0)
-        rows = self._trail.back(guard.horizon.rest_position, way_rad)
-        if rows is not None:
+        self._pushed_by = max(push, 1.0)  # at speed 0 the way back is given up, as all motion is
+        rows = self._trail.back(guard.horizon.rest_position, way_rad) if self._speed and way_rad else None
+        if rows is not None and self._inputs.contact.leads_away(rows[1] - rows[0]):
             self._following = Following(self._door.own_way(rows, STEP_S), Progress(0.0))
-
-    def _handling(self, chunk: ActionChunk) -> Handling:
-        """Of what a chunk takes or carries."""
-        return handling_table().of(self._surroundings.handled(chunk.subtask_id))
 
     def _missing(self, chunk: ActionChunk) -> Fault | None:
         """What this chunk needs beyond what any motion needs: cameras for one that rests on them, the planner for one of a plan."""
@@ -381,11 +386,16 @@ class Gate:
         """Holds (or latches); what was followed is given up."""
         if self._latched:
             return
-        fresh = self._hold is None or (fault.cut and not self._hold.fault.cut)
+        fresh = self._hold is None or self._following is not None or (fault.cut and not self._hold.fault.cut)
+        if self._hold is None and fault.retreat:
+            self._met = self._following is not None and not self._following.finished
         self._hold = Hold(fault, self._now_ns)
         self._not_before_ns = self._now_ns
         self._following = None
         self._gripper_ahead.clear()
+        if fault.reason is SafetyReason.CONTACT:  # no harder than what is held bears
+            width, force_n = self._gripper
+            self._gripper = (width, min(force_n, self._inputs.contact.handling.grip_n))
         self._cut = self._cut or (fault.cut and fresh)
 
     def _hold_unforeseen(self) -> None:
@@ -418,7 +428,7 @@ class Gate:
             last_seq=seq,
             last_stamp_ns=stamp_ns,
             not_before_ns=self._not_before_ns,
-            handling=self._handling(chunk),
+            handling=self._surroundings.gentlest(chunk.subtask_id),
         )
 
     def _refuse(self, chunk: ActionChunk, refusal: Refusal, now_ns: int) -> SafetyDecision:

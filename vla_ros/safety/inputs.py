@@ -113,6 +113,7 @@ class Inputs:
         """Joint states of a time to come are no measurement; kept, they would shut out the true ones until then."""
         if self._measured is not None and (ahead_s := (self._measured.stamp_ns - now_ns) * 1e-9) > FUTURE_S:
             self._measured = None
+            self.contact.forget_push()
             self._unusable_joints = f"joint_states are stamped {ahead_s:.2f} s ahead of the monitor's clock"
 
     def forget_stamps(self) -> None:

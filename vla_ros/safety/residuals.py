@@ -12,7 +12,7 @@ from vla_ros.core.geometry import Array
 from vla_ros.robots import Arm
 
 GAIN_PER_S = 25.0  # 1 / the time that it takes to see 63 % of a contact's torque
-GAP_S = 0.1  # between two measurements, beyond which it begins anew
+GAP_S = 0.2  # between two measurements, beyond which it begins anew
 
 
 class ContactObserver:
@@ -33,18 +33,18 @@ class ContactObserver:
         self._before: tuple[int, Array, Array] | None = None
 
     def measure(self, stamp_ns: int, position: Array, velocity: Array, torque_nm: Array) -> None:
-        """All [dof], finite; measurements that are not newer than the one before are left out."""
+        """All [dof]. After a gap, a step back in time, or numbers that make no sense it begins anew."""
         momentum, drift_nm = self._arm.momentum(position, velocity)
         driven_nm = torque_nm + drift_nm
         before, self._before = self._before, (stamp_ns, momentum, driven_nm)
         if before is None:
             return
         dt_s = (stamp_ns - before[0]) * 1e-9
-        if dt_s <= 0:
-            self._before = before
-        elif dt_s > GAP_S:
+        if not 0 < dt_s <= GAP_S:
             self._seen_nm = np.zeros(len(momentum))
         else:
             unexplained_nm = (momentum - before[1]) / dt_s - (driven_nm + before[2]) / 2
             share = GAIN_PER_S * dt_s
             self._seen_nm = (self._seen_nm + share * unexplained_nm) / (1 + share)
+        if not np.all(np.isfinite(self._seen_nm)):
+            self.forget()

@@ -29,15 +29,17 @@ class Trail:
         self._postures.clear()
 
     def back(self, position: Array, way_rad: float) -> Array | None:
-        """[n, dof] from ``position`` back until the joint that moves most has gone ``way_rad``; None where no way is known."""
-        rows, gone_rad = [np.array(position, dtype=float)], 0.0
-        for posture in reversed(self._postures):
+        """[n, dof] from ``position`` back until the joint that moves most has gone ``way_rad``; None where no way is known.
+
+        What is gone back is not part of the trail any more: another way back must not lead to where this one begins.
+        """
+        rows, left_rad = [np.array(position, dtype=float)], way_rad
+        while self._postures and left_rad > 0:
+            posture = self._postures.pop()
             step_rad = _apart_rad(rows[-1], posture)
-            if gone_rad >= way_rad:
-                break
             if step_rad >= STEP_RAD / 2:
-                rows.append(posture)
-                gone_rad += step_rad
+                rows.append(rows[-1] + min(left_rad / step_rad, 1.0) * (posture - rows[-1]))
+                left_rad -= step_rad
         return np.array(rows) if len(rows) > 1 else None
 
 

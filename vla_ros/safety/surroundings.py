@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vla_ros.core.geometry import Array, inverse, transform
+from vla_ros.core.handling import Handling, handling_table
 from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.core.tasks import Plan, Relation, Skill, Subtask
 from vla_ros.core.things import CONTAINERS, ROUND_SHAPES
@@ -115,12 +116,22 @@ class Surroundings:
         self._subtask = self._subtasks.get(subtask_id)  # a later plan may give the same id to another one
         self._permit()
 
-    def handled(self, subtask_id: str) -> str:
-        """The name of what a subtask of the plan in force takes or carries; without one, of what is in the hand; "" for nothing."""
+    def handling(self, subtask_id: str) -> Handling:
+        """Of what is in the hand; while there is nothing, of what a subtask of the plan in force takes."""
+        return self._handling_of(self._held.id if self._held else self._taken(subtask_id))
+
+    def gentlest(self, subtask_id: str) -> Handling:
+        """Of both, the one that bears less."""
+        both = (self.handling(subtask_id), self._handling_of(self._taken(subtask_id)))
+        return min(both, key=lambda handling: handling.grip_n)
+
+    def _taken(self, subtask_id: str) -> str:
         subtask = self._subtasks.get(subtask_id)
-        thing_id = subtask.object_id if subtask and subtask.object_id else self._held.id if self._held else ""
+        return subtask.object_id if subtask else ""
+
+    def _handling_of(self, thing_id: str) -> Handling:
         seen = self._scene.get(thing_id) if self._scene and thing_id else None
-        return seen.name if seen else self._names.get(thing_id, "")
+        return handling_table().of(seen.name if seen else self._names.get(thing_id, ""))
 
     def _permit(self) -> None:
         """Hand and held object may touch what is taken, and what that is put in or on."""
