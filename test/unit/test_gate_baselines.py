@@ -16,7 +16,7 @@ from vla_ros.evaluation.gate_bench import GateBench
 from vla_ros.evaluation.gate_comparison import GATE, WAYS, has_breach, table
 from vla_ros.evaluation.gate_goals import GoalRun, Outcome, Planner, Reach, scene_of, summary
 from vla_ros.evaluation.gate_oracle import Box
-from vla_ros.evaluation.gate_rig import FilterRig, GateRig, rig_without_gate
+from vla_ros.evaluation.gate_rig import MS, FilterRig, GateRig, rig_without_gate
 from vla_ros.evaluation.pose_check import PoseCheck
 from vla_ros.evaluation.reject_only import RejectOnly
 from vla_ros.motion.timing import time_path
@@ -121,6 +121,21 @@ def test_an_emergency_stop_brakes_within_the_limits_and_latches(make):
     assert rig.filter.reset()[0]
     rig.judge()
     assert rig.breaches.count == 0, rig.breaches.first
+
+
+@pytest.mark.parametrize("make", [BoxClamp, PoseCheck])
+def test_a_stop_amid_clamped_setpoints_does_not_run_away(make):
+    rig = started(make)
+    leap = home() + np.array([0, 0, 0, 0, 0, 0, 1.0])
+    rig.filter.on_chunk(chunk_of(np.tile(leap, (20, 1)), rig.now_ns), rig.now_ns)
+    step(rig)
+    here = rig.motion(rig.now_ns)[0]
+    rig.now_ns -= 7 * MS  # the next tick falls between two setpoints, where the arm is asked for more acceleration than it has
+    rig.filter.estop("the test")
+    step(rig, 100)
+    q, v = rig.motion(rig.now_ns)
+    assert np.abs(v).max() == 0.0
+    assert np.abs(q - here).max() < 0.4
 
 
 @pytest.mark.parametrize("make", BASELINES)

@@ -203,7 +203,8 @@ class Baseline:
         given = InputParameter(dof)
         given.control_interface, given.synchronization = ControlInterface.Velocity, Synchronization.No
         given.current_position, given.current_velocity = state.position, state.velocity
-        given.current_acceleration = state.acceleration
+        most = np.asarray(limits.acceleration_radps2)  # what the arm has; a clamped setpoint may ask for more
+        given.current_acceleration = np.clip(state.acceleration, -most, most)
         given.target_velocity = given.target_acceleration = np.zeros(dof)
         given.max_acceleration = shares.acceleration * np.asarray(limits.acceleration_radps2)
         given.max_jerk = shares.jerk * np.asarray(limits.jerk_radps3)

@@ -39,14 +39,16 @@ class BoxClamp(Baseline):
     def follow(self, playing: Playback, now_ns: int) -> ShortTrajectory:
         """The setpoints of the next ticks, each clamped against the one before it; as the path goes where nothing had to be clamped."""
         limits, tick_s, now = self._arm.config.limits, self._config.tick_s, self.commanded(now_ns)
-        step = self._config.operation.velocity * np.asarray(limits.velocity_radps) * tick_s
+        fastest, hardest = self._config.operation.velocity * np.asarray(limits.velocity_radps), np.asarray(limits.acceleration_radps2)
+        step = fastest * tick_s
         knots = [(now.position, now.velocity, now.acceleration)]
         for k in range(1, SENT_TICKS + 1):
             before = knots[-1][0]
             wanted, velocity, acceleration = playing.motion(now_ns + k * self._config.tick_ns)
             way = np.clip(np.clip(wanted, self._low, self._high) - before, -step, step)
             is_clamped = np.abs(before + way - wanted) > 1e-9
-            knots.append((before + way, np.where(is_clamped, way / tick_s, velocity), np.where(is_clamped, 0.0, acceleration)))
+            velocity = np.where(is_clamped, way / tick_s, np.clip(velocity, -fastest, fastest))
+            knots.append((before + way, velocity, np.where(is_clamped, 0.0, np.clip(acceleration, -hardest, hardest))))
         rows = np.array(knots)  # [knots, 3, dof]
         inside_m = self._workspace.rows_inside_m(rows[:, 0])
         outside = np.flatnonzero(inside_m < min(inside_m[0], 0.0) - 1e-6)

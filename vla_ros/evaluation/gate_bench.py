@@ -43,7 +43,7 @@ class GateFigures:
     chunks: int = 0
     stops: dict[str, int] = field(default_factory=dict)  # decisions to hold or stop, by reason
     held: int = 0  # times that the commands turned from motion to a hold or a stop
-    rescued: int = 0  # episodes after which the arm was stuck in itself or in the table, and was carried home
+    rescued: int = 0  # episodes that ended in a collision, after which the arm was carried home
     cpu_ns: list[int] = field(default_factory=list)
     wall_ns: list[int] = field(default_factory=list)
     moving: list[bool] = field(default_factory=list)  # whether a chunk was followed

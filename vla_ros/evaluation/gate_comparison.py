@@ -26,6 +26,7 @@ WAYS: Mapping[str, Callable[[Arm, SafetyConfig], Filter] | None] = {
 
 def compare(robot: str, commands: int, goals: int, seed: int, say: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
     """Name of the way -> {"adversary": as GateFigures.summary, "goals": as gate_goals.summary}."""
+    say(f"Sampling {goals} goals ...")
     reaches = Reaches(load_robot(robot))
     tasks = [reaches.sample(n) for n in range(seed * goals, (seed + 1) * goals)]
     found = {}

@@ -36,7 +36,7 @@ IMAGE_TICKS, IMAGE_DELAY_TICKS = 10, 8  # as in the graph: ten scenes a second, 
 EXPERT_TICKS = 10
 THERE_RAD = 0.01
 SHORTEST_S = 2.0
-PLANNING_S = 6.0
+PLANNING_S = 30.0  # far more than it takes, so that a busy machine changes nothing
 PLANS = 5  # that may fail before the expert gives up
 
 
