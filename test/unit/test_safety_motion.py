@@ -153,10 +153,34 @@ def assert_every_limit_is_kept(seed, speed):
     for _ in range(120):
         before = state
         state, progress = tracker.advance(state, path, progress, speed)
+        assert_constant_jerk(before, state)
         assert np.all(np.abs(state.velocity) <= V * 1.01)
         assert np.all(np.abs(state.acceleration) <= operation_a * (1 + 1e-9))
         assert np.all(np.abs(state.acceleration - before.acceleration) <= operation_j * TICK_S * (1 + 1e-9))
         assert 0.0 <= progress.pace <= max(speed, 1e-9)
+
+
+def assert_constant_jerk(before, after):
+    """From one tick to the next position, velocity and acceleration belong to one curve."""
+    mean = (before.acceleration + after.acceleration) / 2
+    assert after.velocity == pytest.approx(before.velocity + mean * TICK_S, abs=1e-12)
+    way = before.velocity * TICK_S + (2 * before.acceleration + after.acceleration) * TICK_S**2 / 6
+    assert after.position == pytest.approx(before.position + way, abs=1e-12)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_the_tracker_reaches_its_highest_speed_and_does_not_pass_it(sign):
+    """On a path that is thrice as fast, in the direction that has the less room of two."""
+    slow, fast = 0.3 * V, 0.5 * V
+    a, j = LIMITS.acceleration_radps2 * 0.4, LIMITS.jerk_radps3 * 0.02
+    tracker = Tracker(lambda _: (-fast, slow) if sign > 0 else (-slow, fast), a, j, TICK_S)
+    path = ChunkPath(home() + sign * np.outer(np.arange(200), 0.9 * V * 0.05), 0.05, 10 * V, 100 * a)
+    state, progress, reached = MotionState(home(), np.zeros(7), np.zeros(7)), Progress(0.0), np.zeros(7)
+    for _ in range(300):
+        state, progress = tracker.advance(state, path, progress, 1.0)
+        reached = np.maximum(reached, sign * state.velocity)
+    assert np.all(reached <= slow * (1 + 1e-9))
+    assert np.all(reached >= 0.99 * slow)
 
 
 @pytest.mark.parametrize(("lag_rad", "share"), [(0.0, 1.0), (0.01, 1.0), (0.03, 0.5), (0.05, 0.0), (0.2, 0.0)])
