@@ -69,6 +69,7 @@ TABLE = [
     ("one row", {"data": smooth(20, SWEEP)[:1], "gripper_width_m": np.zeros(1)}, SafetyReason.CHUNK_SHAPE, "2 to 256"),
     ("too many rows", {"data": np.tile(home(), (257, 1)), "gripper_width_m": np.zeros(257)}, SafetyReason.CHUNK_SHAPE, "257"),
     ("too few widths", {"gripper_width_m": np.zeros(19)}, SafetyReason.CHUNK_SHAPE, "gripper"),
+    ("widths in text", {"gripper_width_m": np.full(20, "0.04")}, SafetyReason.CHUNK_SHAPE, "gripper"),
     ("dt 0", {"dt_s": 0.0}, SafetyReason.CHUNK_SHAPE, "0.005"),
     ("dt NaN", {"dt_s": float("nan")}, SafetyReason.CHUNK_SHAPE, "nan"),
     ("dt of minutes", {"dt_s": 60.0}, SafetyReason.CHUNK_SHAPE, "60"),
@@ -83,7 +84,7 @@ TABLE = [
     ("a row that is no number", {"continues_seq": 3, "continues_row": float("nan")}, SafetyReason.CHUNK_NOT_FINITE, "nan"),
     ("an old observation", {"stamp_ns": START_NS - 2_000_000_000}, SafetyReason.CHUNK_STALE, "2.00 s ago"),
     ("no stamp", {"stamp_ns": 0}, SafetyReason.CHUNK_STALE, "ago"),
-    ("a stamp of the future", {"stamp_ns": START_NS + 200_000_000}, SafetyReason.CHUNK_STALE, "future"),
+    ("a stamp of the future", {"stamp_ns": START_NS + 200_000_000}, SafetyReason.CHUNK_STALE, "lies 0.20 s in the future"),
     ("a number used before", {"seq": 4}, SafetyReason.CHUNK_SEQUENCE, "after chunk 4"),
     ("number 0", {"seq": 0}, SafetyReason.CHUNK_SEQUENCE, "from 1"),
     ("a start elsewhere", {"data": smooth(20, SWEEP) + 0.06}, SafetyReason.CHUNK_JUMP, "0.060 rad"),
@@ -133,6 +134,16 @@ def test_a_tcp_that_leaves_the_workspace_is_refused_with_its_place():
     assert "TCP x" in verdict.detail
 
 
+def test_a_single_row_outside_the_workspace_is_enough():
+    rows = smooth(40, np.array([1.4, 0, 0, 0, 0, 0, 0]))
+    box, margin_m = panda().config.workspace, safety().workspace_margin_m
+    tcp = np.array([panda().fk(q)[:3, 3] for q in rows])
+    outside = np.flatnonzero(np.any((tcp < box.min_m + margin_m) | (tcp > box.max_m - margin_m), axis=1))
+    last = int(outside[0])
+    verdict = judge(good(data=rows[: last + 1], dt_s=0.1, gripper_width_m=np.zeros(last + 1)))
+    assert (verdict.reason, f"Row {last} " in verdict.detail) == (SafetyReason.WORKSPACE, True)
+
+
 def test_an_arm_outside_may_come_back_but_not_go_farther():
     outside = home()
     outside[0] += 1.4
@@ -144,6 +155,11 @@ def test_an_arm_outside_may_come_back_but_not_go_farther():
 
 def test_nan_widths_leave_the_gripper_alone_and_are_accepted():
     assert isinstance(judge(good(gripper_width_m=np.full(20, np.nan))), Accepted)
+
+
+def test_numbers_of_any_precision_are_numbers():
+    assert isinstance(judge(good(data=smooth(20, SWEEP).astype(np.float32), gripper_width_m=np.zeros(20, dtype=np.float32))), Accepted)
+    assert isinstance(judge(good(gripper_width_m=np.zeros(20, dtype=int))), Accepted)
 
 
 def test_whole_numbers_are_numbers():
@@ -201,6 +217,7 @@ def test_nothing_crashes_the_door(seed, kind, shape, dt_s, seq, stamp_ns):
 
 def test_what_is_wrong_with_one_joint_names_it():
     assert judge(good(data=with_row(3, 2, np.nan))).joint == "panda_joint3"
+    assert judge(good(data=ramp(5, 0.005), gripper_width_m=np.zeros(10))).tightest_joint == "panda_joint6"
     verdict = judge(good(data=with_row(3, 5, 9.0)))
     assert (verdict.joint, "panda_joint6 would be at 9.000 rad in row 3" in verdict.detail) == ("panda_joint6", True)
 
@@ -388,6 +405,8 @@ def test_a_path_is_followed_with_the_operational_share_of_the_speed():
     verdict = judge(good(data=rows, gripper_width_m=np.zeros(5)))
     share = safety().operation.velocity
     assert verdict.path.slowest_cap == pytest.approx(VELOCITY_SHARE * share / 0.9)
+    door = ChunkDoor(panda(), safety())
+    assert door.acceleration == pytest.approx(safety().operation.acceleration * LIMITS.acceleration_radps2)
 
 
 @pytest.mark.parametrize("dt_s", [0.05, 0.025])

@@ -75,6 +75,9 @@ def test_what_was_slept_through_has_happened_by_the_stop():
     late.skip_to(8)
     assert late.end == 8
     assert late.state.position == pytest.approx(followed.state.position)
+    part = moving(3)
+    part.skip_to(4)
+    assert part.end == 4, "and no tick more"
     late.skip_to(6)
     assert late.end == 8, "time does not go back"
 
@@ -179,4 +182,5 @@ def test_a_knot_that_needs_no_stop_is_at_rest_to_the_last_bit():
     horizon.commit(MotionState(home(), nearly, nearly), BRAKING.plan(home(), nearly, nearly))
     assert not horizon.state.velocity.any()
     assert not horizon.state.acceleration.any()
+    assert horizon.state.position == pytest.approx(home())
     assert horizon.at_rest

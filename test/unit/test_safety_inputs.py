@@ -175,6 +175,7 @@ def test_joint_states_that_cannot_be_used_are_a_fault_until_good_ones_come(broke
     inputs = heard()
     inputs.on_joint_state(joints(NOW_NS + 1, **broken))
     assert faults(inputs) == [SafetyReason.JOINT_STATES_STALE]
+    assert ("names" in broken) == ("panda_joint7" in inputs.joint_fault(NOW_NS).detail)
     inputs.on_joint_state(joints(NOW_NS + 2))
     assert faults(inputs) == []
 
@@ -242,6 +243,17 @@ def test_a_dry_run_is_told_as_one_sooner_at_its_end_and_never_far_off():
     assert tracking(0.011, dry_run=True, finished=True).reason == SafetyReason.DRY_RUN
     assert tracking(0.011, finished=True) is None
     assert tracking(LATCH_RAD + 1e-6, dry_run=True).latch
+
+
+def test_only_a_node_on_the_way_to_the_arm_that_says_so_makes_a_dry_run():
+    assert not heard().dry_run
+    inputs = heard()
+    inputs.on_heartbeat("planner", NOW_NS, dry_run=True)
+    assert not inputs.dry_run
+    inputs.on_heartbeat("motion_forwarder", NOW_NS, dry_run=True)
+    assert inputs.dry_run
+    inputs.on_heartbeat("motion_forwarder", NOW_NS)
+    assert not inputs.dry_run
 
 
 def test_without_a_measurement_nothing_is_said_of_tracking():

@@ -29,25 +29,62 @@ shares = st.lists(st.one_of(st.just(0.0), st.floats(-1, 1)), min_size=7, max_siz
 @settings(max_examples=200, deadline=None)
 @given(shares, shares)
 def test_a_stop_from_anywhere_keeps_acceleration_and_jerk_and_ends_at_rest(velocity_share, acceleration_share):
-    v, a = velocity_share * V, acceleration_share * A
-    braking = Braking(V, A, J, TICK_S)
+    assert_it_stops(velocity_share * V, acceleration_share * A)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_stop_keeps_acceleration_and_jerk_and_ends_at_rest(seed):
+    """The same from a few states, quickly."""
+    rng = np.random.default_rng(seed)
+    share = rng.choice([1.0, 0.3, 0.01])
+    assert_it_stops(share * rng.uniform(-1, 1, 7) * V, rng.choice([0.0, share]) * rng.uniform(-1, 1, 7) * A)
+
+
+@pytest.mark.parametrize("steps", [0.64, 1.0, 3.5, 9.0])
+@pytest.mark.parametrize("seed", range(12))
+def test_a_stop_is_as_short_as_the_grid_allows_whatever_the_jerk(seed, steps):
+    """``steps``: ticks in which the largest acceleration is reached; less than one for the Panda's own jerk."""
+    rng, jerk = np.random.default_rng(seed), A / (steps * TICK_S)
+    share = rng.choice([1.0, 0.3, 0.03])
+    v, start = share * rng.uniform(-1, 1, 7) * V, rng.choice([0.0, share]) * rng.uniform(-1, 1, 7) * steps
+    a = start * jerk * TICK_S
+    v -= np.sign(a) * np.minimum(a**2 / jerk, V)  # so that the velocity keeps its limit on the way
+    stop = assert_it_stops(v, a, jerk)
+    total = -(v / (TICK_S * TICK_S * jerk) + start / 2)
+    assert not all(sums_fit(stop.ticks - 1, *joint, steps) for joint in zip(start, total, strict=True))
+
+
+def sums_fit(ticks, start, total, steps):
+    """Whether one joint can rest within ``ticks``: between its lowest and its highest profile of accelerations."""
+    k = np.arange(1, max(ticks, 1))
+    high = np.minimum(np.minimum(start + k, ticks - k), steps)
+    low = np.maximum(np.maximum(start - k, k - ticks), -steps)
+    return abs(start) <= ticks and bool(np.all(low <= high + 1e-9)) and low.sum() - 1e-9 <= total <= high.sum() + 1e-9
+
+
+def assert_it_stops(v, a, jerk=J):
+    braking = Braking(V, A, jerk, TICK_S)
     stop = braking.plan(home(), v, a)
     assert np.all(np.abs(stop.accelerations) <= A * (1 + 1e-9))
-    assert np.all(np.abs(np.diff(stop.accelerations, axis=0)) <= J * TICK_S * (1 + 1e-6))
+    assert np.all(np.abs(np.diff(stop.accelerations, axis=0)) <= jerk * TICK_S * (1 + 1e-6))
     assert stop.ticks * TICK_S <= braking.longest_s
     gained = ((stop.accelerations[1:] + stop.accelerations[:-1]) / 2 * TICK_S).sum(axis=0)
     assert np.allclose(v + gained, 0.0, atol=1e-9)
     assert not stop.velocities[-1].any()
     assert not stop.accelerations[-1].any()
+    assert stop.positions[0] == pytest.approx(home())
     if stop.ticks:
         assert_quintic_is_the_same_curve(stop)
+    return stop
 
 
 def assert_quintic_is_the_same_curve(stop):
     """Constant jerk between ticks: the controller's quintic has a straight acceleration between the knots."""
     times = np.arange(stop.ticks + 1) * TICK_S
-    _, _, a = JointSpline(times, stop.positions, stop.velocities, stop.accelerations).sample_many(times[:-1] + TICK_S / 2)
-    assert np.allclose(a, (stop.accelerations[1:] + stop.accelerations[:-1]) / 2, atol=1e-5)
+    spline = JointSpline(times, stop.positions, stop.velocities, stop.accelerations)
+    for share in (0.25, 0.5, 0.75):  # in the middle, positions have no part in the acceleration of a quintic
+        _, _, a = spline.sample_many(times[:-1] + share * TICK_S)
+        assert np.allclose(a, (1 - share) * stop.accelerations[:-1] + share * stop.accelerations[1:], atol=1e-4)
 
 
 def test_a_stop_is_nearly_as_short_as_physics_allows():
@@ -96,6 +133,17 @@ def test_the_pace_falls_to_nothing_at_the_last_row_and_is_capped_by_the_limits()
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0.0, 1.0))
 def test_the_tracker_keeps_every_limit_on_any_path(seed, speed):
+    assert_every_limit_is_kept(seed, speed)
+
+
+@pytest.mark.parametrize("speed", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_tracker_keeps_every_limit(seed, speed):
+    """The same on a few paths, quickly."""
+    assert_every_limit_is_kept(seed, speed)
+
+
+def assert_every_limit_is_kept(seed, speed):
     rng = np.random.default_rng(seed)
     operation_a, operation_j = LIMITS.acceleration_radps2 * 0.4, LIMITS.jerk_radps3 * 0.15
     tracker = Tracker(lambda _: (-V, V), operation_a, operation_j, TICK_S)
@@ -105,10 +153,51 @@ def test_the_tracker_keeps_every_limit_on_any_path(seed, speed):
     for _ in range(120):
         before = state
         state, progress = tracker.advance(state, path, progress, speed)
+        assert_constant_jerk(before, state)
         assert np.all(np.abs(state.velocity) <= V * 1.01)
         assert np.all(np.abs(state.acceleration) <= operation_a * (1 + 1e-9))
         assert np.all(np.abs(state.acceleration - before.acceleration) <= operation_j * TICK_S * (1 + 1e-9))
         assert 0.0 <= progress.pace <= max(speed, 1e-9)
+
+
+def assert_constant_jerk(before, after):
+    """From one tick to the next position, velocity and acceleration belong to one curve."""
+    mean = (before.acceleration + after.acceleration) / 2
+    assert after.velocity == pytest.approx(before.velocity + mean * TICK_S, abs=1e-12)
+    way = before.velocity * TICK_S + (2 * before.acceleration + after.acceleration) * TICK_S**2 / 6
+    assert after.position == pytest.approx(before.position + way, abs=1e-12)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_the_tracker_reaches_its_highest_speed_and_does_not_pass_it(sign):
+    """On a path that is thrice as fast, in the direction that has the less room of two."""
+    slow, fast = 0.3 * V, 0.5 * V
+    a, j = LIMITS.acceleration_radps2 * 0.4, LIMITS.jerk_radps3 * 0.02
+    tracker = Tracker(lambda _: (-fast, slow) if sign > 0 else (-slow, fast), a, j, TICK_S)
+    path = ChunkPath(home() + sign * np.outer(np.arange(200), 0.9 * V * 0.05), 0.05, 10 * V, 100 * a)
+    state, progress, reached = MotionState(home(), np.zeros(7), np.zeros(7)), Progress(0.0), np.zeros(7)
+    for _ in range(300):
+        state, progress = tracker.advance(state, path, progress, 1.0)
+        reached = np.maximum(reached, sign * state.velocity)
+    assert np.all(reached <= slow * (1 + 1e-9))
+    assert np.all(reached >= 0.99 * slow)
+
+
+@pytest.mark.parametrize(("lag_rad", "share"), [(0.0, 1.0), (0.01, 1.0), (0.03, 0.5), (0.05, 0.0), (0.2, 0.0)])
+def test_a_path_waits_for_an_arm_that_lags_behind_it(lag_rad, share):
+    tracker, path = Tracker(lambda _: (-V, V), A, J, TICK_S), ChunkPath(smooth(20, SWEEP), 0.05, V, A)
+    late = MotionState(path.at(9.0).position + lag_rad * np.eye(7)[1], np.zeros(7), np.zeros(7))
+    pace = 0.0
+    for _ in range(200):
+        pace = tracker.advance(late, path, Progress(9.0, pace), 0.8)[1].pace
+    assert pace == pytest.approx(share * 0.8)
+
+
+def test_at_its_last_row_a_path_stands():
+    tracker, path = Tracker(lambda _: (-V, V), A, J, TICK_S), ChunkPath(smooth(20, SWEEP), 0.05, V, A)
+    there = MotionState(path.rows[-1], np.zeros(7), np.zeros(7))
+    for row in (19.0, 18.9999):
+        assert tracker.advance(there, path, Progress(row, 0.9), 1.0)[1] == Progress(19.0, 0.0)
 
 
 def test_a_path_is_settled_only_at_its_end_and_nearly_still():
