@@ -114,9 +114,18 @@ def test_going_back_ends_where_the_push_grows():
     assert rig.gate.state().reason == SafetyReason.CONTACT
 
 
-def test_an_arm_that_rests_does_not_move_when_it_is_touched():
-    rig = moving(Rig().ready(), 400)
+@pytest.mark.parametrize("held_before", [False, True])
+def test_an_arm_that_rests_does_not_move_when_it_is_touched(held_before):
+    rig = going_back()
+    rig.push_nm = np.zeros(7)
+    rig.step(250)
     rested = rig.arm_state()[0]
+    assert rig.send(np.linspace(rested, rested + 0.1, 60), seq=2).action == SafetyAction.PASS
+    rig.step(400)
+    rested = rig.arm_state()[0]
+    if held_before:
+        rig.gate.hold("test")
+        rig.step(3)
     rig.push_nm = np.array([-15.0, 0, 0, 0, 0, 0, 0])
     rig.step(100)
     assert rig.gate.state().reason == SafetyReason.CONTACT

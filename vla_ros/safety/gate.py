@@ -71,7 +71,7 @@ class Gate:
         self._following: Following | None = None
         self._trail = Trail()
         self._pushed_by = 0.0  # share of the allowed push at which the arm began to go back; 0: it has not
-        self._met = False  # the arm was following a chunk when it was pushed: only then did it run into something
+        self._met = False  # the arm was under way when it was pushed: only then did it run into something
         self._hold: Hold | None = None
         self._faulty = False  # as of the last tick
         self._cut = False  # brake from the next tick on
@@ -387,8 +387,8 @@ class Gate:
         if self._latched:
             return
         fresh = self._hold is None or self._following is not None or (fault.cut and not self._hold.fault.cut)
-        if self._hold is None and fault.retreat:
-            self._met = self._following is not None and not self._following.finished
+        if fault.retreat and not (self._hold and self._hold.fault.retreat):
+            self._met = self._guard is not None and not self._guard.horizon.is_still(self._now_ns)
         self._hold = Hold(fault, self._now_ns)
         self._not_before_ns = self._now_ns
         self._following = None
