@@ -48,7 +48,6 @@ DISCOVERY_S = 15.0  # DDS announces every 3 s
 STILL_RADPS = 0.02
 GOAL_LIMIT_S = 90.0
 CAMERA_GIVEN_UP_S = 40.0
-AWAKE_S = 2.0  # a node is asleep most of the time
 MOVING_S = 45.0  # a goal's first motion, on cores that others use too
 NOTICED_S = 6.0  # heartbeats may be late on busy cores before a node counts as dead, and the arm then brakes
 
@@ -126,20 +125,7 @@ class Victim:
         self._start = {"args": self._process.cmdline(), "env": self._process.environ(), "cwd": self._process.cwd()}
 
     def kill(self) -> None:
-        """While all of its threads sleep: in the midst of a write to shared memory it might leave those who listen deaf for ever.
-
-        That is a weakness of the transport, named in docs/explanation/safety.md, and not what these tests are about.
-        """
-        give_up_s = time.monotonic() + AWAKE_S
-        while not self._sleeps() and time.monotonic() < give_up_s:
-            time.sleep(0.0005)
         os.kill(self._process.pid, signal.SIGKILL)
-
-    def _sleeps(self) -> bool:
-        states = (
-            task.joinpath("stat").read_text().rpartition(")")[2].split()[0] for task in Path(f"/proc/{self._process.pid}/task").iterdir()
-        )
-        return all(state == "S" for state in states)
 
     def revive(self) -> None:
         """Returns when it beats; what the launcher looks for at its end finds this one too."""

@@ -248,6 +248,7 @@ def test_an_arm_that_measures_no_torque_is_not_asked_for_any():
     rig = Rig(config)
     rig.push_nm = np.full(7, np.nan)
     moving(rig.ready())
+    assert rig.gate.state().mode == SafetyMode.READY
 
 
 def test_torque_limits_for_another_arm_are_refused():
