@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sim_scenario import move, panda, place, sim
@@ -159,6 +163,21 @@ def test_an_unknown_kind_of_opengl_lists_the_known_ones(robot, monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "elg")
     with pytest.raises(SimulationError, match="Did you mean 'egl'"):
         CameraRenderer(robot.world)
+
+
+IMAGES_THEN_LANGUAGE = """
+from sim_scenario import sim
+from vla_ros.simulation.cameras import CameraRenderer
+CameraRenderer(sim().world).render("front", 0)
+from transformers import BertModel
+"""
+
+
+def test_the_libraries_of_language_can_be_loaded_after_those_of_images() -> None:
+    """Mesa and triton each bring an LLVM; in the wrong order the process dies. Only a CUDA build of torch brings triton."""
+    command = [sys.executable, "-c", IMAGES_THEN_LANGUAGE]
+    run = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr[-2000:]
 
 
 def test_without_meshes_the_arm_is_seen_as_its_primitives():

@@ -6,6 +6,7 @@ OpenGL's context belongs to the thread that made it: make, use and close a ``Cam
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -117,12 +118,20 @@ def _context(width: int, height: int) -> Any:
     backend = os.environ.setdefault("MUJOCO_GL", "egl").lower()
     if backend not in BACKENDS:
         raise SimulationError(f"MUJOCO_GL: {unknown_choice('kind of OpenGL', backend, BACKENDS)}")
+    _load_triton_before_mesa()
     try:
         context = importlib.import_module(f"mujoco.{backend}").GLContext(width, height)
         context.make_current()
     except Exception as error:  # each kind raises its own: ImportError, AttributeError, RuntimeError, ...
         raise SimulationError(f"No OpenGL with MUJOCO_GL={backend} ({error}). Debian packages: {DEBIAN_PACKAGES}.") from error
     return context
+
+
+def _load_triton_before_mesa() -> None:
+    """A CUDA build of torch brings triton, and triton its own LLVM. Loaded after Mesa's software renderer it takes that one's LLVM
+    symbols and the process dies in the import of transformers (segmentation fault; triton 3.7.1, Mesa 22.3); before it, both work."""
+    if importlib.util.find_spec("triton") is not None:
+        import triton._C.libtriton  # noqa: F401
 
 
 class _ColourNoise:
