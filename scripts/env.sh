@@ -25,7 +25,8 @@ export PATH=$VIRTUAL_ENV/bin:$(without_folders "$PATH" "$VIRTUAL_ENV")
 unset _vla_ros_mode
 unset -f foreign_prefixes choose_mode without_folders leave_ros enter_ros
 
-# One image is larger than Fast DDS's own shared-memory segment; without this profile none arrives.
+# Nodes speak by UDP, those with raw images through shared memory too: docs/adr/0014-transport.md. A profile of the user's own is for all.
+export VLA_ROS_IMAGE_PROFILES=${VLA_ROS_IMAGE_PROFILES:-${FASTDDS_DEFAULT_PROFILES_FILE:-$VLA_ROS_ROOT/config/fastdds_images.xml}}
 export FASTDDS_DEFAULT_PROFILES_FILE=${FASTDDS_DEFAULT_PROFILES_FILE:-$VLA_ROS_ROOT/config/fastdds.xml}
 export ROS_AUTOMATIC_DISCOVERY_RANGE=${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}
 export ROS_LOG_DIR=${ROS_LOG_DIR:-$VLA_ROS_ROOT/log/ros}

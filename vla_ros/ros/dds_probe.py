@@ -15,6 +15,8 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
+from vla_ros.ros.image_transport import hearing_images
+
 TOPIC = "dds_probe"
 WIDTH_PX, HEIGHT_PX = 640, 480
 RATE_HZ = 30.0
@@ -50,8 +52,9 @@ def subscribe(node: Node) -> int:
 
 def main() -> int:
     """Run the part named on the command line."""
-    rclpy.init()
-    node = rclpy.create_node(f"dds_probe_{sys.argv[1]}")
+    with hearing_images():
+        rclpy.init()
+        node = rclpy.create_node(f"dds_probe_{sys.argv[1]}")
     return publish(node) if sys.argv[1] == "publish" else subscribe(node)
 
 

@@ -23,6 +23,7 @@ from vla_ros.core.errors import VlaRosError
 from vla_ros.core.outcomes import Outcome
 from vla_ros.robots import RobotConfig
 from vla_ros.ros import interfaces
+from vla_ros.ros.image_transport import hearing_images
 from vla_ros.ros.interfaces import COLOR_IMAGE, SIM_SCORE
 
 SETTLE_S = 3.0  # after the goal: the recorder closes its bag
@@ -60,7 +61,7 @@ def measure_launch(bench: Bench, say: Callable[[str], None]) -> dict[str, Any]:
             "pictures": "false",
         }
         started_s = time.monotonic()
-        with RunningGraph("demo", arguments, Path(folder) / "bench.log", say) as running, Graph("vla_bench") as graph:
+        with RunningGraph("demo", arguments, Path(folder) / "bench.log", say) as running, hearing_images(), Graph("vla_bench") as graph:
             running.wait_until_ready(graph)
             ready_s = time.monotonic() - started_s
             processes = GraphProcesses(running.pid)

@@ -78,7 +78,7 @@ def check_dds() -> Finding:
             publisher.kill()
     if problem is None:
         return ok("DDS", output)
-    remedy = "is shared memory large enough, is the loopback network up, and does FASTDDS_DEFAULT_PROFILES_FILE name config/fastdds.xml?"
+    remedy = "is shared memory large enough, is the loopback network up, and does VLA_ROS_IMAGE_PROFILES name config/fastdds_images.xml?"
     return fail("DDS", f"images do not arrive: {problem}", remedy)
 
 
