@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,7 @@ from vla_ros.robots.values import CameraConfig
 from vla_ros.ros.conversions.frames import transforms_to_msg
 from vla_ros.ros.conversions.images import camera_from_info, camera_info_to_msg, image_to_cdr
 from vla_ros.ros.conversions.robot import joint_state_to_msg
+from vla_ros.ros.image_transport import IMAGE_PROFILE, PROFILE, image_profile
 from vla_ros.ros.interfaces import (
     CAMERA_HEALTH,
     COLOR_IMAGE,
@@ -36,7 +39,8 @@ from vla_ros.ros.interfaces import (
     TF_STATIC,
 )
 
-pytestmark = pytest.mark.node
+WANTED = f"raw images need: {PROFILE}=${IMAGE_PROFILE} pytest {Path(__file__).name}"
+pytestmark = [pytest.mark.node, pytest.mark.skipif(os.environ.get(PROFILE) != image_profile(), reason=WANTED)]
 
 ROBOT = load_robot_config("panda")
 FRONT = ROBOT.cameras["front"]

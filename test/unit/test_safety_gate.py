@@ -625,6 +625,25 @@ def test_an_arm_that_was_pushed_a_little_at_rest_can_be_moved_again():
     assert rig.command.trajectory.positions[0] == pytest.approx(pushed, abs=1e-3)
 
 
+def test_commands_that_do_not_arrive_end_the_motion_which_goes_on_from_where_the_arm_stands():
+    """The forwarder refuses what does not continue the arm's own braking, and would refuse a motion that goes on without the arm for ever."""
+    rig = Rig().ready()
+    target = home()
+    target[5] += 0.07  # within the tracking bound
+    assert rig.send(np.linspace(home(), target, 40)).action == SafetyAction.PASS
+    stopped = None
+    for _ in range(250):
+        rig.gate.on_joint_state(standing(rig.now_ns + TICK_NS, home()))
+        rig.step(joints=False)
+        stopped = stopped or next((s for s in [rig.gate.state()] if s.reason == SafetyReason.TRACKING_ERROR), None)
+    assert stopped is not None
+    assert "stands still" in stopped.detail
+    assert rig.command.trajectory.positions == pytest.approx(np.tile(home(), (len(rig.command.trajectory.positions), 1)), abs=1e-3)
+    assert rig.send(np.linspace(home(), target, 20), seq=2).action == SafetyAction.PASS
+    rig.step(250)
+    assert rig.arm_state()[0] == pytest.approx(target, abs=5e-3)
+
+
 def test_an_arm_that_is_blocked_is_not_pushed_against_for_ever():
     rig = Rig().ready()
     blocked = home()

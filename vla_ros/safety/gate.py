@@ -334,22 +334,30 @@ class Gate:
         self._following = None
 
     def _meet_the_arm(self, now_ns: int) -> None:
-        """At rest the command goes to where the arm really stands: it was pushed, or it has braked on its own when commands did not arrive.
+        """An arm that stands still off its command: it was pushed, or it has braked on its own when commands did not arrive.
 
-        Else it would be driven against what keeps it there, and no chunk could begin where it stands.
+        At rest the command goes to where the arm really stands; else it would be driven against what keeps it there, and no chunk could
+        begin there. On the way it is stopped first: the forwarder would refuse for ever what does not continue the arm's own motion.
         """
-        measured, idle = self._inputs.measured, self._following is None or self._following.finished
-        if self._guard is None or measured is None or not (idle and self._at_rest) or self._latched or self._inputs.joint_fault(now_ns):
+        measured = self._inputs.measured
+        if self._guard is None or measured is None or self._latched or self._inputs.joint_fault(now_ns):
             self._pushed_ns = 0
             return
-        off = np.abs(measured.positions - self._guard.horizon.rest_position).max()
-        if off <= ANCHOR_STEP_RAD or measured.speed_radps > self._config.at_rest_radps:
+        idle = self._at_rest and (self._following is None or self._following.finished)
+        commanded = self._guard.horizon.rest_position if idle else self._guard.horizon.position_at(measured.stamp_ns)
+        off_rad = float(np.abs(measured.positions - commanded).max())
+        if off_rad <= ANCHOR_STEP_RAD or measured.speed_radps > self._config.at_rest_radps:
             self._pushed_ns = 0
             return
         self._pushed_ns = self._pushed_ns or now_ns
-        if now_ns - self._pushed_ns >= PUSHED_NS:
+        if now_ns - self._pushed_ns < PUSHED_NS:
+            return
+        if idle:
             self._anchor(measured)
-            self._pushed_ns = 0
+        elif not self._inputs.dry_run:
+            detail = f"The arm stands still {off_rad:.3f} rad off the commanded position; its commands do not arrive."
+            self._stop_for(Fault(SafetyReason.TRACKING_ERROR, detail, cut=True))
+        self._pushed_ns = 0
 
     @property
     def _is_going_back(self) -> bool:
