@@ -626,7 +626,7 @@ def test_an_arm_that_was_pushed_a_little_at_rest_can_be_moved_again():
 
 
 def test_commands_that_do_not_arrive_end_the_motion_which_goes_on_from_where_the_arm_stands():
-    """The forwarder refuses what does not continue the arm's own braking, and would refuse a motion that goes on without the arm for ever."""
+    """The forwarder refuses what does not continue the arm's own braking, and would refuse for ever what goes on without the arm."""
     rig = Rig().ready()
     target = home()
     target[5] += 0.07  # within the tracking bound

@@ -45,6 +45,27 @@ def test_realtime_is_for_the_calling_thread_alone() -> None:
     assert int(policy_of_thread) == os.SCHED_OTHER
 
 
+NAMED_THREADS = """
+import pathlib
+go, named = threading.Event(), threading.Event()
+def work():
+    pathlib.Path(f"/proc/self/task/{threading.get_native_id()}/comm").write_text("dds.x")
+    named.set()
+    go.wait()
+threads = [threading.Thread(target=work), threading.Thread(target=go.wait)]
+for thread in threads: thread.start()
+named.wait()
+print(make_threads_realtime("dds."), *[os.sched_getscheduler(t.native_id) & ~os.SCHED_RESET_ON_FORK for t in threads])
+go.set()
+"""
+
+
+def test_threads_are_made_realtime_by_their_names() -> None:
+    given, named, other = map(int, _in_a_process("\n" + NAMED_THREADS))
+    assert (given, named) in [(1, os.SCHED_FIFO), (0, os.SCHED_OTHER)]  # 0: the system does not allow it
+    assert other == os.SCHED_OTHER
+
+
 def test_where_realtime_is_refused_the_process_goes_on() -> None:
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_RTPRIO, (0, 0)); os.geteuid() or os.setuid(65534);"

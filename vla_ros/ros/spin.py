@@ -14,9 +14,11 @@ from rclpy.signals import SignalHandlerOptions
 
 from vla_ros.core.errors import VlaRosError
 from vla_ros.core.outcomes import EXIT_CANNOT_START
-from vla_ros.core.scheduling import Urgency, make_realtime, prepare_process
+from vla_ros.core.scheduling import Urgency, make_realtime, make_threads_realtime, prepare_process
 from vla_ros.ros.lean_executor import LeanExecutor
 from vla_ros.ros.lifecycle import VlaNode
+
+RECEIVERS = "dds.udp"  # Fast DDS's threads that receive, by their names; with other middleware there are none of that name
 
 
 def run(make_node: Callable[[], VlaNode], arguments: list[str] | None = None, *, urgency: Urgency = Urgency.NORMAL) -> int:
@@ -42,8 +44,11 @@ def run(make_node: Callable[[], VlaNode], arguments: list[str] | None = None, *,
         executor.add_node(node)
         if not node.autostart or node.start():
             code = 0
-            if urgency is Urgency.CONTROL and not make_realtime():
-                node.get_logger().info("no real-time priority, so ticks may be late when the cores are busy; see vla doctor")
+            if urgency is Urgency.CONTROL:
+                if make_realtime():
+                    make_threads_realtime(RECEIVERS)
+                else:
+                    node.get_logger().info("no real-time priority, so ticks may be late when the cores are busy; see vla doctor")
             _spin(executor, stop)
     except VlaRosError as error:
         rclpy.logging.get_logger("vla_ros").error(str(error))
