@@ -11,7 +11,7 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 NOTE = '#!/usr/bin/env bash\n{ printf %s "${0##*/}"; [[ $# == 0 ]] || printf " [%s]" "$@"; echo; } >>"$NOTES"\n'
-ENVIRONMENT = 'VLA_ROS_ROOT=$(dirname "$NOTES"); PATH=$VLA_ROS_ROOT/bin:$PATH\n'
+ENVIRONMENT = 'VLA_ROS_ROOT=$(dirname "$NOTES"); PATH=$VLA_ROS_ROOT/bin:$PATH; VLA_ROS_IMAGE_PROFILES=images.xml\n'
 GOAL = """put the "red" cube in the dog's bowl; then go home"""
 
 
@@ -117,7 +117,7 @@ def test_the_tests_do_not_pass_where_rclpy_is_broken(copy: Copy, python: int, py
     assert found == code
     assert copy.calls[0] == "python [-c] [import rclpy]"
     runs = copy.calls[1:]
-    assert len(runs) == (2 if python == 0 else 0), "those of the gate, whose coverage is measured, and all others"
+    assert len(runs) == (3 if python == 0 else 0), "those of the gate, whose coverage is measured, those of raw images, and all others"
     assert all(run.startswith("pytest [--quiet]") for run in runs)
     assert ("rclpy cannot be imported" in said) == (python != 0)
 
