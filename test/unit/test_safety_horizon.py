@@ -7,7 +7,7 @@ import pytest
 from safety_rig import home, panda, safety
 
 from vla_ros.safety.braking import braking_of
-from vla_ros.safety.horizon import KEPT_TICKS, PAST_AT_REST, REST_S, Horizon
+from vla_ros.safety.horizon import KEPT_TICKS, PAST_AT_REST, REST_S, ROOM_TICKS, Horizon
 from vla_ros.safety.tracker import MotionState
 
 TICK_NS = 10_000_000
@@ -143,9 +143,10 @@ def test_positions_between_knots_lie_on_a_line_and_beyond_them_at_the_ends():
 
 
 def test_old_knots_are_forgotten_and_ticks_stay_what_they_were():
-    horizon = moving(KEPT_TICKS + 30)
-    oldest = KEPT_TICKS + 30 - (KEPT_TICKS - 1)
-    assert horizon.position_at(tick_ns(oldest))[0] - home()[0] == pytest.approx(oldest * 0.01 * SPEED_RADPS)
+    horizon = moving(ROOM_TICKS + 30)
+    oldest = ROOM_TICKS - KEPT_TICKS
+    for tick in (oldest, oldest + 1, ROOM_TICKS - 1, ROOM_TICKS, ROOM_TICKS + 30):
+        assert horizon.position_at(tick_ns(tick))[0] - home()[0] == pytest.approx(tick * 0.01 * SPEED_RADPS)
     assert horizon.position_at(tick_ns(oldest - 5)) == pytest.approx(horizon.position_at(tick_ns(oldest)))
 
 

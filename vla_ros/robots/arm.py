@@ -79,13 +79,14 @@ class Arm:
 
     def tcp_positions(self, rows: Array) -> Array:
         """[n, 3] positions of the TCP in the base frame for many postures [n, dof] at once."""
-        R, t, K = self._chain
-        angles = np.asarray(rows, dtype=float)[:, :, None, None]
-        steps = R @ (np.eye(3) + np.sin(angles) * K + (1 - np.cos(angles)) * (K @ K))  # Rodrigues' formula
-        position = np.broadcast_to(self._t_last_tcp[:, None], (len(rows), 3, 1))
+        turns, t = self._chain
+        angles = np.asarray(rows, dtype=float).T
+        sines, rests = np.sin(angles), 1 - np.cos(angles)
+        position = np.broadcast_to(self._t_last_tcp[:, None], (3, len(rows)))
         for joint in range(len(t) - 1, -1, -1):
-            position = steps[:, joint] @ position + t[joint][:, None]
-        return position[:, :, 0]
+            fixed, across, back = (turns[joint] @ position).reshape(3, 3, -1)
+            position = fixed + sines[joint] * across + rests[joint] * back + t[joint]
+        return position.T
 
     def jacobian(self, q: Array) -> Array:
         """[6, dof]: linear [m/rad], then angular velocity of the TCP for each joint's velocity, in the base's axes."""
@@ -201,15 +202,19 @@ def full_model(config: RobotConfig) -> pinocchio.Model:
     return model
 
 
-def _chain_of(model: pinocchio.Model, tcp: int) -> tuple[tuple[Array, Array, Array], Array]:
-    """Rotations and translations before the joints, cross-product matrices of their axes; then the TCP in the last joint."""
+def _chain_of(model: pinocchio.Model, tcp: int) -> tuple[tuple[Array, Array], Array]:
+    """What each joint does to a point: the parts [9, 3] of R (1 + sin K + (1 - cos) K K), Rodrigues' formula, then translations [3, 1].
+
+    R is the rotation before the joint, K the cross-product matrix of its axis. Then the TCP in the last joint.
+    """
     data, neutral = model.createData(), pinocchio.neutral(model)
     joints = range(1, model.njoints)
     axes = [pinocchio.computeJointJacobian(model, data, neutral, j)[3:, model.joints[j].idx_v] for j in joints]
-    rotations = np.array([model.jointPlacements[j].rotation for j in joints])
-    translations = np.array([model.jointPlacements[j].translation for j in joints])
-    chain = (rotations, translations, np.array([pinocchio.skew(axis) for axis in axes]))
-    return chain, np.array(model.frames[tcp].placement.translation)
+    rotations = [np.array(model.jointPlacements[j].rotation) for j in joints]
+    crosses = [np.array(pinocchio.skew(axis)) for axis in axes]
+    turns = np.array([np.vstack([R, R @ K, R @ K @ K]) for R, K in zip(rotations, crosses, strict=True)])
+    translations = np.array([model.jointPlacements[j].translation for j in joints])[:, :, None]
+    return (turns, translations), np.array(model.frames[tcp].placement.translation)
 
 
 def _restart_postures(config: RobotConfig) -> list[Array]:

@@ -49,6 +49,7 @@ class _Group:
                 geometry.addCollisionPair(pinocchio.CollisionPair(i, j))
         self.data = geometry.createData()
         self._things = [geometry.geometryObjects[j] for j in others]
+        self._shapes: list[coal.CollisionGeometry | None] = [None] * len(others)
         self._permitted: set[int] = set()
 
     def distance(self, model: pinocchio.Model, data: pinocchio.Data) -> tuple[float, int]:
@@ -62,8 +63,8 @@ class _Group:
     def place(self, slot: int, shape: coal.CollisionGeometry, placement: pinocchio.SE3) -> None:
         item = self._things[slot]
         item.placement = placement
-        if item.geometry is not shape:
-            item.geometry = shape
+        if self._shapes[slot] is not shape:
+            self._shapes[slot] = item.geometry = shape
             self.data = self.geometry.createData()  # it holds on to the shapes that were there when it was made
             permitted, self._permitted = self._permitted, set()
             for other in permitted:

@@ -11,11 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vla_ros.core.geometry import Array
 from vla_ros.robots import Arm
 from vla_ros.safety.config import SafetyConfig
 
+USUAL_TICKS = 32  # most stops are over by then, and are looked for there first
 AT_REST = 1e-9  # rad/s and rad/s2 below which a joint counts as still
 
 
@@ -89,17 +91,17 @@ class Braking:
     def _shortest(self, start: Array, total: Array) -> Array:
         """[dof] fewest ticks in which each joint can come to rest."""
         both_start, both_total = np.concatenate([start, -start]), np.concatenate([total, -total])
-        fits = (self._lowest_sum(both_start) <= both_total + 1e-9) & (np.abs(both_start) <= self._ticks + 1e-9)
         dof = len(start)
-        fits = fits[:, :dof] & fits[:, dof:]
-        if not np.all(fits[-1]):
-            joints = np.flatnonzero(~fits[-1]).tolist()
-            raise ValueError(f"no stop within {self.longest_s:.2f} s for the joints number {joints}")
-        return np.argmax(fits, axis=0) + 1
+        for ticks in (self._ticks[:USUAL_TICKS], self._ticks):
+            fits = (self._lowest_sum(both_start, ticks) <= both_total + 1e-9) & (np.abs(both_start) <= ticks + 1e-9)
+            fits = fits[:, :dof] & fits[:, dof:]
+            if fits.any(axis=0).all():
+                return fits.argmax(axis=0) + 1
+        joints = np.flatnonzero(~fits[-1]).tolist()
+        raise ValueError(f"no stop within {self.longest_s:.2f} s for the joints number {joints}")
 
-    def _lowest_sum(self, start: Array) -> Array:
-        """[ticks, joints] least sum of the accelerations at ticks 1..n-1, in steps: down from ``start``, flat, up to 0 at tick n."""
-        n = self._ticks
+    def _lowest_sum(self, start: Array, n: NDArray[np.intp]) -> Array:
+        """[ticks, joints] least sum of the accelerations at ticks 1..n-1, in steps: down from ``start``, flat, up to 0 at tick ``n``."""
         down = np.floor(np.minimum((n + start) / 2, start + self._most_both))
         down = np.minimum(np.maximum(down, 0), n - 1)
         up = np.minimum(n - 1 - down, self._floor_most)

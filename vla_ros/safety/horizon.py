@@ -7,8 +7,6 @@ overlap. Behind the last committed knot lies its verified stop: a controller tha
 
 from __future__ import annotations
 
-from collections import deque
-
 import numpy as np
 
 from vla_ros.core.actions import ShortTrajectory
@@ -17,6 +15,7 @@ from vla_ros.safety.braking import AT_REST, Stop, still
 from vla_ros.safety.tracker import MotionState
 
 KEPT_TICKS = 60  # of the past, to compare measurements with
+ROOM_TICKS = 10 * KEPT_TICKS  # before the oldest are dropped
 REST_S = 0.2  # that a message at rest lasts beyond its last knot
 PAST_AT_REST = 4  # knots that stand for a time at rest that was skipped; a message begins among them
 
@@ -28,16 +27,17 @@ class Horizon:
         self._origin_ns = origin_ns
         self._tick_ns = tick_ns
         self._names = names
-        zeros = np.zeros(len(position))
-        self._knots: deque[MotionState] = deque([MotionState(np.array(position, dtype=float), zeros, zeros)], maxlen=KEPT_TICKS)
+        self._knots = np.zeros((3, ROOM_TICKS, len(position)))  # positions, velocities, accelerations
+        self._knots[0, 0] = position
+        self._count = 1  # of knots that are there
         self._end = 0  # tick of the last committed knot
-        self._stop = still(self._knots[-1].position)
+        self._stop = still(self._knots[0, 0])
         self._stop_row = 0  # row of the stop that the last committed knot is
 
     @property
     def state(self) -> MotionState:
         """At the last committed knot."""
-        return self._knots[-1]
+        return MotionState(*self._knots[:, self._count - 1].copy())
 
     @property
     def end(self) -> int:
@@ -52,7 +52,7 @@ class Horizon:
     def is_still(self, now_ns: int) -> bool:
         """Whether the arm is commanded to stand still from ``now_ns`` on."""
         ahead = max(self._end - self.tick_at(now_ns), 0) + 1
-        return self.at_rest and all(np.abs(knot.velocity).max() < AT_REST for knot in list(self._knots)[-ahead:])
+        return self.at_rest and bool(np.abs(self._knots[1, max(self._count - ahead, 0) : self._count]).max() < AT_REST)
 
     @property
     def rest_position(self) -> Array:
@@ -65,34 +65,34 @@ class Horizon:
 
     def commit(self, state: MotionState, stop: Stop) -> None:
         """Adds a knot that was verified: ``stop`` starts from it. A state that needs no stop is at rest to the last bit."""
-        self._append(state if stop.ticks else MotionState(stop.positions[0], stop.velocities[0], stop.accelerations[0]))
+        if stop.ticks:
+            self._append(state.position, state.velocity, state.acceleration)
+        else:
+            self._append(stop.positions[0], stop.velocities[0], stop.accelerations[0])
         self._stop, self._stop_row = stop, 0
 
     def follow_stop(self) -> None:
         """Adds the next knot of the verified stop (the same position again when it is over)."""
         self._stop_row = min(self._stop_row + 1, self._stop.ticks)
         row = self._stop_row
-        self._append(MotionState(self._stop.positions[row], self._stop.velocities[row], self._stop.accelerations[row]))
+        self._append(self._stop.positions[row], self._stop.velocities[row], self._stop.accelerations[row])
 
     def skip_to(self, tick: int) -> None:
         """Follows the stop up to ``tick``; what was not heard of in time has happened on its own."""
         while self._end < tick and not self.at_rest:
             self.follow_stop()
         if self._end < tick - PAST_AT_REST:  # a long time at rest: only its end is kept
-            rest = self._knots[-1]
-            self._knots.clear()
-            self._knots.append(rest)
+            self._keep(1)
             self._end = tick - PAST_AT_REST
         while self._end < tick:
             self.follow_stop()
 
     def cut(self, tick: int) -> bool:
         """Takes back what is committed after ``tick``; the caller commits a stop from ``state`` next. False when nothing was taken back."""
-        taken = min(self._end - tick, len(self._knots) - 1)
+        taken = min(self._end - tick, self._count - 1)
         if taken <= 0:
             return False
-        for _ in range(taken):
-            self._knots.pop()
+        self._count -= taken
         self._end -= taken
         return True
 
@@ -102,27 +102,27 @@ class Horizon:
 
     def rows_from(self, tick: int) -> Array:
         """[n, dof] positions of the knots from ``tick`` on and of the stop after them; one row where the arm rests already."""
-        ahead = min(max(self._end - tick, 0), len(self._knots) - 1) + 1
-        knots = [self._knots[i].position for i in range(len(self._knots) - ahead, len(self._knots))]
-        return np.concatenate([knots, self._stop.positions[self._stop_row + 1 :]])
+        ahead = min(max(self._end - tick, 0), self._count - 1) + 1
+        return np.concatenate([self._knots[0, self._count - ahead : self._count], self._stop.positions[self._stop_row + 1 :]])
 
     def position_at(self, time_ns: int) -> Array:
         """[dof] commanded position at ``time_ns`` (linear between knots, the oldest one kept before them)."""
-        ticks = (time_ns - self._origin_ns) / self._tick_ns - (self._end - len(self._knots) + 1)
-        low = min(max(int(ticks), 0), len(self._knots) - 1)
-        high = min(low + 1, len(self._knots) - 1)
+        ticks = (time_ns - self._origin_ns) / self._tick_ns - (self._end - self._count + 1)
+        low = min(max(int(ticks), 0), self._count - 1)
+        high = min(low + 1, self._count - 1)
         share = min(max(ticks - low, 0.0), 1.0)
-        return (1 - share) * self._knots[low].position + share * self._knots[high].position
+        positions = self._knots[0]
+        return np.asarray((1 - share) * positions[low] + share * positions[high])
 
     def message(self, now_ns: int) -> ShortTrajectory:
         """From one tick before ``now_ns`` over what is committed to the end of the stop."""
-        past = min(max(self._end - self.tick_at(now_ns) + 1, 0), len(self._knots) - 1)
-        knots = [self._knots[i] for i in range(len(self._knots) - 1 - past, len(self._knots))]
+        past = min(max(self._end - self.tick_at(now_ns) + 1, 0), self._count - 1)
+        knots = self._knots[:, self._count - 1 - past : self._count]
         first = self._end - past
         rows = slice(self._stop_row + 1, None)
-        positions = np.concatenate([[k.position for k in knots], self._stop.positions[rows]])
-        velocities = np.concatenate([[k.velocity for k in knots], self._stop.velocities[rows]])
-        accelerations = np.concatenate([[k.acceleration for k in knots], self._stop.accelerations[rows]])
+        positions = np.concatenate([knots[0], self._stop.positions[rows]])
+        velocities = np.concatenate([knots[1], self._stop.velocities[rows]])
+        accelerations = np.concatenate([knots[2], self._stop.accelerations[rows]])
         times = np.arange(len(positions), dtype=np.float64) * (self._tick_ns * 1e-9)
         if len(positions) > 2 and self._still(velocities, accelerations):
             ends = [0, -1]
@@ -134,6 +134,14 @@ class Horizon:
     def _still(velocities: Array, accelerations: Array) -> bool:
         return bool(np.abs(velocities).max() < AT_REST and np.abs(accelerations).max() < AT_REST)
 
-    def _append(self, state: MotionState) -> None:
-        self._knots.append(state)
+    def _append(self, position: Array, velocity: Array, acceleration: Array) -> None:
+        if self._count == ROOM_TICKS:
+            self._keep(KEPT_TICKS)
+        self._knots[:, self._count] = position, velocity, acceleration
+        self._count += 1
         self._end += 1
+
+    def _keep(self, last: int) -> None:
+        """Drops all knots but the ``last`` ones."""
+        self._knots[:, :last] = self._knots[:, self._count - last : self._count].copy()
+        self._count = last

@@ -237,13 +237,17 @@ def _check(scene: Scene, base_frame: str) -> None:
     ids = [thing.id for thing in scene.objects]
     if len(set(ids)) != len(ids) or {TABLE, HELD} & set(ids):
         raise ValueError(f"the objects' ids are not unique, or one is called '{TABLE}' or '{HELD}': {', '.join(sorted(ids))}")
-    for thing in scene.objects:
-        numbers = (thing.pose.position_m, thing.pose.quat_xyzw, thing.size_m, thing.covariance, thing.velocity_mps)
-        if not all(np.all(np.abs(n) <= LARGEST) for n in numbers) or abs(np.linalg.norm(thing.pose.quat_xyzw) - 1) > 1e-3:
-            wrong = "a place, a size, a covariance or a velocity that is not finite or beyond all bounds, or no orientation"
-            raise ValueError(f"{thing.id} has {wrong}")
-        if not np.all(np.asarray(thing.size_m) > 0):
-            raise ValueError(f"{thing.id} has no size: {np.asarray(thing.size_m).tolist()} m")
+    if not scene.objects:
+        return
+    turns, sizes_m = (np.array(rows) for rows in zip(*((t.pose.quat_xyzw, t.size_m) for t in scene.objects), strict=True))
+    rest = np.array([np.concatenate([t.pose.position_m, t.velocity_mps, np.ravel(t.covariance)]) for t in scene.objects])
+    sane = (np.abs(np.column_stack([turns, sizes_m, rest])) <= LARGEST).all(axis=1) & (np.abs(np.linalg.norm(turns, axis=1) - 1) <= 1e-3)
+    if not sane.all():
+        wrong = "a place, a size, a covariance or a velocity that is not finite or beyond all bounds, or no orientation"
+        raise ValueError(f"{ids[int(sane.argmin())]} has {wrong}")
+    if not (sizes_m > 0).all():
+        flat = int((sizes_m > 0).all(axis=1).argmin())
+        raise ValueError(f"{ids[flat]} has no size: {sizes_m[flat].tolist()} m")
 
 
 def _slab(top_m: float) -> Solid:

@@ -30,7 +30,7 @@ ROW_STEP_RAD = 0.2  # of a joint from row to row: between them a joint path of a
 PULL = 1e-5  # against 1 m of error: bends the TCP by less than 0.05 mm
 PULL_PER_S, PULL_RADPS = 1.0, 0.1  # towards home of what the TCP leaves free: a share of the way, and no faster than that
 ITERATIONS = 8  # a smooth path takes 1 or 2
-SETTLED_RAD = 2e-3  # a last step as small as this leaves 2e-6 m
+SETTLED_RAD = 2e-3  # a last step of all joints together as small as this leaves 2e-6 m beside what is linear in it
 LONGEST_M, LONGEST_RAD = 0.3, 0.5  # of an error that is worked off at once
 _WEIGHT = np.array([1.0] * 3 + [TOLERANCE_M / TOLERANCE_RAD] * 3)
 
@@ -99,30 +99,34 @@ class TcpRows:
             low, high = np.maximum(allowed.low_rad, before - step), np.minimum(allowed.high_rad, before + step)
             rest = before + dt_s * _between(PULL_PER_S * (self._home - before), -PULL_RADPS, PULL_RADPS)
             goal = pinocchio.SE3(T_base_tcp)
-            q = self._towards(goal, _between(before + way, low, high), rest, low, high)
-            if unreached := self._miss(row, goal, q, (low, high), allowed):
+            q, error = self._towards(goal, _between(before + way, low, high), rest, low, high)
+            if unreached := self._miss(row, error, q, (low, high), allowed):
                 return unreached
             rows[row], way, before = q, q - before, q
         return rows
 
-    def _towards(self, goal: pinocchio.SE3, q: Array, rest: Array, low: Array, high: Array) -> Array:
-        """From ``q`` to the joints between ``low`` and ``high`` that bring the TCP nearest to ``goal``."""
+    def _towards(self, goal: pinocchio.SE3, q: Array, rest: Array, low: Array, high: Array) -> tuple[Array, Array]:
+        """From ``q`` to the joints between ``low`` and ``high`` that bring the TCP nearest to ``goal``, and the error [6] that is left."""
         for _ in range(ITERATIONS):
             error, jacobian = self._arm.pose_error(q, goal)
-            position_m, rotation_rad = _sizes(error)
-            longest = max(1.0, position_m / LONGEST_M, rotation_rad / LONGEST_RAD)
+            longest = 1.0
+            if error @ error > LONGEST_M**2:
+                position_m, rotation_rad = _sizes(error)
+                longest = max(1.0, position_m / LONGEST_M, rotation_rad / LONGEST_RAD)
             J = jacobian * _WEIGHT[:, None]
             slope = PULL * (q - rest) - J.T @ (error * (_WEIGHT / longest))
             step, _, flag, _ = daqp.solve(J.T @ J + self._pull, slope, self._no_rows, high - q, low - q)
             if flag < 1:
-                return q
+                return q, error
             q = _between(q + step, low, high)
-            if np.abs(step).max() < SETTLED_RAD:
-                return q
-        return q
+            if step @ step < SETTLED_RAD**2:
+                return q, error - jacobian @ step
+        return q, self._arm.pose_error(q, goal)[0]
 
-    def _miss(self, row: int, goal: pinocchio.SE3, q: Array, reach: tuple[Array, Array], allowed: JointRange) -> Unreached | None:
-        position_m, rotation_rad = _sizes(self._arm.pose_error(q, goal)[0])
+    def _miss(self, row: int, error: Array, q: Array, reach: tuple[Array, Array], allowed: JointRange) -> Unreached | None:
+        if error @ error <= TOLERANCE_M**2:  # of both
+            return None
+        position_m, rotation_rad = _sizes(error)
         if position_m <= TOLERANCE_M and rotation_rad <= TOLERANCE_RAD:
             return None
         names, near = self._arm.config.arm_joints, 1e-6
