@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -120,11 +121,11 @@ class Arm:
         full[self._finger_rows] = self.config.gripper.binding.position_from_width(gripper_width_m)
         return full
 
-    def link_poses(self, q: Array, gripper_width_m: float = 0.0) -> dict[str, Array]:
-        """T_base_link [4, 4] of every link of the URDF, by name."""
+    def link_poses(self, q: Array, gripper_width_m: float = 0.0, only: Collection[str] | None = None) -> dict[str, Array]:
+        """T_base_link [4, 4] of every link of the URDF, or of ``only`` some, by name."""
         pinocchio.framesForwardKinematics(self._full, self._full_data, self.full_q(q, gripper_width_m))
         placements = self._full_data.oMf
-        return {name: np.array(placements[i].homogeneous) for name, i in self._links}
+        return {name: np.array(placements[i].homogeneous) for name, i in self._links if only is None or name in only}
 
     def ik(self, T_base_tcp: Array, seed_rad: Array, *, position_tolerance_m: float = 1e-4, rotation_tolerance_rad: float = 1e-3) -> Array:
         """Joint angles [dof] inside the limits that put the TCP at ``T_base_tcp``, near ``seed_rad``.

@@ -84,11 +84,13 @@ class CollisionEvaluator:
         moving_radius = np.linalg.norm(model.geom_size[[g.index for g in rollout.geoms]], axis=1)
         index = np.array([g.index for g in standing])
         centres = rollout.T_base_geom[:, :, :3, 3]
-        apart = np.linalg.norm(centres[:, :, None, :] - data.geom_xpos[index][None, None], axis=-1)
-        apart -= moving_radius[None, :, None] + np.linalg.norm(model.geom_size[index], axis=1)
+        others = data.geom_xpos[index]
+        squares = np.square(centres).sum(-1)[:, :, None] + np.square(others).sum(-1) - 2 * (centres @ others.T)
+        reach = moving_radius[:, None] + np.linalg.norm(model.geom_size[index], axis=1) + self._p.look_m / 2
+        near = squares < reach**2
         table_top = data.geom_xpos[self._twin.table.index][2] + model.geom_size[self._twin.table.index][2]
-        apart[:, :, 0] = centres[:, :, 2] - moving_radius - table_top
-        return np.asarray(apart < self._p.look_m / 2)
+        near[:, :, 0] = centres[:, :, 2] - moving_radius - table_top < self._p.look_m / 2
+        return np.asarray(near)
 
     def _allowed_m(self, mover: TwinGeom, still: TwinGeom, expected: Expected) -> float:
         if mover.owner == expected.held_id:

@@ -75,16 +75,19 @@ def roll_out(
     carried = twin.object_geoms[held.id] if held is not None else ()
     release = _release_row(widths, least_m) if held is not None else None
     n = len(rows_rad)
-    T_tcp = np.empty((n, 4, 4))
-    T_owner = np.empty((n, len(geoms) + len(carried), 4, 4))
-    T_held = np.eye(4)
+    owners = list(dict.fromkeys([config.tcp_frame, *(g.owner for g in geoms)]))
+    T_link = np.empty((n, len(owners), 4, 4))
     for i, (q, opening) in enumerate(zip(rows_rad, widths, strict=True)):
-        links = arm.link_poses(q, float(opening))
-        T_tcp[i] = links[config.tcp_frame]
-        T_owner[i, : len(geoms)] = [links[g.owner] for g in geoms]
-        if held is not None and T_tcp_held is not None:
-            T_held = T_held if release is not None and i > release else T_tcp[i] @ T_tcp_held
-            T_owner[i, len(geoms) :] = T_held
+        links = arm.link_poses(q, float(opening), owners)
+        for k, owner in enumerate(owners):
+            T_link[i, k] = links[owner]
+    T_tcp = T_link[:, 0].copy()
+    T_owner = T_link[:, [owners.index(g.owner) for g in geoms]]
+    if held is not None and T_tcp_held is not None:
+        T_held = T_tcp @ T_tcp_held
+        if release is not None:
+            T_held[release + 1 :] = T_held[release]
+        T_owner = np.concatenate([T_owner, np.repeat(T_held[:, None], len(carried), axis=1)], axis=1)
     offsets = np.stack([g.T_owner_geom for g in (*geoms, *carried)])
     times = np.arange(n, dtype=np.float64) * chunk.dt_s
     return Rollout(times, rows_rad, widths, T_tcp, (*geoms, *carried), T_owner @ offsets, release)

@@ -12,6 +12,7 @@ from vla_ros.core.things import CONTAINERS, ROUND_SHAPES
 
 _UP = np.array([0.0, 0.0, 1.0])
 WALLS = 12  # boxes in a bowl's rim
+_TURNS = tuple(rotation_about(_UP, 2 * np.pi * k / WALLS) for k in range(WALLS))
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,7 @@ def _bowl(radius: float, half_height: float, wall: float, floor: float) -> tuple
     bottom = transform(np.eye(3), np.array([0.0, 0.0, floor / 2 - half_height]))
     solids = [TwinSolid("cylinder", np.array([radius, floor / 2, 0.0]), bottom)]
     half_length = radius * np.tan(np.pi / WALLS)
-    for k in range(WALLS):
-        rotation = rotation_about(_UP, 2 * np.pi * k / WALLS)
+    for rotation in _TURNS:
         centre = rotation @ np.array([radius - wall / 2, 0.0, 0.0])
         solids.append(TwinSolid("box", np.array([wall / 2, half_length, half_height]), transform(rotation, centre)))
     return tuple(solids)
