@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from safety_rig import chunk_of, home, panda, safety
 
-from vla_ros.core.decisions import SafetyReason
+from vla_ros.core.actions import SafetyAction
+from vla_ros.core.decisions import SafetyDecision, SafetyReason
 from vla_ros.core.geometry import Pose
 from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.evaluation.gate_rig import MS, GateRig
@@ -84,7 +85,7 @@ class Crossing:
         self.meets_ns = self.rig.now_ns + round(meets_s * 1e9)
         self.middle_m = panda().fk(home())[:3, 3]
         self.distances = CollisionModel(panda())
-        self.reasons: set[str] = set()
+        self.decisions: list[SafetyDecision] = []
         self.seq = 0
 
     def at_m(self, time_ns: int) -> np.ndarray:
@@ -116,7 +117,7 @@ class Crossing:
         if tick % 150 == 5:
             self._swing((-1) ** (tick // 150))
         rig.play(gate.tick(rig.now_ns, rig.now_ns))
-        self.reasons |= {d.reason for d in gate.drain_decisions()}
+        self.decisions += gate.drain_decisions()
 
     def _swing(self, side: int) -> None:
         rig = self.rig
@@ -125,6 +126,39 @@ class Crossing:
         self.seq += 1
         rows = here + (10 * s**3 - 15 * s**4 + 6 * s**5) * (home() + side * SWING - here)
         rig.gate.on_chunk(chunk_of(rows, rig.now_ns, seq=self.seq, dt_s=0.05), rig.now_ns)
+
+
+def test_the_nearer_a_thing_that_moves_the_slower_the_arm():
+    tcp_m, c = panda().fk(home())[:3, 3], safety().clearance
+    shares = []
+    for off_m in np.linspace(1.2, 0.2, 40):
+        around = Surroundings(panda(), safety())
+        thing = box(tcp_m + [0.0, off_m, 0.0], np.array([0.0, -0.2, 0.0]))
+        around.on_scene(Scene(1, panda().config.base_frame, (thing,)), panda().fk(home()), 1)
+        pace = around.nearness(np.append(home(), 0.08))
+        shares.append(pace.share if pace else 1.0)
+    assert shares[0] == 1.0
+    assert shares[-1] == c.slowest
+    assert np.all(np.diff(shares) <= 1e-9)
+    assert sum(c.slowest < share < 1.0 for share in shares) >= 5, "it falls by and by"
+
+
+def test_what_stands_does_not_slow_the_arm_however_near():
+    around = Surroundings(panda(), safety())
+    thing = box(panda().fk(home())[:3, 3] + [0.0, 0.15, 0.0], np.zeros(3))
+    around.on_scene(Scene(1, panda().config.base_frame, (thing,)), panda().fk(home()), 1)
+    assert around.nearness(np.append(home(), 0.08)) is None
+
+
+def test_an_arm_is_slow_before_it_is_stopped_and_says_why():
+    crossing = Crossing(np.array([0.0, -0.15, 0.0]), 2.6)
+    crossing.speed_at_contact(3.0)
+    reasons = [d.reason for d in crossing.decisions]
+    assert reasons.index(SafetyReason.SEPARATION) < reasons.index(SafetyReason.COLLISION)
+    slowed = next(d for d in crossing.decisions if d.reason == SafetyReason.SEPARATION)
+    assert slowed.action == SafetyAction.SLOW
+    assert "grey box moves" in slowed.detail
+    assert "are kept" in slowed.detail
 
 
 CASES = [
@@ -138,8 +172,9 @@ CASES = [
 def test_a_thing_that_crosses_meets_an_arm_at_rest(direction, speed_mps, meets_s):
     crossing = Crossing(speed_mps * np.array(direction) / np.linalg.norm(direction), meets_s)
     assert crossing.speed_at_contact(3.5) < STILL_RADPS
-    assert SafetyReason.COLLISION in crossing.reasons
-    assert SafetyReason.OK in crossing.reasons, "it moved"
+    reasons = {decision.reason for decision in crossing.decisions}
+    assert SafetyReason.COLLISION in reasons
+    assert SafetyReason.OK in reasons, "it moved"
 
 
 def test_the_same_thing_hits_a_moving_arm_where_its_velocity_is_not_known():

@@ -81,6 +81,7 @@ class GateOracle:
         self._arm = [self._model.joint(name).qposadr[0] for name in robot.arm_joints]
         self._fingers = [self._model.joint(name).qposadr[0] for name in robot.finger_joints]
         self._base = int(self._model.body(robot.base_frame).id)
+        self._tcp = int(self._model.body(robot.tcp_frame).id)
 
     def touches(self, q: Array, width_m: float) -> str:
         """The first two bodies that touch; "" where none do."""
@@ -125,9 +126,26 @@ class GateOracle:
             # a difference of rounded positions: 1e-15 rad grow by 1000 for each order
             found.note(kind, int((use > 1 + ROUNDING + 1e-15 * 1000**order).any(axis=1).sum()), _worst(use, names))
         moved = np.concatenate([[True], np.any(np.diff(positions, axis=0) != 0, axis=1)])
+        places, turns = [], []
         for q in positions[moved]:
             if pair := self.touches(q, width_m):
                 found.note("collision", 1, f"{pair} at {np.round(q, 3).tolist()}")
+            places.append(self._data.xpos[self._tcp].copy())
+            turns.append(self._data.xquat[self._tcp].copy())
+        self._judge_tcp(np.array(places), np.array(turns), found)
+
+    def _judge_tcp(self, places: Array, turns: Array, found: Breaches) -> None:
+        """Its speed between two samples [n, 3] m, [n, 4] wxyz; a sample that did not move is left out, which makes the next no slower."""
+        limits = self._robot.cartesian
+        mps = np.linalg.norm(np.diff(places, axis=0), axis=1) / PERIOD_S
+        half_sine = np.linalg.norm(np.diff(turns * np.sign((turns[:1] * turns).sum(axis=1))[:, None], axis=0), axis=1) / 2
+        radps = 4 * np.arcsin(np.clip(half_sine, 0, 1)) / PERIOD_S
+        for kind, speed, limit in (
+            ("TCP velocity", mps, limits.linear_velocity_mps),
+            ("TCP turning", radps, limits.angular_velocity_radps),
+        ):
+            over = speed > limit * (1 + ROUNDING)
+            found.note(kind, int(over.sum()), f"{speed.max(initial=0.0):.4g} of {limit:g}")
 
     def _fastest(self, positions: Array) -> Array:
         """[n - 1, dof] highest speed between two samples: as the robot's maker gives it, for the direction and the place of the motion."""

@@ -54,7 +54,7 @@ class Arm:
         self._finger_rows = [self._full.joints[i].idx_q for i in fingers]
         self._links = [(f.name, i) for i, f in enumerate(self._full.frames) if f.type == pinocchio.FrameType.BODY and f.name != "universe"]
         self._restarts = _restart_postures(config)
-        self._chain, self._t_last_tcp = _chain_of(self._model, self._tcp)
+        self._chain, self._axes, self._t_last_tcp = _chain_of(self._model, self._tcp)
 
     @cached_property
     def collision_shapes(self) -> tuple[LinkShape, ...]:
@@ -88,6 +88,22 @@ class Arm:
             fixed, across, back = (turns[joint] @ position).reshape(3, 3, -1)
             position = fixed + sines[joint] * across + rests[joint] * back + t[joint]
         return position.T
+
+    def tcp_rates(self, rows: Array, velocities: Array) -> tuple[Array, Array]:
+        """Linear [n, 3] m/s and angular [n, 3] rad/s velocity of the TCP in the base frame, for postures and joint velocities [n, dof]."""
+        turns, t = self._chain
+        angles, rates = np.asarray(rows, dtype=float).T, np.asarray(velocities, dtype=float).T
+        sines, rests = np.sin(angles), 1 - np.cos(angles)
+        moved = np.zeros((3, 3, len(rows)))  # position, linear and angular velocity of the TCP, seen from the joint that it has got to
+        moved[:, 0] = self._t_last_tcp[:, None]
+        for joint in range(len(t) - 1, -1, -1):
+            fixed, across, back = (turns[joint] @ moved.reshape(3, -1)).reshape(3, 3, 3, -1)
+            moved = fixed + sines[joint] * across + rests[joint] * back
+            axis = self._axes[joint]
+            moved[:, 1] += rates[joint] * (pinocchio.skew(axis) @ moved[:, 0])
+            moved[:, 2] += rates[joint] * axis[:, None]
+            moved[:, 0] += t[joint]
+        return moved[:, 1].T, moved[:, 2].T
 
     def jacobian(self, q: Array) -> Array:
         """[6, dof]: linear [m/rad], then angular velocity of the TCP for each joint's velocity, in the base's axes."""
@@ -203,10 +219,11 @@ def full_model(config: RobotConfig) -> pinocchio.Model:
     return model
 
 
-def _chain_of(model: pinocchio.Model, tcp: int) -> tuple[tuple[Array, Array], Array]:
+def _chain_of(model: pinocchio.Model, tcp: int) -> tuple[tuple[Array, Array], Array, Array]:
     """What each joint does to a point: the parts [9, 3] of R (1 + sin K + (1 - cos) K K), Rodrigues' formula, then translations [3, 1].
 
-    R is the rotation before the joint, K the cross-product matrix of its axis. Then the TCP in the last joint.
+    R is the rotation before the joint, K the cross-product matrix of its axis. Then the axes [dof, 3], turned by R, and the TCP in the last
+    joint.
     """
     data, neutral = model.createData(), pinocchio.neutral(model)
     joints = range(1, model.njoints)
@@ -215,7 +232,8 @@ def _chain_of(model: pinocchio.Model, tcp: int) -> tuple[tuple[Array, Array], Ar
     crosses = [np.array(pinocchio.skew(axis)) for axis in axes]
     turns = np.array([np.vstack([R, R @ K, R @ K @ K]) for R, K in zip(rotations, crosses, strict=True)])
     translations = np.array([model.jointPlacements[j].translation for j in joints])[:, :, None]
-    return (turns, translations), np.array(model.frames[tcp].placement.translation)
+    turned = np.array([R @ axis for R, axis in zip(rotations, axes, strict=True)])
+    return (turns, translations), turned, np.array(model.frames[tcp].placement.translation)
 
 
 def _restart_postures(config: RobotConfig) -> list[Array]:

@@ -63,7 +63,7 @@ class JointLimits:
 
 @dataclass(frozen=True)
 class CartesianLimits:
-    """Of the end effector with respect to the base; nothing checks against them yet."""
+    """Of the TCP with respect to the base."""
 
     linear_velocity_mps: float
     linear_acceleration_mps2: float

@@ -29,6 +29,7 @@ from vla_ros.safety.tcp_rows import (
     Unreached,
     tcp_poses,
 )
+from vla_ros.safety.tcp_speed import TcpSpeed
 from vla_ros.safety.workspace import Workspace
 
 HORIZON = (2, 256)  # rows
@@ -116,6 +117,7 @@ class ChunkDoor:
         self.config = config
         self.workspace = Workspace(arm, config.workspace_margin_m)
         self.tcp = TcpRows(arm)
+        self._tcp_speed = TcpSpeed(arm, config)
         self.acceleration = config.operation.acceleration * np.asarray(arm.config.limits.acceleration_radps2)
 
     def judge(self, chunk: ActionChunk, context: Context) -> Accepted | Refusal:
@@ -189,7 +191,8 @@ class ChunkDoor:
         q = rows.positions
         room = np.minimum(q - limits.position_min_rad, limits.position_max_rad - q).min(axis=0)
         use = np.minimum(np.abs(np.diff(q, axis=0)).max(axis=0) / chunk.dt_s / limits.velocity_radps, 1.0)  # faster rows are slowed
-        path = ChunkPath(q, chunk.dt_s, self.config.operation.velocity * limits.speed_along(q), self.acceleration)
+        velocity = self.config.operation.velocity * limits.speed_along(q)
+        path = ChunkPath(q, chunk.dt_s, velocity, self.acceleration, self._tcp_speed.highest_pace)
         return Accepted(
             chunk=replace(chunk, space=ActionSpace.JOINT_POSITION, names=self.arm.config.arm_joints, data=q),
             path=path,
@@ -198,7 +201,7 @@ class ChunkDoor:
             margin_position_rad=float(room.min()),
             margin_velocity=float(1 - use.max()),
             margin_workspace_m=float(rows.inside_m.min()),
-            tightest_joint=self.arm.config.arm_joints[int(np.argmax(use))],
+            tightest_joint=self.arm.config.tcp_frame if path.ceiling_binds else self.arm.config.arm_joints[int(np.argmax(use))],
         )
 
 

@@ -36,6 +36,8 @@ _CLEARANCE: dict[str, tuple[float, float]] = {
     "unseen_mps": (0.0, 0.1),
     "most_m": (0.0, 0.2),
     "reaction_s": (0.05, 2.0),
+    "slow_m": (0.0, 1.0),
+    "slowest": (0.02, 1.0),
 }
 _CONTACT: dict[str, tuple[float, float]] = {
     "pad_n": (5.0, 300.0),
@@ -72,6 +74,8 @@ class ClearanceConfig:
     unseen_mps: float
     most_m: float
     reaction_s: float
+    slow_m: float
+    slowest: float
 
 
 @dataclass(frozen=True)

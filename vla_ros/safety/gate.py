@@ -25,6 +25,7 @@ from vla_ros.safety.foresight import Foresight
 from vla_ros.safety.inputs import ANCHOR_STEP_RAD, Inputs, Measured
 from vla_ros.safety.journal import Journal, Status, following_status
 from vla_ros.safety.motion_guard import Following, MotionGuard
+from vla_ros.safety.pace import Pace
 from vla_ros.safety.retreat import STEP_S, Trail
 from vla_ros.safety.self_test import SelfTest, run_self_test
 from vla_ros.safety.surroundings import Surroundings
@@ -77,6 +78,7 @@ class Gate:
         self._cut = False  # brake from the next tick on
         self._pushed_ns = 0  # since when the resting arm is not where it was told to be
         self._speed = 1.0
+        self._nearness: Pace | None = None  # to what moves, as of the last tick
         self._now_ns = self._steady_ns = 0
         self._not_before_ns = 0
         self._seen: dict[str, tuple[int, int]] = {}  # expert -> last sequence number and stamp
@@ -459,15 +461,24 @@ class Gate:
 
     def _advance(self, guard: MotionGuard) -> tuple[Following | None, Fault | None]:
         guard.width_m = self._widest_m()
-        in_doubt = bool(self._foresight.doubt(self._now_ns)) and not self._is_going_back  # that way it has come
-        speed = min(self._speed, self._config.world_model.unknown_speed) if in_doubt else self._speed
-        following, fault = guard.advance(self._now_ns, self._following, speed)
+        moving = self._following is not None and not self._following.finished
+        self._nearness = self._surroundings.nearness(guard.posture(guard.horizon.state.position)) if moving else None
+        following, fault = guard.advance(self._now_ns, self._following, self._pace(self._now_ns).share)
         if following and (unsafe := self._plan_gripper(guard, following)):
             following, fault = None, fault or unsafe
         while self._gripper_ahead and self._gripper_ahead[0][0] <= guard.horizon.tick_at(self._now_ns):
             _, width, force = self._gripper_ahead.popleft()
             self._gripper = (width, force)
         return following, fault
+
+    def _pace(self, now_ns: int) -> Pace:
+        """The slowest that anything asks for."""
+        asked = [Pace(self._speed)]
+        if (doubt := self._foresight.doubt(now_ns)) and not self._is_going_back:  # that way it has come
+            asked.append(Pace(self._config.world_model.unknown_speed, SafetyReason.UNFORESEEN, doubt))
+        if self._nearness:
+            asked.append(self._nearness)
+        return min(asked, key=lambda pace: pace.share)
 
     def _widest_m(self) -> float:
         """Of the gripper, now and as far as it is committed; fully open where that is not known."""
@@ -500,7 +511,7 @@ class Gate:
         return self._following_status(self._following, self._now_ns)
 
     def _following_status(self, following: Following, now_ns: int) -> Status:
-        return following_status(following, self._speed, self._foresight.doubt(now_ns), self._config.world_model.unknown_speed)
+        return following_status(following, self._pace(now_ns))
 
     def _mode(self, status: Status) -> SafetyMode:
         if status.action == SafetyAction.STOP:

@@ -9,6 +9,7 @@ from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyDecision, SafetyReason
 from vla_ros.safety.chunk_checks import Accepted
 from vla_ros.safety.motion_guard import Following
+from vla_ros.safety.pace import Pace
 
 KEPT = 1000  # decisions, if nobody reads them
 
@@ -28,21 +29,17 @@ class Status:
     clearance_m: float = float("nan")
 
 
-def following_status(following: Following, override: float, doubt: str = "", unknown_speed: float = 1.0) -> Status:
-    """What is in force while a chunk is followed at the speed ``override``; with a ``doubt`` no faster than at ``unknown_speed``."""
-    speed = min(override, unknown_speed) if doubt else override
+def following_status(following: Following, pace: Pace) -> Status:
+    """What is in force while a chunk is followed at ``pace``."""
     accepted = following.accepted
     chunk, cap = accepted.chunk, accepted.path.slowest_cap
-    common = (min(speed, cap), chunk.seq, chunk.trace_id, accepted)
+    common = (min(pace.share, cap), chunk.seq, chunk.trace_id, accepted)
     if following.finished:
         detail = f"Chunk {chunk.seq} came to its last row; the arm rests there."
         return Status(SafetyAction.PASS, SafetyReason.CHUNK_EXHAUSTED, detail, *common)
-    if speed < override and speed <= cap:
-        detail = f"Chunk {chunk.seq} is played at {speed:.0%} of its speed. {doubt}"
-        return Status(SafetyAction.SLOW, SafetyReason.UNFORESEEN, detail, *common)
-    if speed < 1.0 and speed <= cap:
-        detail = f"Chunk {chunk.seq} is played at {speed:.0%} of its speed."
-        return Status(SafetyAction.SLOW, SafetyReason.SPEED_OVERRIDE, detail, *common)
+    if pace.share < 1.0 and pace.share <= cap:
+        detail = f"Chunk {chunk.seq} is played at {pace.share:.0%} of its speed. {pace.why}".rstrip()
+        return Status(SafetyAction.SLOW, pace.reason, detail, *common)
     if cap < 0.98:
         detail = f"Chunk {chunk.seq} is slowed to {cap:.0%} where it would pass the operational limits ({accepted.tightest_joint})."
         return Status(SafetyAction.SLOW, SafetyReason.VELOCITY_LIMIT, detail, *common)

@@ -17,6 +17,7 @@ from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.faults import Fault
 from vla_ros.safety.horizon import Horizon
 from vla_ros.safety.surroundings import Surroundings, TooNear
+from vla_ros.safety.tcp_speed import TcpSpeed
 from vla_ros.safety.tracker import MotionState, Progress, Tracker, VelocityRange
 from vla_ros.safety.workspace import Workspace
 
@@ -49,7 +50,8 @@ class MotionGuard:
         self._names = arm.config.arm_joints
         self._tracker = Tracker(_share_of(limits, run.velocity), run.acceleration * a, run.jerk * j, config.tick_s)
         self._braking = braking_of(arm, config)
-        self._workspace = Workspace(arm, 0.0)
+        self._arm = arm
+        self._workspace, self._tcp_speed = Workspace(arm, 0.0), TcpSpeed(arm, config)
         self._surroundings = surroundings
         self.width_m = arm.config.gripper.width_open_m
         self._lookahead = config.lookahead_ticks
@@ -108,7 +110,10 @@ class MotionGuard:
         if too_fast.any():
             joint = int(too_fast.argmax())
             return Fault(SafetyReason.VELOCITY_LIMIT, f"Stopping after the next tick, {self._names[joint]} would pass its velocity limit.")
-        rows_inside_m = self._workspace.rows_inside_m(stop.positions)
+        tcp_m = self._arm.tcp_positions(stop.positions)
+        if excess := self._tcp_speed.excess(stop.positions, stop.velocities, tcp_m):
+            return Fault(SafetyReason.VELOCITY_LIMIT, f"Stopping after the next tick, {excess}.", limiting=self._arm.config.tcp_frame)
+        rows_inside_m = self._workspace.places_inside_m(tcp_m)
         outermost = int(rows_inside_m.argmin())
         inside_m = float(rows_inside_m[outermost])
         if inside_m < min(self._inside_m, 0.0) - 1e-6:

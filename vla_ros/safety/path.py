@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,15 +25,18 @@ class PathPoint:
     curvature: Array  # [dof] rad/row2
 
 
+Ceiling = Callable[[Array, Array, float], Array]  # rows [n, dof], velocities there at a pace of 1, seconds between them -> highest pace [n]
+
+
 class ChunkPath:
     """The natural cubic spline through ``rows`` [n, dof] (rad) that lie ``dt_s`` apart.
 
     The *pace* is the speed of consumption: 1 plays the rows as the expert meant them. ``velocity`` ([dof], or [n - 1, dof] from row to row)
     and ``acceleration`` [dof] are the operational limits: the pace is capped where the path would break them, and so that it can always
-    fall to 0 by the last row.
+    fall to 0 by the last row. A ``ceiling`` caps it further.
     """
 
-    def __init__(self, rows: Array, dt_s: float, velocity: Array, acceleration: Array) -> None:
+    def __init__(self, rows: Array, dt_s: float, velocity: Array, acceleration: Array, ceiling: Ceiling | None = None) -> None:
         self.rows = np.asarray(rows, dtype=float)
         self.dt_s = dt_s
         self.last_row = float(len(self.rows) - 1)
@@ -40,7 +44,10 @@ class ChunkPath:
         step = np.diff(self.rows, axis=0)
         linear = step - (2 * bend[:-1] + bend[1:]) / 6
         self._coefficients = np.stack([self.rows[:-1], linear, bend[:-1] / 2, np.diff(bend, axis=0) / 6], axis=1)
-        self._cap, self._gain, self._reach = self._paces(linear, bend, velocity, acceleration)
+        end = linear[-1:] + (bend[-2:-1] + bend[-1:]) / 2
+        most = ceiling(self.rows, np.concatenate([linear, end]) / dt_s, dt_s) if ceiling else np.full(len(self.rows), np.inf)
+        self._cap, self._gain, self._reach = self._paces(linear, bend, velocity, acceleration, np.minimum(most[:-1], most[1:]))
+        self.ceiling_binds = float(most.min()) <= min(self._cap)  # it is what makes the path slow, where it is slow
 
     def at(self, row: float) -> PathPoint:
         """The path at a fractional row (clamped to its ends)."""
@@ -67,7 +74,9 @@ class ChunkPath:
         """The lowest pace that the operational limits force anywhere on the path."""
         return min(self._cap)
 
-    def _paces(self, linear: Array, bend: Array, velocity: Array, acceleration: Array) -> tuple[list[float], list[float], list[float]]:
+    def _paces(
+        self, linear: Array, bend: Array, velocity: Array, acceleration: Array, most: Array
+    ) -> tuple[list[float], list[float], list[float]]:
         """For each segment the cap on the pace and on its change; for each row the pace from which all caps after it can be kept."""
         middle = linear + bend[:-1] / 2 + np.diff(bend, axis=0) / 8
         end = linear + (bend[:-1] + bend[1:]) / 2
@@ -77,7 +86,7 @@ class ChunkPath:
             by_speed = np.nanmin(VELOCITY_SHARE * velocity / speed, axis=1, initial=np.inf)
             by_curve = np.sqrt(np.min(ACCELERATION_SHARE * acceleration / curve, axis=1))
             gain = np.minimum(np.min(PACE_SHARE * acceleration / speed, axis=1), PACE_CAP_PER_S)
-        cap = np.minimum(np.minimum(by_speed, by_curve), 1.0)
+        cap = np.minimum(np.minimum(np.minimum(by_speed, by_curve), most), 1.0)
         reach = [0.0] * (len(cap) + 1)
         for i in range(len(cap) - 1, -1, -1):
             reach[i] = min(float(cap[i]), float(reach[i + 1] ** 2 + 2 * gain[i] * self.dt_s) ** 0.5)

@@ -17,20 +17,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vla_ros.core.decisions import SafetyReason
 from vla_ros.core.geometry import Array, inverse, transform
 from vla_ros.core.handling import Handling, handling_table
 from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.core.tasks import Plan, Relation, Skill, Subtask
 from vla_ros.core.things import CONTAINERS, ROUND_SHAPES
 from vla_ros.robots import Arm
-from vla_ros.robots.clearance import HELD, Solid
+from vla_ros.robots.clearance import HELD, ClearanceModel, Solid
 from vla_ros.safety.braking import braking_of
 from vla_ros.safety.config import SafetyConfig
+from vla_ros.safety.pace import Pace
 from vla_ros.safety.sweep_proof import TABLE, SweepProof
 
 STAYS_M = 0.001  # a thing whose surface is reported this near to where it was has not moved
 GROWTH_STEP_M = 0.001
 MOVING_MPS = 0.03  # slower is not told from standing
+MOVERS = 8  # things that move, the fastest ones, before which the arm is slowed; all are kept clear of
 GOES_ON_S = 5.0  # that what moved counts as moving on without being seen
 TABLE_SIDE_M, TABLE_THICKNESS_M = 4.0, 0.1
 LARGEST = 1e4  # of any number of a thing [m], [m2]: far beyond what a camera sees, and small enough to compute with
@@ -80,6 +83,7 @@ class Surroundings:
         self._names: Mapping[str, str] = {}  # of the plan's objects
         self._subtask: Subtask | None = None  # of the chunk that was taken last
         self._table = _slab(self._config.table_height_m + self._config.table_m)
+        self._movers = ClearanceModel(arm, MOVERS)
         self._place()
 
     def on_plan(self, plan: Plan) -> None:
@@ -140,6 +144,7 @@ class Surroundings:
         if self._subtask is not None and self._subtask.skill is Skill.PLACE:
             contacts[HELD] = meant | {TABLE}
         self._clearance.permit(contacts)
+        self._movers.permit(contacts)
 
     def breach(self, before: Array, rows: Array, accelerations: Array | None = None) -> TooNear | None:
         """Why a motion from ``before`` through ``rows`` [n, dof + 1] is not clear of everything, or None. See SweepProof."""
@@ -160,6 +165,19 @@ class Surroundings:
         breach = self._clearance.nearest(posture)
         a, b = (self._called(name) for name in breach.pair)
         return f"{a} and {b}", breach.distance_m
+
+    def nearness(self, posture: Array) -> Pace | None:
+        """How fast the arm may go beside what moves: slower, the nearer it is to what is kept from it. None where nothing moves."""
+        if not any(standing.speed_mps for standing in self._standing.values()):
+            return None
+        found = (self._movers.distance(posture, int(group)) for group in np.flatnonzero(~self._movers.is_own))
+        room_m, (link, name) = min(found, key=lambda each: each[0])
+        share = self._config.slowest + (1 - self._config.slowest) * max(room_m, 0.0) / max(self._config.slow_m, 1e-9)
+        if share >= 1.0:
+            return None
+        kept_m = self._standing[name].kept_m if name in self._standing else 0.0
+        why = f"{self._called(name)} moves, {(room_m + kept_m) * 1000:.0f} mm from {link}; {kept_m * 1000:.0f} mm are kept."
+        return Pace(share, SafetyReason.SEPARATION, why[0].upper() + why[1:])
 
     def _called(self, name: str) -> str:
         """As people call it."""
@@ -228,6 +246,9 @@ class Surroundings:
     def _place(self) -> None:
         size_m, T_tcp_held = (self._held.size_m, self._held.T_tcp_held) if self._held else (None, np.eye(4))
         self._clearance.place((self._table, *(standing.solid for standing in self._standing.values())), size_m, T_tcp_held)
+        moving = sorted((s for s in self._standing.values() if s.speed_mps), key=lambda s: -s.speed_mps)
+        self._movers.place([standing.solid for standing in moving[:MOVERS]])
+        self._movers.hold(size_m, T_tcp_held)
 
 
 def _check(scene: Scene, base_frame: str) -> None:

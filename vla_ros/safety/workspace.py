@@ -23,8 +23,11 @@ class Workspace:
 
     def rows_inside_m(self, rows: Array) -> Array:
         """[n] the same for many postures [n, dof]."""
-        tcp = self._arm.tcp_positions(rows)
-        return np.minimum(tcp - self._low, self._high - tcp).min(axis=1)
+        return self.places_inside_m(self._arm.tcp_positions(rows))
+
+    def places_inside_m(self, tcp_m: Array) -> Array:
+        """[n] the same for places of the TCP [n, 3]."""
+        return np.asarray(np.minimum(tcp_m - self._low, self._high - tcp_m).min(axis=1))
 
     def describe(self, position: Array) -> str:
         """Where the TCP is at ``position`` and where it may be."""
