@@ -108,6 +108,16 @@ def test_the_command_of_the_checkout_sets_up_and_hands_its_words_on(copy: Copy, 
     assert copy.calls[2:] == ["setup.sh"]
 
 
+def test_an_emergency_stop_does_not_wait_for_the_set_up_of_what_is_set_up(copy: Copy) -> None:
+    copy.take("vla")
+    copy.stand_in("scripts/setup.sh", "bin/vla")
+    copy.run(str(copy.folder / "vla"), "estop")
+    (copy.folder / ".venv").mkdir()
+    (copy.folder / ".venv/stamp").touch()
+    copy.run(str(copy.folder / "vla"), "estop")
+    assert copy.calls == ["setup.sh", "vla [estop]", "vla [estop]"]
+
+
 @pytest.mark.parametrize(("python", "pytest_code", "code"), [(0, 0, 0), (0, 1, 1), (1, 0, 1)])
 def test_the_tests_do_not_pass_where_rclpy_is_broken(copy: Copy, python: int, pytest_code: int, code: int) -> None:
     copy.take("scripts/check.sh")

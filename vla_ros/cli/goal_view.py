@@ -59,7 +59,7 @@ class GoalView:
 
     def _print(self, elapsed_s: float, text: str) -> None:
         self._said_s = self._now_s()
-        lines = textwrap.wrap(text, WIDTH, subsequent_indent=" " * 15, drop_whitespace=False) or [""]
+        lines = textwrap.wrap(text, WIDTH, subsequent_indent=" " * 15) or [""]
         self._say(f"{elapsed_s:6.1f} s  " + "\n          ".join(line.rstrip() for line in lines))
 
     def show_result(self, result: Any) -> None:
@@ -68,7 +68,7 @@ class GoalView:
         for report in result.subtasks:
             self._say(
                 f"  {report.subtask_id}. {report.description}: {STATUS_WORDS[report.status]}, {counted(report.attempts, 'attempt')}, "
-                f"{report.duration:.1f} s. {report.verification}"
+                f"{report.duration:.1f} s. {report.verification}".rstrip()
             )
         if result.verification:
             self._say(f"  verified: {'yes' if result.verified else 'no'} (score {result.score:.2f}). {result.verification}")

@@ -25,7 +25,8 @@ def config_path(kind: str, name: str) -> Path:
     if name.endswith((".yaml", ".yml")):
         path = Path(name)
         if not path.is_file():
-            raise ConfigError(f"No file '{name}' ({kind}).")
+            what = "is no file" if path.exists() else "is not there"
+            raise ConfigError(f"'{name}' {what}; name a YAML file, or one of config/{kind}.")
         return path
     folder = share_dir() / "config" / kind
     path = folder / f"{name}.yaml"

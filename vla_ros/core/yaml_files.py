@@ -18,12 +18,14 @@ def load_yaml(path: Path) -> dict[str, Any]:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"Cannot read {path}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not text in UTF-8 (byte {error.start + 1}); save it as UTF-8.") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise ConfigError(f"{path}{where}: not valid YAML: {getattr(error, 'problem', error)}.") from error
     if not isinstance(value, dict):
-        raise ConfigError(f"{path}: expected a mapping of keys to values, found {type(value).__name__}.")
+        raise ConfigError(f"{path}: expected a mapping of keys to values, found {'nothing' if value is None else type(value).__name__}.")
     return value
 
 

@@ -136,7 +136,7 @@ def _sensors(config: SafetyConfig) -> Iterator[Cell]:
 
 def _clocks() -> Iterator[Cell]:
     """Of the monitor alone: what arrives, and the controller, keep the true time. 50 ms ahead nothing is too old, and the curve goes on."""
-    anew = Expected(HOLD, SafetyReason.JOINT_STATES_STALE)
+    anew = Expected(HOLD, SafetyReason.TIME_JUMP)
     for by_s, expected in ((0.05, GOES_ON), (0.5, anew), (5.0, anew), (-0.05, anew), (-0.5, anew), (-5.0, anew)):
         way = f"leaps ahead by {by_s:g} s" if by_s > 0 else f"goes back by {-by_s:g} s"
         yield Cell(f"the monitor's clock {way}", expected, act=partial(_shift_clock, by_s))

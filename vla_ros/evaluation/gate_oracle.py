@@ -138,7 +138,8 @@ class GateOracle:
         """Its speed between two samples [n, 3] m, [n, 4] wxyz; a sample that did not move is left out, which makes the next no slower."""
         limits = self._robot.cartesian
         mps = np.linalg.norm(np.diff(places, axis=0), axis=1) / PERIOD_S
-        half_sine = np.linalg.norm(np.diff(turns * np.sign((turns[:1] * turns).sum(axis=1))[:, None], axis=0), axis=1) / 2
+        same = np.copysign(1.0, (turns[1:] * turns[:-1]).sum(axis=1))[:, None]  # a quaternion and its negative are one rotation
+        half_sine = np.linalg.norm(turns[1:] * same - turns[:-1], axis=1) / 2
         radps = 4 * np.arcsin(np.clip(half_sine, 0, 1)) / PERIOD_S
         for kind, speed, limit in (
             ("TCP velocity", mps, limits.linear_velocity_mps),

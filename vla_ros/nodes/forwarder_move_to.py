@@ -85,7 +85,7 @@ class MoveToServer:
             motion = self._plan(work.goal)
             reason = self._follow(motion, work)
             result.success, result.reason = not reason, reason.split(":")[0] or "done"
-            result.message = reason or "The arm is where it was sent."
+            result.message = reason or self._arrived(work.goal)
             if motion.held:
                 result.message += f" It was planned as if the gripper were empty; it holds {motion.held}."
             ending = Ending.CANCELED if reason.startswith("canceled") else Ending.SUCCEEDED if result.success else Ending.ABORTED
@@ -95,6 +95,11 @@ class MoveToServer:
                 result.message += ' The goal "go home" draws back first.'
         result.duration = time.monotonic() - started_s
         return ending, result
+
+    def _arrived(self, goal: Any) -> str:
+        if goal.kind != MoveKind.GRIPPER:
+            return "The arm is where it was sent."
+        return f"The gripper is {self._arm.config.gripper_width_m(self._measured()) * 1000:.0f} mm open."
 
     def _plan(self, goal: Any) -> _Motion:
         arm = self._measured().select(self._arm.config.arm_joints)

@@ -36,6 +36,7 @@ from vla_ros.ros.parameters import declare, parameter
 from vla_ros.ros.spin import run
 
 READY_PERIOD_S = 0.25
+REST_S = 1.0  # that the end of a goal waits at most for the arm to come to rest
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,7 @@ class PlannerNode(VlaNode):
         except Exception as error:  # a fault of ours: it is raised again, but what was recorded is kept
             self._recording.finish(GoalResult(Outcome.FAILED, Reason.ERROR, f"{type(error).__name__}: {error}"))
             raise
+        self._senses.wait_for_rest(REST_S)  # the recording shows that the arm came to rest
         stamp_ns = self._senses.now_ns()
         self._mark(EpisodeEvent.FINISHED, work, result)
         folder, incomplete = self._recording.finish(result)

@@ -40,6 +40,7 @@ from vla_ros.ros.lifecycle import VlaNode
 LOOK_SCENES = 6  # in a row that name the same things, before they are planned on
 LOOK_S = 4.0
 LOOK_POLL_S = 0.02
+STILL_RADPS = 0.02
 SCENE_AGE_S = 1.0  # an older scene is not planned on
 DISCOVERY_S = 15.0  # until a node that starts together with this one must have been heard
 BYSTANDERS = {"recorder"}  # whose death no goal ends for: the result says what became of the recording
@@ -121,6 +122,15 @@ class PlannerSenses:
         """Time of the robot: the newest stamp of joint states."""
         joints = self._newest_joints.get()
         return joints.stamp_ns if joints is not None else 0
+
+    def wait_for_rest(self, limit_s: float) -> None:
+        """Returns when the joints have come to rest, or after ``limit_s``."""
+        give_up_s = time.monotonic() + limit_s
+        while time.monotonic() < give_up_s:
+            joints = self._newest_joints.get()
+            if joints is None or np.abs(joints.select(self._arm.config.arm_joints).velocities).max() < STILL_RADPS:
+                return
+            time.sleep(LOOK_POLL_S)
 
     def look(self) -> Scene:
         """The newest scene. Raises PerceptionError when there is none, or only an old one."""

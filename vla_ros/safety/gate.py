@@ -76,6 +76,7 @@ class Gate:
         self._hold: Hold | None = None
         self._faulty = False  # as of the last tick
         self._cut = False  # brake from the next tick on
+        self._leap: Fault | None = None  # of the clock, since when the arm has not been looked at anew
         self._pushed_ns = 0  # since when the resting arm is not where it was told to be
         self._speed = 1.0
         self._nearness: Pace | None = None  # to what moves, as of the last tick
@@ -295,7 +296,8 @@ class Gate:
         self._gripper_ahead.clear()
         if self._hold and not self._latched:
             self._hold = None
-        self._stop_for(Fault(SafetyReason.TIME_JUMP, f"The clock {leap}; the arm is looked at anew."))
+        self._leap = Fault(SafetyReason.TIME_JUMP, f"The clock {leap}; the arm is looked at anew.")
+        self._stop_for(self._leap)
 
     def _fault(self) -> Fault | None:
         """What forbids motion now; anchors the gate when it is not yet."""
@@ -317,7 +319,7 @@ class Gate:
         fault = self._inputs.joint_fault(self._now_ns)
         measured = self._inputs.measured
         if fault or measured is None:
-            return fault
+            return replace(self._leap, detail=f"{self._leap.detail} {fault.detail}") if fault and self._leap else fault
         if measured.speed_radps > self._config.at_rest_radps:
             return Fault(SafetyReason.STARTING, f"Waiting for the arm to stand still ({measured.speed_radps:.3f} rad/s).")
         self._anchor(measured)
@@ -330,6 +332,7 @@ class Gate:
             commanded = self._guard.horizon.rest_position
             if np.abs(commanded - position).max() <= ANCHOR_STEP_RAD:
                 position = commanded
+        self._leap = None
         self._surroundings.put_elsewhere()
         self._trail.clear()
         self._guard = MotionGuard(self._arm, self._config, self._surroundings, position, self._now_ns)

@@ -17,6 +17,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from vla_ros.cli.numbers import number, whole_number
+
 # What can be measured, and the options that only it has.
 OPTIONS = {"graph": ("goal", "scene", "runs", "time_limit"), "gate": ("commands", "baselines", "goals"), "messages": ("mutants", "topic")}
 DEFAULT_GOAL = "put the red cube in the blue bowl"
@@ -25,16 +27,22 @@ DEFAULT_GOAL = "put the red cube in the blue bowl"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is done, and how often."""
     parser.add_argument("subject", nargs="?", choices=tuple(OPTIONS), default="graph", help="what is measured (default: the whole graph)")
-    parser.add_argument("--commands", type=int, default=20_000, metavar="N", help="gate: ticks of 10 ms (default: 20000)")
+    parser.add_argument("--commands", type=whole_number(1), default=20_000, metavar="N", help="gate: ticks of 10 ms (default: 20000)")
     parser.add_argument("--baselines", action="store_true", help="gate: beside a box clamp, reject-only and a pose check at 10 Hz")
-    parser.add_argument("--goals", type=int, default=60, metavar="N", help="gate --baselines: goals for each of them (default: 60)")
-    parser.add_argument("--mutants", type=int, default=100_000, metavar="N", help="messages: mutants for each topic (default: 100000)")
+    parser.add_argument(
+        "--goals", type=whole_number(1), default=60, metavar="N", help="gate --baselines: goals for each of them (default: 60)"
+    )
+    parser.add_argument(
+        "--mutants", type=whole_number(1), default=100_000, metavar="N", help="messages: mutants for each topic (default: 100000)"
+    )
     parser.add_argument("--topic", default="", metavar="NAME", help="messages: one topic only")
     parser.add_argument("--goal", default=DEFAULT_GOAL, help=f'graph: default: "{DEFAULT_GOAL}"')
     parser.add_argument("--scene", default="tabletop", help="graph: name in config/scenes")
-    parser.add_argument("--runs", type=int, default=1, metavar="N", help="graph: launches; with several, the median is shown (default: 1)")
-    parser.add_argument("--time-limit", type=float, default=120.0, metavar="S", help="graph: for one goal, in seconds")
-    parser.add_argument("--seed", type=int, default=0, help="of the scene's sampler, or of the adversary")
+    parser.add_argument(
+        "--runs", type=whole_number(1), default=1, metavar="N", help="graph: launches; with several, the median is shown (default: 1)"
+    )
+    parser.add_argument("--time-limit", type=number(0.0, above=True), default=120.0, metavar="S", help="graph: for one goal, in seconds")
+    parser.add_argument("--seed", type=whole_number(0), default=0, help="of the scene's sampler, or of the adversary")
     parser.add_argument("--robot", default="panda", help="name in config/robots")
     parser.add_argument("--json", action="store_true", help="print everything as JSON (progress then goes to stderr)")
     parser.set_defaults(default_of=parser.get_default)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from vla_ros.cli.numbers import number, whole_number
 from vla_ros.core.errors import ConfigError, DataError, PlanningError
 from vla_ros.data.run_folder import RunFolder, check_free_space, needed_bytes
 
@@ -21,12 +22,12 @@ FINISH_TIMEOUT_S = 60.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The goal and what it is done in."""
     parser.add_argument("instruction", nargs="?", default=DEFAULT_GOAL, help=f'default: "{DEFAULT_GOAL}"')
-    parser.add_argument("--seed", type=int, default=0, help="of the scene's sampler")
+    parser.add_argument("--seed", type=whole_number(0), default=0, help="of the scene's sampler")
     parser.add_argument("--robot", default="panda", help="name in config/robots")
     parser.add_argument("--scene", default="tabletop", help="name in config/scenes")
-    parser.add_argument("--speed", type=float, default=1.0, help="speed override, 0 to 1")
+    parser.add_argument("--speed", type=number(0.0, 1.0), default=1.0, help="speed override, 0 to 1")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder under which the run's folder is made")
-    parser.add_argument("--time-limit", type=float, default=120.0, metavar="S", help="for the goal, in seconds")
+    parser.add_argument("--time-limit", type=number(0.0, above=True), default=120.0, metavar="S", help="for the goal, in seconds")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -17,6 +17,8 @@ from pathlib import Path
 from vla_ros.cli.doctor import machine, probes
 from vla_ros.cli.doctor.finding import Finding, Level, warn
 
+NOT_SET_UP = ("constraints", "mutation")  # files in requirements/ that name nothing that set-up installs
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--quick leaves out what takes seconds."""
@@ -43,7 +45,7 @@ def checks(quick: bool) -> Iterator[Callable[[], Finding]]:
     yield lambda: debian_packages(checkout)
     yield lambda: machine.check_ros_mix(os.environ, checkout, wheels)
     if wheels:
-        yield lambda: machine.check_pins(sorted(path for path in (checkout / "requirements").glob("*.txt") if path.stem != "constraints"))
+        yield lambda: machine.check_pins(sorted(path for path in (checkout / "requirements").glob("*.txt") if path.stem not in NOT_SET_UP))
     yield lambda: machine.check_disk(Path.cwd())
     yield shared_memory
     if not quick:

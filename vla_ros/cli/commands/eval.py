@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from vla_ros.cli.numbers import number
+
 DEFAULT_GOAL = "put the red cube in the blue bowl"
 DEFAULT_OUT = "runs/eval.jsonl"
 
@@ -24,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path(DEFAULT_OUT), help=f"file of finished seeds (default: {DEFAULT_OUT})")
     parser.add_argument("--resume", action="store_true", help="go on with the file")
     parser.add_argument("--json", action="store_true", help="print the whole report as JSON (progress then goes to stderr)")
-    parser.add_argument("--time-limit", type=float, default=120.0, metavar="S", help="for one goal, in seconds")
+    parser.add_argument("--time-limit", type=number(0.0, above=True), default=120.0, metavar="S", help="for one goal, in seconds")
     parser.add_argument("--keep-bags", action="store_true", help="keep every bag, not only those of failures and of the first success")
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import argparse
 
+from vla_ros.cli.numbers import number
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The instruction and its time limit."""
-    parser.add_argument("instruction", help='as "put the red cube in the blue bowl"')
-    parser.add_argument("--time-limit", type=float, default=0.0, metavar="S", help="seconds (default: the planner's)")
+    parser.add_argument("instruction", nargs="+", help='as "put the red cube in the blue bowl"')
+    parser.add_argument("--time-limit", type=number(0.0, above=True), default=0.0, metavar="S", help="seconds (default: the planner's)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -20,5 +22,5 @@ def run(options: argparse.Namespace) -> int:
     from vla_ros.cli.run_goal import follow_goal
 
     with Graph("vla_goal") as graph:
-        result = follow_goal(graph, options.instruction, options.time_limit, say=lambda text: print(text, flush=True))
+        result = follow_goal(graph, " ".join(options.instruction), options.time_limit, say=lambda text: print(text, flush=True))
     return 0 if result.verified else 1

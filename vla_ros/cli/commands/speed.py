@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 
+from vla_ros.cli.numbers import number
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The scale."""
-    parser.add_argument("scale", type=float, help="0 to 1")
+    parser.add_argument("scale", type=number(0.0, 1.0), help="0 to 1")
 
 
 def run(options: argparse.Namespace) -> int:
