@@ -98,7 +98,7 @@ CONTACT = ContactState(
 )
 HEALTH = CameraHealth(STAMP_NS, "front", CameraFault.BLURRED, False, "why", 0.1, 29.0)
 JOINTS = JointState(STAMP_NS, ("a", "b"), np.array([1.0, 2.0]), np.array([3.0, 4.0]), np.array([5.0, 6.0]))
-SCENE = Scene(STAMP_NS, "panda_link0", (_object(), _object()), 0.01)
+SCENE = Scene(STAMP_NS, "panda_link0", (_object(), _object()), 0.01, np.array([[0.025, -0.075, 0.125], [0.4, 0.0, 0.2]]), 0.05)
 TRACE = ReasoningTrace(STAMP_NS, "planner", "1", "plan", "text")
 
 ROUND_TRIPS = {

@@ -84,6 +84,28 @@ def test_a_robot_that_is_not_where_its_joints_say_is_an_obstacle(stage: Stage) -
     assert np.any(np.linalg.norm(result.obstacles.points_m[:, :2] - (0.45, 0.15), axis=1) < 0.04)
 
 
+@pytest.mark.parametrize("colour", ["skin", "grey"])
+@pytest.mark.parametrize("height_m", [0.0, 0.25])
+def test_what_is_no_known_object_is_unexplained_from_its_second_image_on(stage: Stage, colour: str, height_m: float) -> None:
+    forearm = Item(colour, "box", (0.5, -0.15, height_m), size_m=(0.07, 0.5, 0.07))
+    assert len(stage.show([RED, BLUE], times=10).scene.unexplained_m) == 0
+    assert len(stage.show([RED, BLUE, forearm], times=1).scene.unexplained_m) == 0, "what is in one image only may be noise"
+    for _ in range(15):
+        scene = stage.show([RED, BLUE, forearm], times=1).scene
+        off_m = np.abs(scene.unexplained_m - forearm.centre_m) - np.array(forearm.size_m) / 2
+        assert np.all(off_m < scene.unexplained_cell_m)
+        along = np.unique(scene.unexplained_m[:, 1])
+        assert np.ptp(along) > 0.3, "from end to end, as far as one looks"
+    assert len(stage.show([RED, BLUE], times=1).scene.unexplained_m) == 0, "gone with it"
+
+
+def test_the_robot_and_what_it_holds_are_explained(stage: Stage) -> None:
+    assert len(stage.show([RED, BLUE], (0.45, 0.15, 0.05), times=10).scene.unexplained_m) == 0
+    stage.show([RED, BLUE], (0.5, 0.0, 0.03), touch=True)
+    lifted = Item("red", "cube", (0.5, -0.1, 0.15), 0.3)
+    assert len(stage.show([lifted, BLUE], (0.5, -0.1, 0.18), touch=True).scene.unexplained_m) == 0
+
+
 def test_what_the_robot_hides_is_remembered(stage: Stage) -> None:
     before = named(stage.show([RED, BLUE]), "red cube")
     in_front = (0.56, 0.0, 0.0)

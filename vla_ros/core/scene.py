@@ -41,6 +41,8 @@ class Scene:
     frame_id: str
     objects: tuple[SceneObject, ...]
     table_height_m: float = 0.0  # in frame_id
+    unexplained_m: Array = field(default_factory=lambda: np.zeros((0, 3)))  # [n, 3] middles of cells with something that is no object
+    unexplained_cell_m: float = 0.05  # their edge, along the axes of frame_id
 
     def get(self, object_id: str) -> SceneObject | None:
         """The object of that id, or None."""

@@ -39,6 +39,7 @@ class Expected:
 
 
 GOES_ON = Expected(None)
+STRANGE = "strange"  # shape of a thing of which perception tells the cells that it is in, and no more
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,8 @@ def _surroundings() -> Iterator[Cell]:
     collision = Expected(HOLD, SafetyReason.COLLISION, grows=True)
     yield Cell("an arm reaches across the path", collision, act=_reach_across)
     yield Cell("a person's arm enters", collision, act=_enter)
+    yield Cell("something unknown comes to stand in the path", collision, act=partial(_strange, _reach_across))
+    yield Cell("something unknown comes from the side", collision, act=partial(_strange, _enter))
     yield Cell("an object is moved into the path", collision, act=_move_into_path)
     yield Cell("what is held slips and falls", GOES_ON, act=_slip, held=True)
     yield Cell("what is held slips and lies in the path", collision, act=_slip_into_path, held=True)
@@ -221,6 +224,12 @@ def _enter(scenario: FaultScenario) -> None:
     pose = Pose.from_matrix(transform(np.eye(3), end + 0.5 * away))
     size_m = np.array([0.08, 0.4, 0.08])
     scenario.add(SceneObject("arm", "forearm", "", "box", pose, size_m, 0.9, 0, velocity_mps=-PERSON_MPS * away))
+
+
+def _strange(act: Callable[[FaultScenario], None], scenario: FaultScenario) -> None:
+    """The same by a thing that perception does not know."""
+    act(scenario)
+    scenario.things[-1] = replace(scenario.things[-1], shape=STRANGE)
 
 
 def _move_into_path(scenario: FaultScenario) -> None:

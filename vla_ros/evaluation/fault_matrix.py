@@ -18,7 +18,7 @@ from vla_ros.core.geometry import Array, Pose, transform
 from vla_ros.core.robot_state import JointState
 from vla_ros.core.scene import CameraFault, CameraHealth, Scene, SceneObject
 from vla_ros.core.tasks import Plan, Predicate, Relation, Skill, Subtask
-from vla_ros.evaluation.fault_cells import PERIODS, TICK_NS, Cell, cells, cube_at
+from vla_ros.evaluation.fault_cells import PERIODS, STRANGE, TICK_NS, Cell, cells, cube_at
 from vla_ros.evaluation.fault_ears import FaultyEars
 from vla_ros.evaluation.gate_oracle import Box
 from vla_ros.evaluation.gate_rig import MS, START_NS, GateRig
@@ -39,6 +39,7 @@ ACTIONS = {
     SafetyMode.STOPPED_LATCHED: SafetyAction.STOP,
 }
 LATE_BY_S = 0.2  # beyond what is allowed
+CELL_M = 0.05  # in which perception tells of what it does not know
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,9 @@ class FaultScenario:
         if any(np.any(thing.velocity_mps) for thing in self.things) or now_ns == self._fault_ns:
             self._judge()
             self.rig.oracle.place([Box(t.size_m, t.pose.matrix()) for t in self.things if t.last_seen_ns and not t.held])
-        self.ears.on_scene(Scene(now_ns, self.rig.arm.config.base_frame, tuple(self.things)))
+        known = tuple(thing for thing in self.things if thing.shape != STRANGE)
+        cells_m = np.concatenate([np.zeros((0, 3)), *(_cells_of(thing) for thing in self.things if thing.shape == STRANGE)])
+        self.ears.on_scene(Scene(now_ns, self.rig.arm.config.base_frame, known, 0.0, cells_m, CELL_M))
 
     def _now(self, thing: SceneObject) -> SceneObject:
         now_ns = self.rig.now_ns
@@ -305,3 +308,12 @@ def run_matrix(robot: str, pattern: str = "", progress: Callable[[dict[str, Any]
             lines.append(FaultScenario(cell, robot).run())
             progress(lines[-1])
     return lines
+
+
+def _cells_of(thing: SceneObject) -> Array:
+    """[n, 3] middles of the cells that a thing reaches into, its box as large as along the axes of the base."""
+    T = thing.pose.matrix()
+    half_m = np.abs(T[:3, :3]) @ (np.asarray(thing.size_m) / 2)
+    low, beyond = np.floor((T[:3, 3] - half_m) / CELL_M), np.ceil((T[:3, 3] + half_m) / CELL_M)
+    sides = [np.arange(a, b) for a, b in zip(low, beyond, strict=True)]
+    return (np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 3) + 0.5) * CELL_M

@@ -22,6 +22,7 @@ from vla_ros.perception.obstacles import ColouredPoints, ObstacleConfig, obstacl
 from vla_ros.perception.occlusion import VisibilityTest
 from vla_ros.perception.table import TablePlane, fit_table
 from vla_ros.perception.tracker import Grip, SceneTracker, TrackerConfig
+from vla_ros.perception.unexplained import Unexplained, UnexplainedConfig
 from vla_ros.perception.volume import STEP_PX, Volume, standing_points
 
 
@@ -39,6 +40,7 @@ class DepthPerceptionConfig:
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     obstacles: ObstacleConfig = field(default_factory=ObstacleConfig)
+    unexplained: UnexplainedConfig = field(default_factory=UnexplainedConfig)
 
 
 def _region(workspace: Workspace, c: DepthPerceptionConfig) -> tuple[Array, Array]:
@@ -59,7 +61,7 @@ class PerceptionResult:
 
     @cached_property
     def obstacles(self) -> ColouredPoints:
-        """Thinned, for people; the safety monitor does not look at them yet.
+        """Thinned, for people; what of them belongs to no object stands in the scene.
 
         Made when first asked for, with the colours that the image has then.
         """
@@ -77,12 +79,14 @@ class DepthPerception:
         self._middle_m = (arm.config.workspace.min_m + arm.config.workspace.max_m) / 2
         lowest_m = min(self._config.detector.min_height_m, self._config.obstacles.min_height_m)
         self._above_table = Volume((lowest_m, np.inf), step_px=STEP_PX)
+        self._unexplained = Unexplained(self._config.unexplained, self._deprojector)
         self._detector: Detector = detector or ColourDetector(self._config.detector)
         self._tracker = SceneTracker(replace(self._config.tracker, frame_id=arm.config.base_frame))
 
     def reset(self) -> None:
         """Forgets all objects."""
         self._tracker.reset()
+        self._unexplained.reset()
 
     def update(
         self, colour: Image, depth_mm: NDArray[np.uint16], stamp_ns: int, joints: JointState, contact: ContactState | None = None
@@ -105,10 +109,11 @@ class DepthPerception:
         visibility = VisibilityTest(cloud, robot, self._deprojector)
         middle = table.height_at(float(self._middle_m[0]), float(self._middle_m[1]))
         scene = self._tracker.update(self._detector.detect(frame), stamp_ns, visibility=visibility, grip=grip, table_height_m=middle)
-        held = self._held_shapes()
+        free = ~is_robot & ~covered(self._held_shapes(), standing, self._deprojector, c.held_margin_m)
+        cells_m = self._unexplained.update(standing, free, table, scene.objects)
+        scene = replace(scene, unexplained_m=cells_m, unexplained_cell_m=c.unexplained.cell_m)
 
         def obstacles() -> ColouredPoints:
-            free = ~is_robot & ~covered(held, standing, self._deprojector, c.held_margin_m)
             return obstacle_points(standing, image, free, table, c.obstacles)
 
         return PerceptionResult(scene, table, cv2.countNonZero(robot.view(np.uint8)), obstacles)

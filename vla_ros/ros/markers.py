@@ -52,7 +52,8 @@ def _marker(namespace: str, number: int, kind: int, stamp_ns: int, frame: str, r
 
 
 def object_markers(scene: Scene) -> Any:
-    """A box or disc with its name for each object; remembered ones are pale."""
+    """A box or disc with its name for each object; remembered ones are pale. Cells with something that is no known object are orange."""
+    from geometry_msgs.msg import Point
     from visualization_msgs.msg import Marker, MarkerArray
 
     clear = Marker(header=header_to_msg(scene.stamp_ns, scene.frame_id), action=Marker.DELETEALL)
@@ -67,6 +68,11 @@ def object_markers(scene: Scene) -> Any:
         name = _marker("names", number, Marker.TEXT_VIEW_FACING, scene.stamp_ns, scene.frame_id, (1.0, 1.0, 1.0))
         name.pose, name.text, name.scale.z = pose_to_msg(above), f"{o.name} ({o.id})", TEXT_HEIGHT_M
         markers += [body, name]
+    if len(scene.unexplained_m):
+        cells = _marker("unexplained", 0, Marker.CUBE_LIST, scene.stamp_ns, scene.frame_id, COLOURS["orange"], 0.4)
+        cells.scale = vector_to_msg(np.full(3, scene.unexplained_cell_m))
+        cells.points = [Point(x=float(x), y=float(y), z=float(z)) for x, y, z in scene.unexplained_m]
+        markers.append(cells)
     return MarkerArray(markers=markers)
 
 

@@ -36,6 +36,7 @@ _CLEARANCE: dict[str, tuple[float, float]] = {
     "unseen_mps": (0.0, 0.1),
     "most_m": (0.0, 0.2),
     "reaction_s": (0.05, 2.0),
+    "unexplained_mps": (0.0, 2.0),
     "slow_m": (0.0, 1.0),
     "slowest": (0.02, 1.0),
 }
@@ -74,6 +75,7 @@ class ClearanceConfig:
     unseen_mps: float
     most_m: float
     reaction_s: float
+    unexplained_mps: float
     slow_m: float
     slowest: float
 

@@ -29,6 +29,7 @@ from vla_ros.safety.braking import braking_of
 from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.pace import Pace
 from vla_ros.safety.sweep_proof import TABLE, SweepProof
+from vla_ros.safety.unexplained import COMING, MOST, MOST_CELLS, SMALLEST_CELL_M, STANDING, Unexplained
 
 STAYS_M = 0.001  # a thing whose surface is reported this near to where it was has not moved
 GROWTH_STEP_M = 0.001
@@ -76,6 +77,8 @@ class Surroundings:
     def __init__(self, arm: Arm, config: SafetyConfig) -> None:
         self._clearance, self._config, self._base_frame = SweepProof(arm, config), config.clearance, arm.config.base_frame
         self._until_rest_s = config.clearance.reaction_s + config.lookahead_ticks * config.tick_s + braking_of(arm, config).longest_s
+        least_m = config.clearance.things_m + STAYS_M
+        self._unexplained = Unexplained(least_m, least_m + config.clearance.unexplained_mps * self._until_rest_s)
         self._standing: dict[str, _Standing] = {}
         self._scene: Scene | None = None
         self._held: _Held | None = None
@@ -83,7 +86,7 @@ class Surroundings:
         self._names: Mapping[str, str] = {}  # of the plan's objects
         self._subtask: Subtask | None = None  # of the chunk that was taken last
         self._table = _slab(self._config.table_height_m + self._config.table_m)
-        self._movers = ClearanceModel(arm, MOVERS)
+        self._movers = ClearanceModel(arm, MOVERS + 2 * MOST)
         self._place()
 
     def on_plan(self, plan: Plan) -> None:
@@ -102,6 +105,7 @@ class Surroundings:
         table = self._table_at(max(scene.table_height_m, self._config.table_height_m))
         taken_up = self._take_up(held, T_base_tcp)
         has_changed = standing != self._standing or table is not self._table or taken_up is not self._held
+        has_changed |= self._unexplained.update(scene.unexplained_m, scene.unexplained_cell_m, now_ns)
         self._scene, self._standing, self._table, self._held = scene, standing, table, taken_up
         if has_changed:
             self._place()
@@ -168,28 +172,32 @@ class Surroundings:
 
     def nearness(self, posture: Array) -> Pace | None:
         """How fast the arm may go beside what moves: slower, the nearer it is to what is kept from it. None where nothing moves."""
-        if not any(standing.speed_mps for standing in self._standing.values()):
+        if not self._unexplained.solids and not any(standing.speed_mps for standing in self._standing.values()):
             return None
         found = (self._movers.distance(posture, int(group)) for group in np.flatnonzero(~self._movers.is_own))
         room_m, (link, name) = min(found, key=lambda each: each[0])
         share = self._config.slowest + (1 - self._config.slowest) * max(room_m, 0.0) / max(self._config.slow_m, 1e-9)
         if share >= 1.0:
             return None
-        kept_m = self._standing[name].kept_m if name in self._standing else 0.0
-        why = f"{self._called(name)} moves, {(room_m + kept_m) * 1000:.0f} mm from {link}; {kept_m * 1000:.0f} mm are kept."
+        kept_m = self._kept_m((link, name))
+        what = f"{self._called(name)} {'is' if name in self._unexplained.kept_m else 'moves,'}"
+        why = f"{what} {(room_m + kept_m) * 1000:.0f} mm from {link}; {kept_m * 1000:.0f} mm are kept."
         return Pace(share, SafetyReason.SEPARATION, why[0].upper() + why[1:])
 
     def _called(self, name: str) -> str:
         """As people call it."""
         if name in (TABLE, HELD):
             return f"the {name}"
+        if name in self._unexplained.kept_m:
+            return "something that is no known object"
         thing = self._scene.get(name) if self._scene else None
         return f"the {thing.name}" if thing else name
 
     def _kept_m(self, pair: tuple[str, str]) -> float:
         if TABLE in pair:
             return self._config.table_m
-        return next((self._standing[name].kept_m for name in pair if name in self._standing), self._config.self_m)
+        kept_m = {name: standing.kept_m for name, standing in self._standing.items()} | self._unexplained.kept_m
+        return next((kept_m[name] for name in pair if name in kept_m), self._config.self_m)
 
     def _meant(self, subtask: Subtask | None) -> frozenset[str]:
         if subtask is None or self._scene is None:
@@ -245,9 +253,10 @@ class Surroundings:
 
     def _place(self) -> None:
         size_m, T_tcp_held = (self._held.size_m, self._held.T_tcp_held) if self._held else (None, np.eye(4))
-        self._clearance.place((self._table, *(standing.solid for standing in self._standing.values())), size_m, T_tcp_held)
+        things = [self._table, *(standing.solid for standing in self._standing.values()), *self._unexplained.solids]
+        self._clearance.place(things, size_m, T_tcp_held)
         moving = sorted((s for s in self._standing.values() if s.speed_mps), key=lambda s: -s.speed_mps)
-        self._movers.place([standing.solid for standing in moving[:MOVERS]])
+        self._movers.place([*(standing.solid for standing in moving[:MOVERS]), *self._unexplained.solids])
         self._movers.hold(size_m, T_tcp_held)
 
 
@@ -256,8 +265,12 @@ def _check(scene: Scene, base_frame: str) -> None:
     if scene.frame_id != base_frame:
         raise ValueError(f"the objects are given in '{scene.frame_id}', not in {base_frame}")
     ids = [thing.id for thing in scene.objects]
-    if len(set(ids)) != len(ids) or {TABLE, HELD} & set(ids):
-        raise ValueError(f"the objects' ids are not unique, or one is called '{TABLE}' or '{HELD}': {', '.join(sorted(ids))}")
+    if len(set(ids)) != len(ids) or {TABLE, HELD, STANDING, COMING} & set(ids):
+        taken = f"'{TABLE}', '{HELD}', '{STANDING}' or '{COMING}'"
+        raise ValueError(f"the objects' ids are not unique, or one is called {taken}: {', '.join(sorted(ids))}")
+    cells_m, cell_m = scene.unexplained_m, scene.unexplained_cell_m
+    if len(cells_m) > MOST_CELLS or not np.all(np.abs(cells_m) <= LARGEST) or (len(cells_m) and not SMALLEST_CELL_M <= cell_m <= 1.0):
+        raise ValueError(f"{len(cells_m)} cells of {cell_m} m that are unexplained are no such cells")
     if not scene.objects:
         return
     turns, sizes_m = (np.array(rows) for rows in zip(*((t.pose.quat_xyzw, t.size_m) for t in scene.objects), strict=True))

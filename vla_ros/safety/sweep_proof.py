@@ -26,7 +26,7 @@ NEARER_M = 0.001  # that a pair inside its margin may come nearer in all
 TABLE = "table"  # the thing of that name is a slab that may reach under the arm's own base
 DEEPEST_M = 0.03  # in a thing from which the arm is still let out: deeper, perception and arm contradict each other
 ROUNDING_M = 1e-5  # distances are found by iteration
-CAPACITY = 32  # things that there is room for at first
+CAPACITY = 48  # things that there is room for at first
 
 
 @dataclass(frozen=True)

@@ -63,13 +63,17 @@ def scene_to_msg(scene: Scene) -> Any:
         header=header_to_msg(scene.stamp_ns, scene.frame_id),
         table_height=float(scene.table_height_m),
         objects=[_object_to_msg(o) for o in scene.objects],
+        unexplained_cell=float(scene.unexplained_cell_m),
+        unexplained=packed(scene.unexplained_m),
     )
 
 
 def scene_from_msg(message: Any) -> Scene:
-    """Raises ValueError when a covariance is not 6 x 6."""
+    """Raises ValueError when a covariance is not 6 x 6, or a cell not of three numbers."""
     objects = tuple(_object_from_msg(o) for o in message.objects)
-    return Scene(ns_from_stamp(message.header.stamp), message.header.frame_id, objects, float(message.table_height))
+    cells_m = floats(message.unexplained).reshape(-1, 3)
+    stamp_ns, frame_id = ns_from_stamp(message.header.stamp), message.header.frame_id
+    return Scene(stamp_ns, frame_id, objects, float(message.table_height), cells_m, float(message.unexplained_cell))
 
 
 def detections_to_msg(scene: Scene) -> Any:
