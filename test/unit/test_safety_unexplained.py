@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from safety_rig import home, panda, safety
 
 from vla_ros.core.decisions import SafetyReason
-from vla_ros.core.scene import Scene
+from vla_ros.core.geometry import Pose
+from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.safety.surroundings import Surroundings
 from vla_ros.safety.unexplained import COMING, MOST, STANDING, boxes_around
 
@@ -77,20 +78,40 @@ def names_after(seconds_and_cells) -> list[set[str]]:
     for seconds, cells_m in seconds_and_cells:
         now_ns = round(seconds * 1e9) + 1
         surroundings.on_scene(scene_with(cells_m, now_ns), panda().fk(home()), now_ns)
-        names.append({solid.name for solid in surroundings._unexplained.solids})
+        names.append({name for name, boxes in surroundings._unexplained._boxes.items() if boxes})
     return names
 
 
-def test_what_has_just_come_counts_as_coming_and_what_stays_as_standing_with_its_flickering_border():
-    there, beside = np.array([[0.6, 0.0, 0.3]]), np.array([[0.6, 0.0, 0.3], [0.6, 0.05, 0.3]])
-    assert names_after([(0, there), (0.9, there), (1.0, there), (1.1, beside), (1.2, there), (1.3, [])]) == [
-        {COMING},
-        {COMING},
-        {STANDING},
-        {STANDING},
-        {STANDING},
-        set(),
+def test_what_has_just_come_counts_as_coming_and_what_stays_as_standing_though_it_flickers():
+    there, none = np.array([[0.6, 0.0, 0.3]]), np.zeros((0, 3))
+    seen = [
+        (0, there),
+        (0.3, there),
+        (0.6, none),
+        (0.7, there),
+        (1.0, there),
+        (1.3, none),
+        (1.6, there),
+        (2.0, none),
+        (2.3, none),
+        (2.6, there),
     ]
+    assert names_after(seen) == [{COMING}, {COMING}, set(), {COMING}, {STANDING}, set(), {STANDING}, set(), set(), {COMING}]
+
+
+@pytest.mark.parametrize("later_s", [10.0, -5.0, 1.6])
+def test_nothing_counts_as_seen_ever_since_over_a_gap_or_a_clock_that_leaps(later_s):
+    there = np.array([[0.6, 0.0, 0.3]])
+    assert names_after([(20.0, there), (20.1, there), (20.1 + later_s, there)])[-1] == {COMING}
+
+
+def test_a_grid_of_another_size_is_another_grid():
+    surroundings = Surroundings(panda(), safety())
+    for at_s, cell_m in ((0.0, 0.05), (0.5, 0.05), (1.0, 0.05), (1.2, 0.1)):
+        now_ns = round(at_s * 1e9) + 1
+        scene = replace(scene_with([[0.6, 0.0, 0.3]], now_ns), unexplained_cell_m=cell_m)
+        surroundings.on_scene(scene, panda().fk(home()), now_ns)
+    assert surroundings._unexplained._boxes[COMING]
 
 
 def test_what_goes_on_keeps_counting_as_coming():
@@ -98,12 +119,39 @@ def test_what_goes_on_keeps_counting_as_coming():
     assert all(names == {COMING} for names in names_after(way))
 
 
-def test_more_is_kept_from_what_has_just_come():
-    rows, there = way_of_tcp([0.05, 0.0, 0.0]), panda().fk(home())[:3, 3] + [0.32, 0.0, 0.0]
+def test_what_has_come_opens_no_way_into_what_is_known():
+    """A link inside the margin of the one may not come as near to the other."""
+    tcp = panda().fk(home())[:3, 3]
+    known = SceneObject(
+        "box_1", "grey box", "grey", "box", Pose(tcp + [0.0, 0.2, 0.0], np.array([0, 0, 0, 1.0])), np.array([0.1, 0.1, 0.4]), 0.9, 1
+    )
+    layer = [[x, y, 0.025] for x in np.arange(0.225, 0.5, 0.05) for y in np.arange(-0.175, 0.4, 0.05)]
+    reached = []
+    for cells in ([], layer):
+        surroundings = Surroundings(panda(), replace(safety(), clearance=replace(safety().clearance, unexplained_mps=0.25)))
+        surroundings.on_scene(replace(scene_with(cells), objects=(known,)), panda().fk(home()), 1)
+        rows = way_of_tcp([0.0, 0.18, 0.0])
+        n = 0
+        while n < len(rows) - 3 and surroundings.breach(rows[n], rows[n + 1 : n + 4], np.zeros((4, 7))) is None:
+            n += 1
+        reached.append(n)
+    assert 0 < reached[0] < 57
+    assert reached[1] <= reached[0]
+
+
+def test_more_is_kept_from_what_has_just_come_and_from_what_was_seen_long_ago():
+    rows, there = way_of_tcp([0.05, 0.0, 0.0]), panda().fk(home())[:3, 3] + [0.34, 0.0, 0.0]
     surroundings = around([there])
     assert surroundings.breach(rows[0], rows[1:]) is not None
-    surroundings.on_scene(scene_with([there], 2), panda().fk(home()), 2_000_000_000)
+    for ms in (400, 800, 1200):
+        surroundings.on_scene(scene_with([there], 1 + ms * 1_000_000), panda().fk(home()), 1 + ms * 1_000_000)
     assert surroundings.breach(rows[0], rows[1:]) is None
+    kept_m = []
+    for late_ms in (0, 900):
+        surroundings = Surroundings(panda(), safety())
+        surroundings.on_scene(scene_with([there], 1), panda().fk(home()), 1 + late_ms * 1_000_000)
+        kept_m.append(surroundings._unexplained.kept_m[COMING])
+    assert kept_m[1] - kept_m[0] > 0.2
 
 
 @pytest.mark.parametrize(

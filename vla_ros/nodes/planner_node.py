@@ -127,10 +127,10 @@ class PlannerNode(VlaNode):
         self._mark(EpisodeEvent.STARTED, work)
         try:
             result, images = self._carry_out(work)
+            self._senses.wait_for_rest(REST_S)  # the recording shows that the arm came to rest
         except Exception as error:  # a fault of ours: it is raised again, but what was recorded is kept
             self._recording.finish(GoalResult(Outcome.FAILED, Reason.ERROR, f"{type(error).__name__}: {error}"))
             raise
-        self._senses.wait_for_rest(REST_S)  # the recording shows that the arm came to rest
         stamp_ns = self._senses.now_ns()
         self._mark(EpisodeEvent.FINISHED, work, result)
         folder, incomplete = self._recording.finish(result)

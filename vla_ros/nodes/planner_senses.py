@@ -128,7 +128,8 @@ class PlannerSenses:
         give_up_s = time.monotonic() + limit_s
         while time.monotonic() < give_up_s:
             joints = self._newest_joints.get()
-            if joints is None or np.abs(joints.select(self._arm.config.arm_joints).velocities).max() < STILL_RADPS:
+            names = self._arm.config.arm_joints
+            if joints is None or not set(names) <= set(joints.names) or np.abs(joints.select(names).velocities).max() < STILL_RADPS:
                 return
             time.sleep(LOOK_POLL_S)
 

@@ -40,6 +40,7 @@ class DepthPerceptionConfig:
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     obstacles: ObstacleConfig = field(default_factory=ObstacleConfig)
+    beyond_workspace_m: float = 0.3  # how far from it what is unexplained is told of
     unexplained: UnexplainedConfig = field(default_factory=UnexplainedConfig)
 
 
@@ -79,7 +80,9 @@ class DepthPerception:
         self._middle_m = (arm.config.workspace.min_m + arm.config.workspace.max_m) / 2
         lowest_m = min(self._config.detector.min_height_m, self._config.obstacles.min_height_m)
         self._above_table = Volume((lowest_m, np.inf), step_px=STEP_PX)
-        self._unexplained = Unexplained(self._config.unexplained, self._deprojector)
+        box = arm.config.workspace
+        reach_m = self._config.beyond_workspace_m
+        self._unexplained = Unexplained(self._config.unexplained, self._deprojector, box.min_m - reach_m, box.max_m + reach_m)
         self._detector: Detector = detector or ColourDetector(self._config.detector)
         self._tracker = SceneTracker(replace(self._config.tracker, frame_id=arm.config.base_frame))
 
@@ -110,7 +113,7 @@ class DepthPerception:
         middle = table.height_at(float(self._middle_m[0]), float(self._middle_m[1]))
         scene = self._tracker.update(self._detector.detect(frame), stamp_ns, visibility=visibility, grip=grip, table_height_m=middle)
         free = ~is_robot & ~covered(self._held_shapes(), standing, self._deprojector, c.held_margin_m)
-        cells_m = self._unexplained.update(standing, free, table, scene.objects)
+        cells_m = self._unexplained.update(standing, free, table, scene.objects, stamp_ns, visibility)
         scene = replace(scene, unexplained_m=cells_m, unexplained_cell_m=c.unexplained.cell_m)
 
         def obstacles() -> ColouredPoints:

@@ -86,7 +86,8 @@ class ClearanceModel:
     Postures are [dof + 1]: joints [rad], then the gripper's width [m].
     """
 
-    def __init__(self, arm: Arm, capacity: int = 8) -> None:
+    def __init__(self, arm: Arm, capacity: int = 8, *, own: bool = True) -> None:
+        """``own``: whether the links are also compared with one another."""
         self._arm = arm
         self._model = full_model(arm.config)
         self._data = self._model.createData()
@@ -101,7 +102,7 @@ class ClearanceModel:
             by_link.setdefault(shape.link, []).append(shape)
         self._world = {link: self._against_things(link, shapes) for link, shapes in by_link.items() if arm.moving_joint[link]}
         self._world[HELD] = self._held_against_things()
-        self._own = [self._against_link(a, by_link[a], b, by_link[b]) for a, b in compared_links(arm, by_link)]
+        self._own = [self._against_link(a, by_link[a], b, by_link[b]) for a, b in compared_links(arm, by_link) if own]
         self._groups = [*self._world.values(), *self._own]
         self.reach_m = np.stack([group.reach_m for group in self._groups], axis=1)  # [dof + 1, groups]
         self.is_own = np.array([False] * len(self._world) + [True] * len(self._own))  # [groups]

@@ -44,10 +44,19 @@ class ChunkPath:
         step = np.diff(self.rows, axis=0)
         linear = step - (2 * bend[:-1] + bend[1:]) / 6
         self._coefficients = np.stack([self.rows[:-1], linear, bend[:-1] / 2, np.diff(bend, axis=0) / 6], axis=1)
-        end = linear[-1:] + (bend[-2:-1] + bend[-1:]) / 2
-        most = ceiling(self.rows, np.concatenate([linear, end]) / dt_s, dt_s) if ceiling else np.full(len(self.rows), np.inf)
-        self._cap, self._gain, self._reach = self._paces(linear, bend, velocity, acceleration, np.minimum(most[:-1], most[1:]))
+        most = self._under(ceiling, linear, bend) if ceiling else np.full(len(step), np.inf)
+        self._cap, self._gain, self._reach = self._paces(linear, bend, velocity, acceleration, most)
         self.ceiling_binds = float(most.min()) <= min(self._cap)  # it is what makes the path slow, where it is slow
+
+    def _under(self, ceiling: Ceiling, linear: Array, bend: Array) -> Array:
+        """[n - 1] the highest pace in each segment: at its rows and half-way between them."""
+        change = np.diff(bend, axis=0)
+        points, slopes = np.empty((2 * len(self.rows) - 1, self.rows.shape[1])), np.empty((2 * len(self.rows) - 1, self.rows.shape[1]))
+        points[::2], slopes[:-1:2], slopes[-1] = self.rows, linear, linear[-1] + (bend[-2] + bend[-1]) / 2
+        points[1::2] = self.rows[:-1] + linear / 2 + bend[:-1] / 8 + change / 48
+        slopes[1::2] = linear + bend[:-1] / 2 + change / 8
+        most = ceiling(points, slopes / self.dt_s, self.dt_s / 2)
+        return np.minimum(np.minimum(most[:-1:2], most[1::2]), most[2::2])
 
     def at(self, row: float) -> PathPoint:
         """The path at a fractional row (clamped to its ends)."""

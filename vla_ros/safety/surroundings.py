@@ -29,14 +29,16 @@ from vla_ros.safety.braking import braking_of
 from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.pace import Pace
 from vla_ros.safety.sweep_proof import TABLE, SweepProof
-from vla_ros.safety.unexplained import COMING, MOST, MOST_CELLS, SMALLEST_CELL_M, STANDING, Unexplained
+from vla_ros.safety.unexplained import COMING, MOST_CELLS, SMALLEST_CELL_M, STANDING, Unexplained
 
 STAYS_M = 0.001  # a thing whose surface is reported this near to where it was has not moved
 GROWTH_STEP_M = 0.001
 MOVING_MPS = 0.03  # slower is not told from standing
 MOVERS = 8  # things that move, the fastest ones, before which the arm is slowed; all are kept clear of
 GOES_ON_S = 5.0  # that what moved counts as moving on without being seen
-TABLE_SIDE_M, TABLE_THICKNESS_M = 4.0, 0.1
+TABLE_SIDE_M = 4.0
+HIGHEST_TABLE_M = 2.0
+TABLE_BOTTOM_M = -HIGHEST_TABLE_M - 0.1  # wherever its top is, nothing passes under it
 LARGEST = 1e4  # of any number of a thing [m], [m2]: far beyond what a camera sees, and small enough to compute with
 HELD_SHRUNK_M = 0.002  # on each side: what is held is known by the fingers, and rests on other things
 
@@ -78,7 +80,7 @@ class Surroundings:
         self._clearance, self._config, self._base_frame = SweepProof(arm, config), config.clearance, arm.config.base_frame
         self._until_rest_s = config.clearance.reaction_s + config.lookahead_ticks * config.tick_s + braking_of(arm, config).longest_s
         least_m = config.clearance.things_m + STAYS_M
-        self._unexplained = Unexplained(least_m, least_m + config.clearance.unexplained_mps * self._until_rest_s)
+        self._unexplained = Unexplained(arm, config, least_m, self._until_rest_s)
         self._standing: dict[str, _Standing] = {}
         self._scene: Scene | None = None
         self._held: _Held | None = None
@@ -86,7 +88,7 @@ class Surroundings:
         self._names: Mapping[str, str] = {}  # of the plan's objects
         self._subtask: Subtask | None = None  # of the chunk that was taken last
         self._table = _slab(self._config.table_height_m + self._config.table_m)
-        self._movers = ClearanceModel(arm, MOVERS + 2 * MOST)
+        self._movers = ClearanceModel(arm, MOVERS, own=False)
         self._place()
 
     def on_plan(self, plan: Plan) -> None:
@@ -105,7 +107,9 @@ class Surroundings:
         table = self._table_at(max(scene.table_height_m, self._config.table_height_m))
         taken_up = self._take_up(held, T_base_tcp)
         has_changed = standing != self._standing or table is not self._table or taken_up is not self._held
-        has_changed |= self._unexplained.update(scene.unexplained_m, scene.unexplained_cell_m, now_ns)
+        if taken_up is not self._held:
+            self._unexplained.hold(*_as_held(taken_up))
+        has_changed |= self._unexplained.update(scene.unexplained_m, scene.unexplained_cell_m, scene.stamp_ns, now_ns)
         self._scene, self._standing, self._table, self._held = scene, standing, table, taken_up
         if has_changed:
             self._place()
@@ -115,6 +119,7 @@ class Surroundings:
     def put_elsewhere(self) -> None:
         """The arm stands where it was not commanded to go."""
         self._clearance.put_elsewhere()
+        self._unexplained.put_elsewhere()
 
     def expect(self, subtask_id: str) -> None:
         """Permits, from now on, the contacts that a subtask of the plan in force means.
@@ -152,7 +157,7 @@ class Surroundings:
 
     def breach(self, before: Array, rows: Array, accelerations: Array | None = None) -> TooNear | None:
         """Why a motion from ``before`` through ``rows`` [n, dof + 1] is not clear of everything, or None. See SweepProof."""
-        breach = self._clearance.breach(before, rows, accelerations)
+        breach = self._clearance.breach(before, rows, accelerations) or self._unexplained.breach(before, rows, accelerations)
         if breach is None:
             return None
         a, b = (self._called(name) for name in breach.pair)
@@ -166,15 +171,21 @@ class Surroundings:
 
     def nearest(self, posture: Array) -> tuple[str, float]:
         """The nearest pair at a posture, in words, and its distance beyond what is kept between them [m]."""
-        breach = self._clearance.nearest(posture)
+        breach, strange = self._clearance.nearest(posture), self._unexplained.nearest(posture)
+        if strange and strange.distance_m < breach.distance_m:
+            breach = strange
         a, b = (self._called(name) for name in breach.pair)
         return f"{a} and {b}", breach.distance_m
 
     def nearness(self, posture: Array) -> Pace | None:
         """How fast the arm may go beside what moves: slower, the nearer it is to what is kept from it. None where nothing moves."""
-        if not self._unexplained.solids and not any(standing.speed_mps for standing in self._standing.values()):
+        found = []
+        if any(standing.speed_mps for standing in self._standing.values()):
+            found = [self._movers.distance(posture, group) for group in range(len(self._movers.is_own))]
+        if strange := self._unexplained.nearest(posture):
+            found.append((strange.distance_m, strange.pair))
+        if not found:
             return None
-        found = (self._movers.distance(posture, int(group)) for group in np.flatnonzero(~self._movers.is_own))
         room_m, (link, name) = min(found, key=lambda each: each[0])
         share = self._config.slowest + (1 - self._config.slowest) * max(room_m, 0.0) / max(self._config.slow_m, 1e-9)
         if share >= 1.0:
@@ -196,8 +207,9 @@ class Surroundings:
     def _kept_m(self, pair: tuple[str, str]) -> float:
         if TABLE in pair:
             return self._config.table_m
-        kept_m = {name: standing.kept_m for name, standing in self._standing.items()} | self._unexplained.kept_m
-        return next((kept_m[name] for name in pair if name in kept_m), self._config.self_m)
+        strange_m = [kept_m for name, kept_m in self._unexplained.kept_m.items() if name in pair]
+        known_m = [self._standing[name].kept_m for name in pair if name in self._standing]
+        return (*strange_m, *known_m, self._config.self_m)[0]
 
     def _meant(self, subtask: Subtask | None) -> frozenset[str]:
         if subtask is None or self._scene is None:
@@ -248,16 +260,20 @@ class Surroundings:
     def _table_at(self, height_m: float) -> Solid:
         """The table as it was where it is reported as high as that, or nearly so."""
         top_m = height_m + self._config.table_m
-        known_m = self._table.T_base_solid[2, 3] + TABLE_THICKNESS_M / 2
+        known_m = self._table.T_base_solid[2, 3] + self._table.size_m[2] / 2
         return self._table if abs(known_m - top_m) < STAYS_M / 2 else _slab(top_m)
 
     def _place(self) -> None:
-        size_m, T_tcp_held = (self._held.size_m, self._held.T_tcp_held) if self._held else (None, np.eye(4))
-        things = [self._table, *(standing.solid for standing in self._standing.values()), *self._unexplained.solids]
-        self._clearance.place(things, size_m, T_tcp_held)
+        size_m, T_tcp_held = _as_held(self._held)
+        self._clearance.place((self._table, *(standing.solid for standing in self._standing.values())), size_m, T_tcp_held)
         moving = sorted((s for s in self._standing.values() if s.speed_mps), key=lambda s: -s.speed_mps)
-        self._movers.place([*(standing.solid for standing in moving[:MOVERS]), *self._unexplained.solids])
+        self._movers.place([standing.solid for standing in moving[:MOVERS]])
         self._movers.hold(size_m, T_tcp_held)
+
+
+def _as_held(held: _Held | None) -> tuple[Array | None, Array]:
+    """Its size, and how it lies in the hand."""
+    return (held.size_m, held.T_tcp_held) if held else (None, np.eye(4))
 
 
 def _check(scene: Scene, base_frame: str) -> None:
@@ -268,6 +284,8 @@ def _check(scene: Scene, base_frame: str) -> None:
     if len(set(ids)) != len(ids) or {TABLE, HELD, STANDING, COMING} & set(ids):
         taken = f"'{TABLE}', '{HELD}', '{STANDING}' or '{COMING}'"
         raise ValueError(f"the objects' ids are not unique, or one is called {taken}: {', '.join(sorted(ids))}")
+    if not abs(scene.table_height_m) <= HIGHEST_TABLE_M:
+        raise ValueError(f"the table's height is {scene.table_height_m} m; valid: within {HIGHEST_TABLE_M:g} m of the base's")
     cells_m, cell_m = scene.unexplained_m, scene.unexplained_cell_m
     if len(cells_m) > MOST_CELLS or not np.all(np.abs(cells_m) <= LARGEST) or (len(cells_m) and not SMALLEST_CELL_M <= cell_m <= 1.0):
         raise ValueError(f"{len(cells_m)} cells of {cell_m} m that are unexplained are no such cells")
@@ -285,8 +303,8 @@ def _check(scene: Scene, base_frame: str) -> None:
 
 
 def _slab(top_m: float) -> Solid:
-    size = np.array([TABLE_SIDE_M, TABLE_SIDE_M, TABLE_THICKNESS_M])
-    return Solid(TABLE, "box", size, transform(np.eye(3), np.array([0.0, 0.0, top_m - TABLE_THICKNESS_M / 2])))
+    size = np.array([TABLE_SIDE_M, TABLE_SIDE_M, top_m - TABLE_BOTTOM_M])
+    return Solid(TABLE, "box", size, transform(np.eye(3), np.array([0.0, 0.0, (top_m + TABLE_BOTTOM_M) / 2])))
 
 
 def _solid(thing: SceneObject, grown_m: float) -> Solid:

@@ -26,7 +26,7 @@ NEARER_M = 0.001  # that a pair inside its margin may come nearer in all
 TABLE = "table"  # the thing of that name is a slab that may reach under the arm's own base
 DEEPEST_M = 0.03  # in a thing from which the arm is still let out: deeper, perception and arm contradict each other
 ROUNDING_M = 1e-5  # distances are found by iteration
-CAPACITY = 48  # things that there is room for at first
+CAPACITY = 32  # things that there is room for at first
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,10 @@ class Breach:
 class SweepProof:
     """For one arm. Postures are [dof + 1]: joints [rad], then the gripper's width [m]."""
 
-    def __init__(self, arm: Arm, config: SafetyConfig) -> None:
-        self._arm = arm
-        self.model = ClearanceModel(arm, CAPACITY)
+    def __init__(self, arm: Arm, config: SafetyConfig, capacity: int = CAPACITY, *, own: bool = True) -> None:
+        """``own``: whether the arm is also kept clear of itself."""
+        self._arm, self._own = arm, own
+        self.model = ClearanceModel(arm, capacity, own=own)
         self._permitted: dict[str, frozenset[str]] = {}
         self._base = np.where(self.model.is_own, config.clearance.self_m, 0.0)
         self._hardest = np.append(arm.config.limits.acceleration_radps2, 0.0)
@@ -59,7 +60,7 @@ class SweepProof:
     def place(self, solids: Sequence[Solid], held_m: Array | None, T_tcp_held: Array) -> None:
         """What stands around, grown by what is kept from it, and what the hand holds."""
         if len(solids) > self.model.capacity:
-            self.model = ClearanceModel(self._arm, 2 * len(solids))
+            self.model = ClearanceModel(self._arm, 2 * len(solids), own=self._own)
             self.model.permit(self._permitted)
         self.model.place(solids)
         self.model.hold(held_m, T_tcp_held)

@@ -1,59 +1,107 @@
 """Cells in which perception sees something that is no known object, as boxes to keep clear of.
 
-Of such a thing no velocity is measured. What has just come counts as coming on; what has stood for a while, as standing.
+Of such a thing no velocity is measured. What has just come counts as coming on; what has been in one place for a while, as standing.
 """
 
 from __future__ import annotations
 
-from itertools import product
+import math
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vla_ros.core.geometry import Array, transform
+from vla_ros.robots import Arm
 from vla_ros.robots.clearance import Solid
+from vla_ros.safety.config import SafetyConfig
+from vla_ros.safety.sweep_proof import Breach, SweepProof
 
 STANDING, COMING = "unexplained", "unexplained, coming"  # names of the boxes
 STANDS_AFTER_NS = 1_000_000_000
-MOST = 12  # boxes of either kind; where there would be more, they are coarser
-MOST_CELLS = 4000  # a camera sees fewer
-SMALLEST_CELL_M = 0.005
+GAP_NS = 500_000_000  # between two scenes, or of a cell's absence, over which nothing counts as seen ever since
+GROWTH_STEP_M = 0.05  # of what is kept from what comes, with the age of the image
+MOST = 24  # boxes of either kind; where there would be more, they are coarser
+MOST_CELLS = 1000  # perception tells of no more within the arm's reach
+MANY_CELLS = 200  # are made coarser before they are looked at one by one
+SMALLEST_CELL_M = 0.02
 
-_BESIDE = tuple(product((-1, 0, 1), repeat=3))
 _Cell = tuple[int, int, int]
 _Box = tuple[tuple[int, ...], tuple[int, ...]]  # lowest cell, and the one beyond the highest
 
 
 class Unexplained:
-    """What is kept from it [m] by name; the boxes as of the last update."""
+    """What of it is near an arm. Standing and coming things are proven apart from each other, and from all that is known.
 
-    def __init__(self, standing_m: float, coming_m: float) -> None:
-        self.kept_m = {STANDING: standing_m, COMING: coming_m}
-        self.solids: list[Solid] = []
-        self._since: dict[_Cell, int] = {}  # when a cell was first seen, of those that have been seen ever since
-        self._known: tuple[object, ...] = ((), (), 0.0)
+    For what is inside a margin may come as near to whatever is proven with it.
+    """
 
-    def update(self, cells_m: Array, cell_m: float, now_ns: int) -> bool:
-        """``cells_m`` [n, 3]: middles of cells with an edge of ``cell_m``. Whether the boxes have changed."""
-        cells: list[_Cell] = [(int(i), int(j), int(k)) for i, j, k in np.floor(cells_m / cell_m)] if len(cells_m) else []
-        self._since = {cell: self._since.get(cell, now_ns) for cell in cells}
-        standing = tuple(sorted(cell for cell in self._since if now_ns - self._oldest_beside_ns(cell) >= STANDS_AFTER_NS))
-        coming = tuple(sorted(self._since.keys() - set(standing)))
-        if (standing, coming, cell_m) == self._known:
+    def __init__(self, arm: Arm, config: SafetyConfig, kept_m: float, until_rest_s: float) -> None:
+        """``kept_m``: from what stands; ``until_rest_s``: the longest time until the arm rests."""
+        self._config, self._until_rest_s = config.clearance, until_rest_s
+        self.kept_m = {STANDING: kept_m, COMING: kept_m}
+        self.proofs = {name: SweepProof(arm, config, capacity=MOST, own=False) for name in self.kept_m}
+        self._held: tuple[Array | None, Array] = (None, np.eye(4))
+        self._boxes: dict[str, list[Solid]] = {STANDING: [], COMING: []}
+        self._since: dict[_Cell, tuple[int, int]] = {}  # when a cell was first and last seen
+        self._updated_ns = 0
+        self._known: tuple[object, ...] = ()
+
+    def update(self, cells_m: Array, cell_m: float, seen_ns: int, now_ns: int) -> bool:
+        """``cells_m`` [n, 3]: middles of cells with an edge of ``cell_m``, seen at ``seen_ns``. Whether the boxes have changed."""
+        cells = np.floor(cells_m / cell_m).astype(int) if len(cells_m) else np.zeros((0, 3), dtype=int)
+        while len(cells) > MANY_CELLS:
+            cells, cell_m = np.unique(cells // 2, axis=0), 2 * cell_m
+        standing, coming = self._by_age(cells, cell_m, now_ns)
+        late_s = max(now_ns - seen_ns, 0) * 1e-9
+        way_m = math.ceil(self._config.unexplained_mps * (self._until_rest_s + late_s) / GROWTH_STEP_M - 1e-6) * GROWTH_STEP_M
+        kept_m = {STANDING: self.kept_m[STANDING], COMING: self.kept_m[STANDING] + way_m}
+        known = (standing, coming, cell_m if len(cells) else 0.0, way_m if coming else 0.0)
+        if known == self._known:
             return False
-        self._known = (standing, coming, cell_m)
-        self.solids = [
-            solid
+        boxes = {
+            name: boxes_around(np.array(some, dtype=int).reshape(-1, 3), cell_m, kept_m[name], name)
             for name, some in ((STANDING, standing), (COMING, coming))
-            for solid in boxes_around(np.array(some, dtype=int).reshape(-1, 3), cell_m, self.kept_m[name], name)
-        ]
+        }
+        self._boxes, self.kept_m, self._known = boxes, kept_m, known
+        self._place()
         return True
 
-    def _oldest_beside_ns(self, cell: _Cell) -> int:
-        """Of the cell and those beside it: one at the border of what stands comes and goes with the noise of the depth."""
-        i, j, k = cell
-        beside = ((i + a, j + b, k + c) for a, b, c in _BESIDE)
-        return min(self._since[other] for other in beside if other in self._since)
+    def hold(self, size_m: Array | None, T_tcp_held: Array) -> None:
+        """What the hand holds is kept clear as well."""
+        self._held = (size_m, T_tcp_held)
+        self._place()
+
+    def put_elsewhere(self) -> None:
+        """The arm stands where it was not commanded to go."""
+        for proof in self.proofs.values():
+            proof.put_elsewhere()
+
+    def breach(self, before: Array, rows: Array, accelerations: Array | None) -> Breach | None:
+        """As SweepProof's."""
+        found = (self.proofs[name].breach(before, rows, accelerations) for name in self._present())
+        return next((breach for breach in found if breach), None)
+
+    def nearest(self, posture: Array) -> Breach | None:
+        """The nearest of it, relative to what is kept."""
+        return min((self.proofs[name].nearest(posture) for name in self._present()), key=lambda breach: breach.distance_m, default=None)
+
+    def _present(self) -> Iterable[str]:
+        return (name for name, boxes in self._boxes.items() if boxes)
+
+    def _place(self) -> None:
+        for name, proof in self.proofs.items():
+            proof.place(self._boxes[name], *self._held)
+
+    def _by_age(self, cells: NDArray[np.intp], cell_m: float, now_ns: int) -> tuple[tuple[_Cell, ...], tuple[_Cell, ...]]:
+        """Those that have been seen for long enough, and the others. One that comes and goes with the noise of the depth stays as old."""
+        same = bool(self._known) and self._known[2] in (0.0, cell_m) and 0 <= now_ns - self._updated_ns <= GAP_NS
+        old = {cell: times for cell, times in self._since.items() if now_ns - times[1] <= GAP_NS} if same else {}
+        self._updated_ns = now_ns
+        now: list[_Cell] = sorted((int(i), int(j), int(k)) for i, j, k in cells)
+        self._since = old | {cell: (old[cell][0] if cell in old else now_ns, now_ns) for cell in now}
+        standing = tuple(cell for cell in now if now_ns - self._since[cell][0] >= STANDS_AFTER_NS)
+        return standing, tuple(sorted(set(now) - set(standing)))
 
 
 def boxes_around(cells: NDArray[np.intp], cell_m: float, grown_m: float, name: str) -> list[Solid]:
