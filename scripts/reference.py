@@ -77,7 +77,8 @@ REASONS: dict[SafetyReason, str] = {
     SafetyReason.COLLISION: "A link or what the hand holds would come too near to another link, the table or an object.",
     SafetyReason.OBJECTS_STALE: "What stands around the arm has not been reported, or not lately; is depth_perception running?",
     SafetyReason.WORLD_MODEL: "The world model foresees something unsafe in the chunk that is followed.",
-    SafetyReason.SEPARATION: "Something that moves is near: the nearer it is to what is kept from it, the slower the chunk is followed.",
+    SafetyReason.SEPARATION: "Something that moves, or is no known object, is near: the nearer it is to what is kept from it, the slower "
+    "the chunk is followed.",
     SafetyReason.UNFORESEEN: "The world model cannot tell what comes of the motion, or has not approved it in time: slowed or held, as "
     "`world_model` is set below. It ends with the next approval; is world_model running, and does it see the objects?",
     SafetyReason.SPEED_OVERRIDE: "The chunk is followed at the pace of the speed override.",

@@ -49,7 +49,7 @@ class SafetyReason(StrEnum):
     COLLISION = "collision"  # a link would come too near to another one, to the table, or to what perception sees
     WORLD_MODEL = "world_model"
     UNFORESEEN = "unforeseen"  # the world model cannot tell, or has not approved the motion in time
-    SEPARATION = "separation"  # something that moves is near: the nearer, the slower
+    SEPARATION = "separation"  # something that moves, or is no known object, is near: the nearer, the slower
     SPEED_OVERRIDE = "speed_override"
     JOINT_STATES_STALE = "joint_states_stale"
     TRACKING_ERROR = "tracking_error"
