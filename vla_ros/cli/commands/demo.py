@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=whole_number(0), default=0, help="of the scene's sampler")
     parser.add_argument("--robot", default="panda", help="name in config/robots")
     parser.add_argument("--scene", default="tabletop", help="name in config/scenes")
-    parser.add_argument("--speed", type=number(0.0, 1.0), default=1.0, help="speed override, 0 to 1")
+    parser.add_argument("--speed", type=float, default=1.0, help="speed override, 0 to 1")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder under which the run's folder is made")
     parser.add_argument("--time-limit", type=number(0.0, above=True), default=120.0, metavar="S", help="for the goal, in seconds")
 
