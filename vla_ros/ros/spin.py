@@ -60,6 +60,7 @@ def run(make_node: Callable[[], VlaNode], arguments: list[str] | None = None, *,
             raise
         rclpy.logging.get_logger("vla_ros").error(traceback.format_exc())
     finally:
+        gc.unfreeze()  # or what nanobind made is never freed, and it lists all that, line by line
         if node is not None:
             node.stop()
             executor.shutdown(timeout_sec=1.0)
