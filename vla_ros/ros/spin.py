@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import threading
 import traceback
@@ -50,8 +49,6 @@ def run(make_node: Callable[[], VlaNode], arguments: list[str] | None = None, *,
                     make_threads_realtime(RECEIVERS)
                 else:
                     node.get_logger().info("no real-time priority, so ticks may be late when the cores are busy; see vla doctor")
-            gc.collect()
-            gc.freeze()  # what the start has made stays: to look through it again took 30 ms at a time
             _spin(executor, stop)
     except VlaRosError as error:
         rclpy.logging.get_logger("vla_ros").error(str(error))
@@ -60,7 +57,6 @@ def run(make_node: Callable[[], VlaNode], arguments: list[str] | None = None, *,
             raise
         rclpy.logging.get_logger("vla_ros").error(traceback.format_exc())
     finally:
-        gc.unfreeze()  # or what nanobind made is never freed, and it lists all that, line by line
         if node is not None:
             node.stop()
             executor.shutdown(timeout_sec=1.0)
