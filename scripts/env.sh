@@ -25,10 +25,22 @@ export PATH=$VIRTUAL_ENV/bin:$(without_folders "$PATH" "$VIRTUAL_ENV")
 unset _vla_ros_mode
 unset -f foreign_prefixes choose_mode without_folders leave_ros enter_ros
 
-# Nodes speak by UDP, those with raw images through shared memory too: docs/adr/0014-transport.md. A profile of the user's own is for all.
-export VLA_ROS_IMAGE_PROFILES=${VLA_ROS_IMAGE_PROFILES:-${FASTDDS_DEFAULT_PROFILES_FILE:-$VLA_ROS_ROOT/config/fastdds_images.xml}}
-export FASTDDS_DEFAULT_PROFILES_FILE=${FASTDDS_DEFAULT_PROFILES_FILE:-$VLA_ROS_ROOT/config/fastdds.xml}
-export ROS_AUTOMATIC_DISCOVERY_RANGE=${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}
+# Within one machine nodes speak by UDP, those with raw images through shared memory too: docs/adr/0014-transport.md. A profile of the user's own is
+# for all. The profiles keep to this machine themselves: told to (LOCALHOST), ROS would add shared memory to all of them.
+_vla_ros_config=$VLA_ROS_ROOT/install/vla_ros/share/vla_ros/config
+if [[ -n ${FASTDDS_DEFAULT_PROFILES_FILE:-} ]]; then
+  VLA_ROS_IMAGE_PROFILES=${VLA_ROS_IMAGE_PROFILES:-$FASTDDS_DEFAULT_PROFILES_FILE}
+  ROS_AUTOMATIC_DISCOVERY_RANGE=${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}
+elif [[ ${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST} == LOCALHOST ]]; then
+  FASTDDS_DEFAULT_PROFILES_FILE=$_vla_ros_config/fastdds.xml
+  VLA_ROS_IMAGE_PROFILES=${VLA_ROS_IMAGE_PROFILES:-$_vla_ros_config/fastdds_images.xml}
+  ROS_AUTOMATIC_DISCOVERY_RANGE=SYSTEM_DEFAULT
+else
+  FASTDDS_DEFAULT_PROFILES_FILE=$_vla_ros_config/fastdds_network.xml
+  VLA_ROS_IMAGE_PROFILES=${VLA_ROS_IMAGE_PROFILES:-$FASTDDS_DEFAULT_PROFILES_FILE}
+fi
+export FASTDDS_DEFAULT_PROFILES_FILE VLA_ROS_IMAGE_PROFILES ROS_AUTOMATIC_DISCOVERY_RANGE
+unset _vla_ros_config
 export ROS_LOG_DIR=${ROS_LOG_DIR:-$VLA_ROS_ROOT/log/ros}
 export MUJOCO_GL=${MUJOCO_GL:-egl}
 # Without its bytecode each of a dozen processes compiles what it imports anew, which takes 40 s instead of 10 s.

@@ -278,7 +278,7 @@ def ros_in(folder: Path) -> Iterator[Ros]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROS_DOMAIN_ID", str(free_domain_id()))
         patch.setenv("ROS_HOME", str(folder / "ros_home"))
-        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST"))
         ros = Ros(folder)
         try:
             yield ros

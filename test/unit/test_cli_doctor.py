@@ -31,6 +31,8 @@ CHECKOUT = Path("/home/lab/vla_ros")
         (machine.check_shared_memory(1024 * MIB, 1000 * MIB), Level.OK, "1024 MiB"),
         (machine.check_shared_memory(256 * MIB, 200 * MIB), Level.WARN, "--shm-size"),
         (machine.check_shared_memory(64 * MIB, 60 * MIB), Level.FAIL, "--shm-size"),
+        (machine.check_receive_buffer(4 * MIB), Level.OK, "4.0 MiB"),
+        (machine.check_receive_buffer(212992), Level.WARN, "rmem_max=4194304"),
     ],
 )
 def test_verdicts(finding: Finding, level: Level, text: str) -> None:

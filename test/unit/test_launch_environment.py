@@ -54,9 +54,25 @@ def test_every_process_gets_what_the_graph_needs(prefix: Path, file: str) -> Non
     for process in processes.values():
         profile = Path(process.environment["FASTDDS_DEFAULT_PROFILES_FILE"])
         assert ("<segment_size>" in profile.read_text()) == (process.name in WITH_RAW_IMAGES), process.name
-        assert process.environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+        assert "<interfaceWhiteList>" in profile.read_text()
+        assert process.environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SYSTEM_DEFAULT"  # with LOCALHOST, ROS adds shared memory to all
         assert process.environment["MUJOCO_GL"] == "egl"
         assert process.environment["OMP_NUM_THREADS"] == process.environment["OPENBLAS_NUM_THREADS"] == "1"
+
+
+def test_over_several_machines_all_nodes_have_the_same_profile(prefix: Path) -> None:
+    processes = load(prefix, "demo", ROS_AUTOMATIC_DISCOVERY_RANGE="SUBNET")
+    for process in processes.values():
+        profile = Path(process.environment["FASTDDS_DEFAULT_PROFILES_FILE"]).read_text()
+        assert "127.0.0.1" not in profile
+        assert "<segment_size>" in profile
+        assert process.environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SUBNET"
+
+
+def test_with_a_profile_of_the_users_own_nodes_are_still_heard_on_this_machine_only(prefix: Path) -> None:
+    for process in load(prefix, "demo", FASTDDS_DEFAULT_PROFILES_FILE="/lab/own.xml").values():
+        assert process.environment["FASTDDS_DEFAULT_PROFILES_FILE"] == "/lab/own.xml"
+        assert process.environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
 
 
 def test_every_launch_names_its_own_run(prefix: Path) -> None:

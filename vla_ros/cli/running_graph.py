@@ -65,7 +65,9 @@ class RunningGraph:
             )
         self._guard = guarded(launch_id, STOP_TIMEOUT_S, {})  # were this process killed, the arm would go on with nobody to stop it
         self._say(f"Starting the graph (log: {self._log}). To join it from another terminal (RViz, ros2, vla):")
-        discovery = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        given = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "")
+        # SYSTEM_DEFAULT is for our profiles, which keep to this machine themselves; who joins may have none.
+        discovery = "LOCALHOST" if given in ("", "SYSTEM_DEFAULT") else given
         self._say(f"    export ROS_DOMAIN_ID={domain} ROS_AUTOMATIC_DISCOVERY_RANGE={discovery}")
         return self
 

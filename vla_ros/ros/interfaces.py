@@ -123,8 +123,8 @@ COLOR_COMPRESSED = Topic(
 CAMERA_HEALTH = Topic(
     "perception/camera_health",
     "vla_ros/msg/CameraHealth",
-    Qos.EVENT,
-    "on change and 2 Hz",
+    Qos.BEAT,
+    "on change and 5 Hz",
     "camera_perception",
     "planner, safety_monitor",
     "whether images may be acted upon",
@@ -218,7 +218,7 @@ WORLD_MODEL_ERROR = Topic(
 HEARTBEAT = Topic(
     "heartbeat",
     "vla_ros/msg/Heartbeat",
-    Qos.EVENT,
+    Qos.BEAT,
     "5 Hz for each node, planner 10 Hz",
     "all",
     "safety_monitor, planner, action_expert, recorder",
@@ -229,7 +229,7 @@ HEARTBEAT = Topic(
 GATED_COMMAND = Topic(
     "gated_command",
     "vla_ros/msg/GatedCommand",
-    Qos.COMMAND,
+    Qos.STATE,
     "100 Hz",
     "safety_monitor",
     "motion_forwarder, action_expert, world_model",

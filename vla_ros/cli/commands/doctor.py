@@ -19,6 +19,8 @@ from vla_ros.cli.doctor.finding import Finding, Level, warn
 
 NOT_SET_UP = ("constraints", "mutation")  # files in requirements/ that name nothing that set-up installs
 
+RECEIVE_BUFFER = Path("/proc/sys/net/core/rmem_max")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--quick leaves out what takes seconds."""
@@ -48,6 +50,8 @@ def checks(quick: bool) -> Iterator[Callable[[], Finding]]:
         yield lambda: machine.check_pins(sorted(path for path in (checkout / "requirements").glob("*.txt") if path.stem not in NOT_SET_UP))
     yield lambda: machine.check_disk(Path.cwd())
     yield shared_memory
+    if RECEIVE_BUFFER.exists():  # Linux
+        yield lambda: machine.check_receive_buffer(int(RECEIVE_BUFFER.read_text(encoding="ascii")))
     if not quick:
         yield probes.check_realtime
         yield probes.check_rendering

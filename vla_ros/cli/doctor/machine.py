@@ -17,6 +17,7 @@ CORES_WANTED = 2
 GIB = 2**30
 MIB = 2**20
 DISK_WANTED, DISK_NEEDED = 5 * GIB, 1 * GIB  # a run's bag and video take up to some hundred MiB
+RECEIVE_BUFFER_WANTED = 4 * MIB  # as config/fastdds.xml asks for
 SHARED_MEMORY_WANTED, SHARED_MEMORY_NEEDED = 512 * MIB, 128 * MIB  # 32 MiB for each of about a dozen processes, filled by those with images
 
 
@@ -80,8 +81,18 @@ def check_shared_memory(total: int, free: int) -> Finding:
     text = f"{total / MIB:.0f} MiB, {free / MIB:.0f} MiB free at /dev/shm"
     if total >= SHARED_MEMORY_WANTED and free >= SHARED_MEMORY_NEEDED:
         return ok("shared memory", text)
-    remedy = "in a container: docker run --shm-size=1g; left-overs of killed processes: rm /dev/shm/fastrtps_* when nothing runs"
+    remedy = "in a container: docker run --shm-size=1g; left-overs of killed processes: rm /dev/shm/*fastdds* when nothing runs"
     return (warn if free >= SHARED_MEMORY_NEEDED else fail)("shared memory", text, remedy)
+
+
+def check_receive_buffer(largest: int) -> Finding:
+    """How much of what comes by UDP waits for a busy process, in bytes; beyond that it is lost."""
+    text = f"{largest / MIB:.1f} MiB"
+    if largest >= RECEIVE_BUFFER_WANTED:
+        return ok("receive buffer", text)
+    why = "with less, messages are lost while the cores are busy"
+    remedy = f"{why}; sudo sysctl -w net.core.rmem_max={RECEIVE_BUFFER_WANTED} (for good: a line in /etc/sysctl.d)"
+    return warn("receive buffer", text, remedy)
 
 
 def check_ros_mix(environment: Mapping[str, str], checkout: Path, wheels: bool) -> Finding:
