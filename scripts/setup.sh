@@ -185,7 +185,7 @@ main() {
     step "Python environment in .venv: ROS 2 and build tools"
     make_venv
     [[ $MODE != wheels ]] || install_ros
-    step "build, and meanwhile the libraries (2 GB the first time)"
+    step "build, and meanwhile the libraries (PyTorch with CUDA is most of it; several GB the first time)"
     trap stop_background EXIT
     pip_install libraries base stack dev &
     rest=$!

@@ -55,7 +55,7 @@ def test_launch_lists_the_valid_names(refused: Refused, argument: str, valid: st
 
 def test_a_robot_that_no_expert_knows_is_refused_before_anything_starts(refused: Refused) -> None:
     for words in (("demo", "--robot", "wx250s"), ("launch", "demo", "robot:=wx250s")):
-        assert "not made for this arm: Unknown robot 'wx250s'; valid: fr3, panda" in refused(*words)
+        assert "The expert 'scripted' does not move a 'wx250s'; it moves: fr3, panda." in refused(*words)
 
 
 def test_a_server_that_is_not_named_is_asked_for_before_anything_starts(refused: Refused) -> None:

@@ -36,7 +36,7 @@ def test_an_unknown_name_lists_the_valid_ones():
         (GOOD + "parameters: {grasp_attempts: 2.5}\n", "grasp_attempts must be a whole number"),
         (GOOD + "speed: 1\n", "Unknown key 'speed'"),
         ("kind: scripted\n", "missing skills, robots"),
-        (GOOD.replace("panda", "wx250s"), "not made for this arm.*'panda'"),
+        (GOOD.replace("panda", "wx250s"), "does not move a 'panda'; it moves: wx250s"),
     ],
 )
 def test_bad_files_are_explained(tmp_path, text, said):

@@ -66,6 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"vla: {unknown_choice('command', words[0], names)}", file=sys.stderr)
             return USAGE_ERROR
         names = [words[0]]  # the other commands' modules need not be loaded
+    if not words:
+        build_parser(names).print_help(sys.stderr)
+        return USAGE_ERROR
     options = build_parser(names).parse_args(words)
     try:
         return int(options.run(options))

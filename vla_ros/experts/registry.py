@@ -63,7 +63,7 @@ def require_robot(name: str, robot: str) -> ExpertConfig:
     """The configuration of the expert ``name``. Raises ConfigError when it does not know the arm ``robot``."""
     config = load_expert_config(name)
     if robot not in config.robots:
-        raise ConfigError(f"Expert '{name}' is not made for this arm: {unknown_choice('robot', robot, config.robots)}")
+        raise ConfigError(f"The expert '{name}' does not move a '{robot}'; it moves: {', '.join(sorted(config.robots))}.")
     return config
 
 
