@@ -31,9 +31,9 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_no_command_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([]) == 2
+    assert cli.main([]) == 2
     said = capsys.readouterr().err
-    assert all(name in said for name in command_names())
+    assert all(name in said for name in cli.command_names())
 
 
 def test_our_errors_become_one_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
