@@ -198,7 +198,7 @@ def test_a_push_is_not_hidden_by_a_slip():
     rig.touched = pads(20.0, 20.0, slip=True)
     rig.step(120)
     assert rig.gate.state().reason == SafetyReason.CONTACT
-    assert rig.gate._pushed_by
+    assert rig.gate._retreat._pushed_by
 
 
 def step_until_going_back(rig: Rig) -> None:

@@ -6,7 +6,6 @@ that was verified before the motion was committed. All times are passed in: ``no
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -18,25 +17,24 @@ from vla_ros.core.robot_state import ContactState, JointState
 from vla_ros.core.scene import CameraHealth, Scene
 from vla_ros.core.tasks import Plan
 from vla_ros.robots import Arm
+from vla_ros.safety.astray import Astray
 from vla_ros.safety.chunk_checks import ChunkDoor, ChunkId, Context, Refusal
+from vla_ros.safety.clock import Clock
 from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.faults import Fault
 from vla_ros.safety.foresight import Foresight
+from vla_ros.safety.gripper_plan import GripperPlan
 from vla_ros.safety.inputs import ANCHOR_STEP_RAD, Inputs, Measured
 from vla_ros.safety.journal import Journal, Status, following_status
 from vla_ros.safety.motion_guard import Following, MotionGuard
 from vla_ros.safety.pace import Pace
-from vla_ros.safety.retreat import STEP_S, Trail
+from vla_ros.safety.retreat import STEP_S, Retreat
 from vla_ros.safety.self_test import SelfTest, run_self_test
 from vla_ros.safety.surroundings import Surroundings
 from vla_ros.safety.tracker import Progress
 
 HOLD_NS = 500_000_000  # a hold lasts at least this long, so that everybody sees it
-CLOCK_SLACK_NS = 20_000_000  # the clock may step back this far without a word (network time)
-CLOCK_LEAP_NS = 100_000_000  # ... and from one tick to the next go ahead of the steady clock this far (a simulator catches up 50 ms)
 SCENE_AHEAD_NS = 200_000_000  # a scene may be stamped this far ahead of the monitor's last tick
-PUSHED_NS = 300_000_000  # that a resting arm is seen off its command before the command follows it
-WORSE = 1.5  # times the push at which the way back began: it leads into something
 EXPERTS_KEPT = 64  # whose last sequence numbers are remembered
 # A refusal for one of these says that the message is not for now; the motion that was passed before it goes on to its end.
 _UNTIMELY = (SafetyReason.CHUNK_SEQUENCE, SafetyReason.CHUNK_STALE, SafetyReason.CHUNK_SOURCE)
@@ -70,23 +68,20 @@ class Gate:
         self._self_test = self_test(arm, config)
         self._guard: MotionGuard | None = None  # None: not anchored to the measured arm yet
         self._following: Following | None = None
-        self._trail = Trail()
-        self._pushed_by = 0.0  # share of the allowed push at which the arm began to go back; 0: it has not
-        self._met = False  # the arm was under way when it was pushed: only then did it run into something
+        self._retreat = Retreat(config.contact.retreat_rad)
+        self._astray = Astray(config.at_rest_radps)
         self._hold: Hold | None = None
         self._faulty = False  # as of the last tick
         self._cut = False  # brake from the next tick on
         self._leap: Fault | None = None  # of the clock, since when the arm has not been looked at anew
-        self._pushed_ns = 0  # since when the resting arm is not where it was told to be
         self._speed = 1.0
         self._nearness: Pace | None = None  # to what moves, as of the last tick
-        self._now_ns = self._steady_ns = 0
+        self._clock = Clock()
         self._not_before_ns = 0
         self._seen: dict[str, tuple[int, int]] = {}  # expert -> last sequence number and stamp
         self._foresight = Foresight(config.world_model)
         self._seq = 0
-        self._gripper = (float("nan"), 0.0)
-        self._gripper_ahead: deque[tuple[int, float, float]] = deque()  # tick from which a width holds
+        self._gripper = GripperPlan(arm.config.gripper.width_open_m)
 
     # --- what arrives -------------------------------------------------------------------------------------------------
 
@@ -150,7 +145,7 @@ class Gate:
         self._foresight.follow(ChunkId(chunk.expert, chunk.seq, chunk.stamp_ns), now_ns, continued=verdict.continued)
         self._following = Following(verdict, Progress(verdict.row, verdict.path.entry_pace(verdict.row, velocity)))
         self._hold = None
-        self._pushed_by = 0.0
+        self._retreat.forget()
         return self._journal.note(self._following_status(self._following, now_ns), now_ns)
 
     def estop(self, source: str) -> None:
@@ -178,7 +173,7 @@ class Gate:
     def reset(self) -> tuple[bool, str]:
         """Unlatches a stop: needs fresh joint states, an arm at rest and a passed self-test. Starts again from the measured position."""
         if not self._latched and self._hold and self._hold.fault.retreat:
-            self._met, self._pushed_by = True, 0.0
+            self._retreat.once_more()
             return True, "The arm is still pushed; it goes back once more."
         if not self._latched:
             return True, "Nothing to reset: no stop is latched."
@@ -202,8 +197,8 @@ class Gate:
 
     def tick(self, now_ns: int, steady_ns: int) -> GatedCommand | None:
         """The command of this tick; None as long as no joint states have been seen (then nothing may be commanded)."""
-        self._watch_clock(now_ns, steady_ns)
-        self._now_ns, self._steady_ns = max(now_ns, self._now_ns), steady_ns
+        if leap := self._clock.tick(now_ns, steady_ns):
+            self._start_anew(leap)
         self._inputs.drop_future(self._now_ns)
         self._meet_the_arm(self._now_ns)
         fault = self._fault()
@@ -223,7 +218,7 @@ class Gate:
             self._guard.cut(self._now_ns)
         self._cut = False
         if not self._is_going_back:
-            self._trail.note(self._guard.horizon.position_at(self._now_ns))
+            self._retreat.trail.note(self._guard.horizon.position_at(self._now_ns))
         self._go_back(self._guard)
         self._hold_unforeseen()
         self._following, unsafe = self._advance(self._guard)
@@ -279,21 +274,22 @@ class Gate:
     def _at_rest(self) -> bool:
         return self._guard is None or self._guard.horizon.at_rest
 
-    def _watch_clock(self, now_ns: int, steady_ns: int) -> None:
+    @property
+    def _now_ns(self) -> int:
+        return self._clock.now_ns
+
+    @property
+    def _steady_ns(self) -> int:
+        return self._clock.steady_ns
+
+    def _start_anew(self, leap: str) -> None:
         """After a leap nothing is commanded: the controller ends its last message, and its stop, by its own clock."""
-        if self._now_ns == 0:
-            return  # the first tick
-        step_ns = now_ns - self._now_ns
-        ahead_ns = step_ns - (steady_ns - self._steady_ns)
-        if step_ns >= -CLOCK_SLACK_NS and ahead_ns <= CLOCK_LEAP_NS:
-            return
-        leap = f"went back by {-step_ns * 1e-9:.2f} s" if step_ns < 0 else f"leapt ahead by {ahead_ns * 1e-9:.2f} s"
-        self._now_ns = self._not_before_ns = now_ns
+        self._not_before_ns = self._now_ns
         self._guard = None
         self._inputs.forget_stamps()
         self._foresight.forget()
         self._seen = {expert: (seq, 0) for expert, (seq, _) in self._seen.items()}
-        self._gripper_ahead.clear()
+        self._gripper.give_up()
         if self._hold and not self._latched:
             self._hold = None
         self._leap = Fault(SafetyReason.TIME_JUMP, f"The clock {leap}; the arm is looked at anew.")
@@ -334,35 +330,28 @@ class Gate:
                 position = commanded
         self._leap = None
         self._surroundings.put_elsewhere()
-        self._trail.clear()
+        self._retreat.trail.clear()
         self._guard = MotionGuard(self._arm, self._config, self._surroundings, position, self._now_ns)
         self._following = None
 
     def _meet_the_arm(self, now_ns: int) -> None:
-        """An arm that stands still off its command: it was pushed, or it has braked on its own when commands did not arrive.
+        """At rest the command goes to where an arm that is astray really stands; else it would be driven against what keeps it there.
 
-        At rest the command goes to where the arm really stands; else it would be driven against what keeps it there, and no chunk could
-        begin there. On the way it is stopped first: the forwarder would refuse for ever what does not continue the arm's own motion.
+        No chunk could begin there either. On the way it is stopped first: the forwarder would refuse for ever what does not continue the
+        arm's own motion.
         """
         measured = self._inputs.measured
         if self._guard is None or measured is None or self._latched or self._inputs.joint_fault(now_ns):
-            self._pushed_ns = 0
+            self._astray.forget()
             return
         idle = self._at_rest and (self._following is None or self._following.finished)
         commanded = self._guard.horizon.rest_position if idle else self._guard.horizon.position_at(measured.stamp_ns)
-        off_rad = float(np.abs(measured.positions - commanded).max())
-        if off_rad <= ANCHOR_STEP_RAD or measured.speed_radps > self._config.at_rest_radps:
-            self._pushed_ns = 0
-            return
-        self._pushed_ns = self._pushed_ns or now_ns
-        if now_ns - self._pushed_ns < PUSHED_NS:
-            return
-        if idle:
+        off_rad = self._astray.off_rad(measured, commanded, now_ns)
+        if off_rad and idle:
             self._anchor(measured)
-        elif not self._inputs.dry_run:
+        elif off_rad and not self._inputs.dry_run:
             detail = f"The arm stands still {off_rad:.3f} rad off the commanded position; its commands do not arrive."
             self._stop_for(Fault(SafetyReason.TRACKING_ERROR, detail, cut=True))
-        self._pushed_ns = 0
 
     @property
     def _is_going_back(self) -> bool:
@@ -371,19 +360,18 @@ class Gate:
 
     def _go_back(self, guard: MotionGuard) -> None:
         """After a push, once at rest, goes back a little the way that the arm has come; not on, where the push grows with it."""
-        push, way_rad = self._inputs.contact.push, self._config.contact.retreat_rad
+        push = self._inputs.contact.push
         if self._is_going_back:
-            is_worse = push > WORSE * self._pushed_by
+            is_worse = self._retreat.is_worse(push)
             if is_worse or not self._speed or (self._following and self._following.finished):
                 self._following = None
                 if is_worse:
                     guard.cut(self._now_ns)
             return
-        due = self._hold is not None and self._hold.fault.retreat and self._met and not self._pushed_by
+        due = self._hold is not None and self._hold.fault.retreat and self._retreat.is_due
         if not due or not (guard.horizon.is_still(self._now_ns) or not self._speed):
             return
-        self._pushed_by = max(push, 1.0)  # at speed 0 the way back is given up, as all motion is
-        rows = self._trail.back(guard.horizon.rest_position, way_rad) if self._speed and way_rad else None
+        rows = self._retreat.begin(push, guard.horizon.rest_position, allowed=self._speed > 0)  # at speed 0 as all motion is given up
         if rows is not None and self._inputs.contact.leads_away(rows[1] - rows[0]):
             self._following = Following(self._door.own_way(rows, STEP_S), Progress(0.0))
 
@@ -401,14 +389,13 @@ class Gate:
             return
         fresh = self._hold is None or self._following is not None or (fault.cut and not self._hold.fault.cut)
         if fault.retreat and not (self._hold and self._hold.fault.retreat):
-            self._met = self._guard is not None and not self._guard.horizon.is_still(self._now_ns)
+            self._retreat.pushed(under_way=self._guard is not None and not self._guard.horizon.is_still(self._now_ns))
         self._hold = Hold(fault, self._now_ns)
         self._not_before_ns = self._now_ns
         self._following = None
-        self._gripper_ahead.clear()
+        self._gripper.give_up()
         if fault.reason is SafetyReason.CONTACT:  # no harder than what is held bears
-            width, force_n = self._gripper
-            self._gripper = (width, min(force_n, self._inputs.contact.handling.grip_n))
+            self._gripper.soften(self._inputs.contact.handling.grip_n)
         self._cut = self._cut or (fault.cut and fresh)
 
     def _hold_unforeseen(self) -> None:
@@ -463,15 +450,14 @@ class Gate:
             self._seen.pop(next(iter(self._seen)))
 
     def _advance(self, guard: MotionGuard) -> tuple[Following | None, Fault | None]:
-        guard.width_m = self._widest_m()
+        measured = self._inputs.measured
+        guard.width_m = self._gripper.widest_m(measured.width_m if measured else float("nan"))
         moving = self._following is not None and not self._following.finished
         self._nearness = self._surroundings.nearness(guard.posture(guard.horizon.state.position)) if moving else None
         following, fault = guard.advance(self._now_ns, self._following, self._pace(self._now_ns).share)
-        if following and (unsafe := self._plan_gripper(guard, following)):
+        if following and (unsafe := self._gripper.follow(guard, following)):
             following, fault = None, fault or unsafe
-        while self._gripper_ahead and self._gripper_ahead[0][0] <= guard.horizon.tick_at(self._now_ns):
-            _, width, force = self._gripper_ahead.popleft()
-            self._gripper = (width, force)
+        self._gripper.reach(guard.horizon.tick_at(self._now_ns))
         return following, fault
 
     def _pace(self, now_ns: int) -> Pace:
@@ -482,25 +468,6 @@ class Gate:
         if self._nearness:
             asked.append(self._nearness)
         return min(asked, key=lambda pace: pace.share)
-
-    def _widest_m(self) -> float:
-        """Of the gripper, now and as far as it is committed; fully open where that is not known."""
-        measured = self._inputs.measured
-        told = [width for width in (self._gripper[0], *(width for _, width, _ in self._gripper_ahead)) if np.isfinite(width)]
-        if measured is None or not np.isfinite(measured.width_m) or not told:
-            return self._arm.config.gripper.width_open_m
-        return max(measured.width_m, *told)
-
-    def _plan_gripper(self, guard: MotionGuard, following: Following) -> Fault | None:
-        """The row that is committed closes or opens the gripper when the arm gets there; why it may not be opened there, or None."""
-        chunk = following.accepted.chunk
-        width = float(chunk.gripper_width_m[int(following.progress.row + 1e-9)])
-        planned = self._gripper_ahead[-1][1:] if self._gripper_ahead else self._gripper
-        if np.isfinite(width) and planned != (width, chunk.gripper_force_n):
-            if fault := guard.opening_fault(width):
-                return fault
-            self._gripper_ahead.append((guard.horizon.end, width, chunk.gripper_force_n))
-        return None
 
     def _status(self) -> Status:
         if self._hold:
@@ -538,8 +505,8 @@ class Gate:
             chunk_row=following.progress.row if following else 0.0,
             trace_id=status.trace_id,
             decision_id=self._journal.current_id,
-            gripper_width_m=self._gripper[0],
-            gripper_force_n=self._gripper[1],
+            gripper_width_m=self._gripper.width_m,
+            gripper_force_n=self._gripper.force_n,
             session=self._session,
         )
 

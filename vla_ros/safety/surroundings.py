@@ -239,7 +239,7 @@ class Surroundings:
 
     def _speed_mps(self, new: SceneObject, old: _Standing | None, unseen_s: float) -> float:
         """As measured; what is hidden, as by the arm that it comes near to, goes on as it was last seen, for a while."""
-        speed_mps = float(np.linalg.norm(new.velocity_mps))
+        speed_mps = math.hypot(*new.velocity_mps)
         if old is not None and new.last_seen_ns <= old.seen_ns and unseen_s < GOES_ON_S:
             speed_mps = max(speed_mps, old.speed_mps)
         return speed_mps if speed_mps > MOVING_MPS else 0.0
@@ -291,8 +291,9 @@ def _check(scene: Scene, base_frame: str) -> None:
         raise ValueError(f"{len(cells_m)} cells of {cell_m} m that are unexplained are no such cells")
     if not scene.objects:
         return
-    turns, sizes_m = (np.array(rows) for rows in zip(*((t.pose.quat_xyzw, t.size_m) for t in scene.objects), strict=True))
-    rest = np.array([np.concatenate([t.pose.position_m, t.velocity_mps, np.ravel(t.covariance)]) for t in scene.objects])
+    turns, sizes_m = np.array([t.pose.quat_xyzw for t in scene.objects]), np.array([t.size_m for t in scene.objects])
+    places, velocities = [t.pose.position_m for t in scene.objects], [t.velocity_mps for t in scene.objects]
+    rest = np.column_stack([places, velocities, np.array([t.covariance for t in scene.objects]).reshape(len(ids), -1)])
     sane = (np.abs(np.column_stack([turns, sizes_m, rest])) <= LARGEST).all(axis=1) & (np.abs(np.linalg.norm(turns, axis=1) - 1) <= 1e-3)
     if not sane.all():
         wrong = "a place, a size, a covariance or a velocity that is not finite or beyond all bounds, or no orientation"
@@ -315,10 +316,11 @@ def _stays(old: SceneObject, new: SceneObject) -> bool:
     """Whether every point of ``new`` lies within STAYS_M of ``old``."""
     if old.shape != new.shape:
         return False
-    shift, grown = old.pose.position_m - new.pose.position_m, np.abs(new.size_m - old.size_m) / 2
-    same = min(abs(float(old.pose.quat_xyzw @ new.pose.quat_xyzw)), 1.0)
-    turn_m = math.sqrt((1 - same * same) * (new.size_m @ new.size_m)) if _kind(new) == "box" else 0.0  # of a corner
-    return bool(math.sqrt(shift @ shift) + turn_m + math.sqrt(grown @ grown) <= STAYS_M)
+    moved_m = math.dist(old.pose.position_m, new.pose.position_m) + math.dist(old.size_m, new.size_m) / 2
+    if moved_m <= STAYS_M and _kind(new) == "box":
+        same = min(abs(float(old.pose.quat_xyzw @ new.pose.quat_xyzw)), 1.0)
+        moved_m += math.sqrt(1 - same * same) * math.hypot(*new.size_m)  # of a corner
+    return moved_m <= STAYS_M
 
 
 def _deviation_m(thing: SceneObject) -> float:
