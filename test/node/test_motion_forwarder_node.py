@@ -22,7 +22,7 @@ from vla_ros.core.geometry import Pose
 from vla_ros.core.robot_state import JointState
 from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.nodes.motion_forwarder_node import MotionForwarderNode
-from vla_ros.robots import load_robot_config
+from vla_ros.robots import load_robot, load_robot_config
 from vla_ros.ros.conversions.actions import chunk_to_msg, gated_to_msg
 from vla_ros.ros.conversions.robot import joint_state_to_msg
 from vla_ros.ros.conversions.safety import safety_state_to_msg
@@ -250,11 +250,16 @@ def test_a_gripper_that_rejects_a_goal_is_asked_again(bench: Bench) -> None:
 
 
 def test_a_motion_names_all_that_it_was_planned_from_and_what_it_was_not_planned_for(bench: Bench) -> None:
-    cube = SceneObject("cube_1", "red cube", "red", "cube", Pose(np.array([0.5, 0.1, 0.3])), np.full(3, 0.045), 1.0, 1, held=True)
+    place_m = load_robot(ROBOT.name).fk(np.asarray(ROBOT.home_rad))[:3, 3]
+    held, below = Pose(place_m), Pose(place_m - [0, 0, 0.04])
+    cubes = (
+        SceneObject("cube_1", "red cube", "red", "cube", held, np.full(3, 0.045), 1.0, 1, held=True),
+        SceneObject("cube_2", "green cube", "green", "cube", below, np.full(3, 0.045), 1.0, 1),
+    )
     chunks, objects = bench.peer.listen(ACTION_CHUNK), bench.peer.publisher(OBJECTS)
-    seen = bench.peer.node.create_timer(0.05, lambda: objects.publish(scene_to_msg(Scene(time.time_ns(), ROBOT.base_frame, (cube,)))))
+    seen = bench.peer.node.create_timer(0.05, lambda: objects.publish(scene_to_msg(Scene(time.time_ns(), ROBOT.base_frame, cubes))))
     kinds = load_type(MOVE_TO.type).Goal
-    turned = [q + 0.2 for q in ROBOT.home_rad]
+    turned = [ROBOT.home_rad[0] + 0.45, *ROBOT.home_rad[1:]]  # clear of both
     names = list(ROBOT.arm_joints)
     bench.settled()
     client = bench.peer.action(MOVE_TO)
@@ -264,7 +269,7 @@ def test_a_motion_names_all_that_it_was_planned_from_and_what_it_was_not_planned
         assert time.monotonic() < give_up_s, result.message
     bench.peer.make(lambda: bench.peer.node.destroy_timer(seen))
     assert result.reason == "refused", f"there is no monitor; {result.message}"
-    assert result.message.endswith("It was planned as if the gripper were empty; it holds the red cube.")
+    assert result.message.endswith("as if the gripper were empty; it holds the red cube, which touches something where the motion begins.")
     assert set(chunks[0].message.input_names) == {"joint_states", "objects"}
 
 

@@ -14,6 +14,7 @@ from vla_ros.motion.planner import plan_joint_path
 from vla_ros.motion.timing import LimitShares, TimedTrajectory, time_path
 from vla_ros.robots import Arm
 from vla_ros.robots.collision import CollisionModel, Obstacle
+from vla_ros.robots.description import LinkShape
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class MotionRequest:
     start_rad: Array  # [dof]
     goal: Array  # joint positions [dof], or T_base_tcp [4, 4]
     obstacles: tuple[Obstacle, ...] = ()
+    held: tuple[LinkShape, ...] = ()  # on the TCP's frame
     shares: LimitShares = field(default_factory=LimitShares)
     dt_s: float = 0.05  # between samples
     time_limit_s: float = 2.0  # for planning
@@ -48,7 +50,7 @@ class OmplBackend:
         """See MotionBackend."""
         waypoints = plan_joint_path(
             self._arm,
-            self._collision,
+            CollisionModel(self._arm, request.held) if request.held else self._collision,
             np.asarray(request.start_rad, dtype=float),
             request.goal,
             request.obstacles,

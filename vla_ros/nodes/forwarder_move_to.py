@@ -17,11 +17,11 @@ from vla_ros.core.outcomes import MoveKind
 from vla_ros.core.robot_state import JointState
 from vla_ros.core.scene import Scene
 from vla_ros.core.stamps import s_from_ns
+from vla_ros.motion.around_scene import plan_around
 from vla_ros.motion.backend import MotionRequest, create_backend
 from vla_ros.motion.chunks import TrajectoryChunks
 from vla_ros.motion.timing import TimedTrajectory
 from vla_ros.robots import Arm
-from vla_ros.robots.collision import Obstacle
 from vla_ros.ros.action_server import Ending, OneGoalServer, Work
 from vla_ros.ros.conversions.actions import chunk_to_msg
 from vla_ros.ros.conversions.arrays import pose_from_msg
@@ -39,7 +39,6 @@ GRIPPER_S = 1.5  # for the fingers to arrive
 SCENE_AGE_S = 1.0  # older objects are not planned around
 STILL_RADPS = 0.05
 DRY_RUN = "dry_run: the motion was planned, judged and passed; nothing was sent to the arm."
-CLEARANCE_M = 0.01  # objects are grown by this on all sides
 
 
 @dataclass(frozen=True)
@@ -49,11 +48,7 @@ class _Motion:
     trajectory: TimedTrajectory
     width_m: float
     scene: Scene | None  # None: only the gripper moves
-
-    @property
-    def held(self) -> str:
-        """What is in the gripper, of which the plan knows nothing."""
-        return " and ".join(f"the {o.name}" for o in self.scene.objects if o.held) if self.scene else ""
+    neglected: str = ""  # what is in the gripper, of which the plan knows nothing
 
 
 class MoveToServer:
@@ -86,8 +81,8 @@ class MoveToServer:
             reason = self._follow(motion, work)
             result.success, result.reason = not reason, reason.split(":")[0] or "done"
             result.message = reason or self._arrived(work.goal)
-            if motion.held:
-                result.message += f" It was planned as if the gripper were empty; it holds {motion.held}."
+            if motion.neglected:
+                result.message += f" It was planned as if the gripper were empty; {motion.neglected}."
             ending = Ending.CANCELED if reason.startswith("canceled") else Ending.SUCCEEDED if result.success else Ending.ABORTED
         except (MotionError, ValueError, KeyError) as error:
             result.reason, result.message = "not_planned", str(error.args[0] if error.args else error)
@@ -111,9 +106,11 @@ class MoveToServer:
             raise MotionError("A gripper motion needs gripper_width [m].")
         target = start if goal.kind == MoveKind.GRIPPER else self._target(goal)
         scene = None if goal.kind == MoveKind.GRIPPER else self._newest_scene()
-        obstacles = _obstacles(scene) if scene else ()
-        request = MotionRequest(start, target, obstacles, time_limit_s=goal.time_limit or MotionRequest.time_limit_s)
-        return _Motion(self._backend.plan(request), width_m, scene)
+        request = MotionRequest(start, target, time_limit_s=goal.time_limit or MotionRequest.time_limit_s)
+        if scene is None:
+            return _Motion(self._backend.plan(request), width_m, scene)
+        trajectory, neglected = plan_around(self._backend, self._arm, scene, request)
+        return _Motion(trajectory, width_m, scene, neglected)
 
     def _measured(self) -> JointState:
         joints = self._joints.get()
@@ -201,7 +198,3 @@ def _refusal(state: SafetyState | None, since_ns: int) -> str:
         return ""
     return f"{state.detail} vla reset ends the stop." if state.mode is SafetyMode.STOPPED_LATCHED else state.detail
 
-
-def _obstacles(scene: Scene) -> tuple[Obstacle, ...]:
-    """What perception sees, as boxes; what is held moves with the hand and is left out."""
-    return tuple(Obstacle(o.name, "box", tuple(o.size_m + 2 * CLEARANCE_M), o.pose.matrix()) for o in scene.objects if not o.held)
