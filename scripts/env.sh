@@ -26,20 +26,25 @@ unset _vla_ros_mode
 unset -f foreign_prefixes choose_mode without_folders leave_ros enter_ros
 
 # Within one machine nodes speak by UDP, those with raw images through shared memory too: docs/adr/0014-transport.md. A profile of the user's own is
-# for all. The profiles keep to this machine themselves: told to (LOCALHOST), ROS would add shared memory to all of them.
+# for all. Ours keep to this machine themselves (the nodes look whether they do): told to (LOCALHOST), ROS would add shared memory to all of them.
 _vla_ros_config=$VLA_ROS_ROOT/install/vla_ros/share/vla_ros/config
-if [[ -n ${FASTDDS_DEFAULT_PROFILES_FILE:-} ]]; then
-  VLA_ROS_IMAGE_PROFILES=${VLA_ROS_IMAGE_PROFILES:-$FASTDDS_DEFAULT_PROFILES_FILE}
+if [[ ${FASTDDS_DEFAULT_PROFILES_FILE:-} == "$_vla_ros_config"/* ]]; then # from an earlier time, perhaps for another range
+  unset FASTDDS_DEFAULT_PROFILES_FILE VLA_ROS_IMAGE_PROFILES
+  [[ ${ROS_AUTOMATIC_DISCOVERY_RANGE:-} != SYSTEM_DEFAULT ]] || unset ROS_AUTOMATIC_DISCOVERY_RANGE
+fi
+VLA_ROS_THIS_MACHINE=false
+if [[ -n ${FASTDDS_DEFAULT_PROFILES_FILE:-} || ${RMW_IMPLEMENTATION:-rmw_fastrtps_cpp} != rmw_fastrtps* ]]; then
   ROS_AUTOMATIC_DISCOVERY_RANGE=${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}
-elif [[ ${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST} == LOCALHOST ]]; then
+elif [[ ${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST} == LOCALHOST && -z ${ROS_STATIC_PEERS:-} ]]; then
   FASTDDS_DEFAULT_PROFILES_FILE=$_vla_ros_config/fastdds.xml
   VLA_ROS_IMAGE_PROFILES=${VLA_ROS_IMAGE_PROFILES:-$_vla_ros_config/fastdds_images.xml}
-  ROS_AUTOMATIC_DISCOVERY_RANGE=SYSTEM_DEFAULT
+  ROS_AUTOMATIC_DISCOVERY_RANGE=SYSTEM_DEFAULT VLA_ROS_THIS_MACHINE=true
 else
   FASTDDS_DEFAULT_PROFILES_FILE=$_vla_ros_config/fastdds_network.xml
-  VLA_ROS_IMAGE_PROFILES=${VLA_ROS_IMAGE_PROFILES:-$FASTDDS_DEFAULT_PROFILES_FILE}
+  ROS_AUTOMATIC_DISCOVERY_RANGE=${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}
 fi
-export FASTDDS_DEFAULT_PROFILES_FILE VLA_ROS_IMAGE_PROFILES ROS_AUTOMATIC_DISCOVERY_RANGE
+[[ -z ${FASTDDS_DEFAULT_PROFILES_FILE:-} ]] || export FASTDDS_DEFAULT_PROFILES_FILE VLA_ROS_IMAGE_PROFILES=${VLA_ROS_IMAGE_PROFILES:-$FASTDDS_DEFAULT_PROFILES_FILE}
+export ROS_AUTOMATIC_DISCOVERY_RANGE VLA_ROS_THIS_MACHINE
 unset _vla_ros_config
 export ROS_LOG_DIR=${ROS_LOG_DIR:-$VLA_ROS_ROOT/log/ros}
 export MUJOCO_GL=${MUJOCO_GL:-egl}

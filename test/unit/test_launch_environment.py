@@ -56,6 +56,7 @@ def test_every_process_gets_what_the_graph_needs(prefix: Path, file: str) -> Non
         assert ("<segment_size>" in profile.read_text()) == (process.name in WITH_RAW_IMAGES), process.name
         assert "<interfaceWhiteList>" in profile.read_text()
         assert process.environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SYSTEM_DEFAULT"  # with LOCALHOST, ROS adds shared memory to all
+        assert process.environment["VLA_ROS_THIS_MACHINE"] == "true"
         assert process.environment["MUJOCO_GL"] == "egl"
         assert process.environment["OMP_NUM_THREADS"] == process.environment["OPENBLAS_NUM_THREADS"] == "1"
 
@@ -73,6 +74,25 @@ def test_with_a_profile_of_the_users_own_nodes_are_still_heard_on_this_machine_o
     for process in load(prefix, "demo", FASTDDS_DEFAULT_PROFILES_FILE="/lab/own.xml").values():
         assert process.environment["FASTDDS_DEFAULT_PROFILES_FILE"] == "/lab/own.xml"
         assert process.environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+
+
+@pytest.mark.parametrize("chosen", ["LOCALHOST", "SYSTEM_DEFAULT"])
+def test_what_env_sh_chose_before_is_chosen_anew(prefix: Path, chosen: str) -> None:
+    config = prefix / "share/vla_ros/config"
+    given = {"FASTDDS_DEFAULT_PROFILES_FILE": str(config / "fastdds.xml"), "VLA_ROS_IMAGE_PROFILES": str(config / "fastdds_images.xml")}
+    processes = load(prefix, "demo", ROS_AUTOMATIC_DISCOVERY_RANGE=chosen, **given)
+    for process in processes.values():
+        assert process.environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SYSTEM_DEFAULT"
+        assert process.environment["VLA_ROS_THIS_MACHINE"] == "true"
+    assert processes["planner"].environment["FASTDDS_DEFAULT_PROFILES_FILE"] == given["FASTDDS_DEFAULT_PROFILES_FILE"]
+    for process in load(prefix, "demo", ROS_AUTOMATIC_DISCOVERY_RANGE="SUBNET", **given).values():
+        assert process.environment["FASTDDS_DEFAULT_PROFILES_FILE"] == str(config / "fastdds_network.xml")
+
+
+def test_static_peers_are_reached(prefix: Path) -> None:
+    for process in load(prefix, "demo", ROS_STATIC_PEERS="lab-2").values():
+        assert process.environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+        assert process.environment["FASTDDS_DEFAULT_PROFILES_FILE"].endswith("fastdds_network.xml")
 
 
 def test_every_launch_names_its_own_run(prefix: Path) -> None:

@@ -17,32 +17,36 @@ from vla_ros.robots.description import LinkShape
 
 CLEARANCE_M = 0.01  # what is seen is grown by this on all sides
 HELD_SHRUNK_M = 0.005  # what is held is made smaller by this on all sides: how it lies in the hand is seen, not known
-UNKNOWN = "something unknown"
+TABLE_M = (4.0, 4.0, 0.5)
 
 
 def plan_around(backend: MotionBackend, arm: Arm, scene: Scene, request: MotionRequest) -> tuple[TimedTrajectory, str]:
     """The motion, and a clause about what it could not regard, or "".
 
-    What is held and touches something at the start, as what stands on something does, is left to the monitor. Raises MotionError as the
-    backend does.
+    ``scene`` was seen while the arm stood at ``request.start_rad``. What is held and touches something there, as what stands on something
+    does, is left to the monitor. Raises MotionError as the backend does.
     """
     request = replace(request, obstacles=obstacles_of(scene))
     held = [thing for thing in scene.objects if thing.held]
+    if not held:
+        return backend.plan(request), ""
     try:
-        return backend.plan(replace(request, held=held_shapes(scene, arm, request.start_rad))), ""
+        with_held = replace(request, obstacles=(*request.obstacles, _table(scene)), held=held_shapes(scene, arm, request.start_rad))
+        return backend.plan(with_held), ""
     except StartBlocked:
-        if not held:
-            raise
         names = " and ".join(f"the {thing.name}" for thing in held)
         return backend.plan(request), f"it holds {names}, which touches something where the motion begins"
 
 
 def obstacles_of(scene: Scene) -> tuple[Obstacle, ...]:
-    """Boxes in the way, known objects or not; what is held moves with the hand."""
-    edge_m = scene.unexplained_cell_m + 2 * CLEARANCE_M
-    cells = (Obstacle(UNKNOWN, "box", (edge_m,) * 3, transform(np.eye(3), middle_m)) for middle_m in scene.unexplained_m)
-    things = (Obstacle(o.name, "box", tuple(o.size_m + 2 * CLEARANCE_M), o.pose.matrix()) for o in scene.objects if not o.held)
-    return (*things, *cells)
+    """The objects, as boxes; what is held moves with the hand. What is no known object is left to the monitor."""
+    return tuple(Obstacle(o.name, "box", tuple(o.size_m + 2 * CLEARANCE_M), o.pose.matrix()) for o in scene.objects if not o.held)
+
+
+def _table(scene: Scene) -> Obstacle:
+    """Low enough for fingers that have just grasped something on it."""
+    middle_m = np.array([0.0, 0.0, scene.table_height_m - CLEARANCE_M - TABLE_M[2] / 2])
+    return Obstacle("the table", "box", TABLE_M, transform(np.eye(3), middle_m))
 
 
 def held_shapes(scene: Scene, arm: Arm, q: Array) -> tuple[LinkShape, ...]:

@@ -24,7 +24,7 @@ from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
 from vla_ros.ros.spin import run
 
-REPORT_PERIOD_S = 0.2  # messages may be lost
+REPORT_PERIOD_S = 0.2
 MOVING_RADPS = 0.05
 WORLD_FRAME = "world"
 JPEG_QUALITY = 95

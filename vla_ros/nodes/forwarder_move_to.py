@@ -133,9 +133,12 @@ class MoveToServer:
         return pose_from_msg(goal.pose.pose).matrix()
 
     def _newest_scene(self) -> Scene:
-        scene = self._scene.get()
+        """Seen while the arm rests where it is now: how a thing lies in the hand is told by both together."""
+        since_ns, give_up_s = self._measured().stamp_ns, time.monotonic() + SCENE_AGE_S
+        while ((scene := self._scene.get()) is None or scene.stamp_ns < since_ns) and time.monotonic() < give_up_s:
+            time.sleep(POLL_S / 5)
         age_s = s_from_ns(self._measured().stamp_ns - scene.stamp_ns) if scene else float("inf")
-        if scene is None or age_s > SCENE_AGE_S:
+        if scene is None or scene.stamp_ns < since_ns:
             raise MotionError(
                 f"What stands around the arm was last seen {age_s:.1f} s ago; nothing is moved blindly. Is depth_perception running?"
             )

@@ -123,7 +123,7 @@ COLOR_COMPRESSED = Topic(
 CAMERA_HEALTH = Topic(
     "perception/camera_health",
     "vla_ros/msg/CameraHealth",
-    Qos.BEAT,
+    Qos.EVENT,
     "on change and 5 Hz",
     "camera_perception",
     "planner, safety_monitor",

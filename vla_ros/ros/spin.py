@@ -17,6 +17,7 @@ from vla_ros.core.outcomes import EXIT_CANNOT_START
 from vla_ros.core.scheduling import Urgency, make_realtime, make_threads_realtime, prepare_process
 from vla_ros.ros.lean_executor import LeanExecutor
 from vla_ros.ros.lifecycle import VlaNode
+from vla_ros.ros.this_machine import require_this_machine
 
 RECEIVERS = "dds.udp"  # Fast DDS's threads that receive, by their names; with other middleware there are none of that name
 
@@ -41,6 +42,7 @@ def run(make_node: Callable[[], VlaNode], arguments: list[str] | None = None, *,
     node = None
     try:
         node = make_node()
+        require_this_machine()
         executor.add_node(node)
         if not node.autostart or node.start():
             code = 0
