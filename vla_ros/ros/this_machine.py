@@ -1,7 +1,7 @@
 """Whether this process is heard on this machine only, where it is meant to be.
 
-The profiles in config/ see to that, not ROS (docs/adr/0014-transport.md); one that the middleware cannot read is left out with no more than a
-line in the log.
+The profiles in config/ see to that, not ROS (docs/adr/0014-transport.md); one that the middleware cannot read is left out with no more
+than a line in the log.
 """
 
 from __future__ import annotations
