@@ -76,6 +76,13 @@ def test_with_a_profile_of_the_users_own_nodes_are_still_heard_on_this_machine_o
         assert process.environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
 
 
+def test_a_profile_of_the_users_own_for_images_stays_beside_one_for_the_rest(prefix: Path) -> None:
+    own = {"FASTDDS_DEFAULT_PROFILES_FILE": "/lab/own.xml", "VLA_ROS_IMAGE_PROFILES": "/lab/images.xml"}
+    processes = load(prefix, "demo", **own)
+    assert processes["planner"].environment["FASTDDS_DEFAULT_PROFILES_FILE"] == "/lab/own.xml"
+    assert processes["sim_robot"].environment["FASTDDS_DEFAULT_PROFILES_FILE"] == "/lab/images.xml"
+
+
 @pytest.mark.parametrize("chosen", ["LOCALHOST", "SYSTEM_DEFAULT"])
 def test_what_env_sh_chose_before_is_chosen_anew(prefix: Path, chosen: str) -> None:
     config = prefix / "share/vla_ros/config"
