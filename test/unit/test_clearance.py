@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -78,6 +79,33 @@ def test_things_can_change_kind_size_and_number():
         assert found == pytest.approx(expected, abs=1e-6)
 
 
+def moved(rng: np.random.Generator, solid: Solid) -> Solid:
+    """A little elsewhere, larger or smaller."""
+    T = solid.T_base_solid @ transform(rotation_z(rng.uniform(-0.2, 0.2)), rng.uniform(-0.03, 0.03, 3))
+    by_m = rng.uniform(-0.01, 0.03, 3)
+    by_m[1] = by_m[0] if solid.kind == "cylinder" else by_m[1]
+    return replace(solid, size_m=np.maximum(solid.size_m + by_m, 0.01), T_base_solid=T)
+
+
+def test_no_thing_that_changes_comes_nearer_than_is_said():
+    rng = np.random.default_rng(6)
+    model = ClearanceModel(panda(), 8)
+    solids = things(rng, 8)
+    assert model.place(solids) == np.inf
+    posture = np.append(home(), WIDTH_M)
+    near, used = ~model.is_own & np.isfinite(model.distances(posture)), 0.0
+    for _ in range(60):
+        before = model.distances(posture)[near]
+        solids = [moved(rng, solid) if rng.random() < 0.3 else solid for solid in solids]
+        nearer_m = model.place(solids)
+        after = model.distances(posture)[near]
+        assert np.all(after >= before - nearer_m - ROUNDING_M)
+        used = max(used, float((before - after).max() / max(nearer_m, 1e-9)))
+    assert used > 0.3  # it says something
+    assert model.place(solids[:-1]) == 0.0
+    assert model.place([replace(solids[0], name="other"), *solids[1:-1]]) == np.inf
+
+
 @settings(max_examples=60, deadline=None)
 @given(postures, postures, st.floats(0.0, 1.0), widths, widths)
 def test_no_motion_brings_a_group_nearer_than_its_bound_says(start, end, share, width, other_width):
@@ -111,7 +139,8 @@ def test_what_is_held_moves_with_the_hand_and_is_gone_when_it_is_let_go():
     model.place([Solid("cup", "box", np.full(3, 0.02), transform(np.eye(3), below))])
     posture = np.append(home(), WIDTH_M)
     free = model.distances(posture)
-    model.hold(np.array([0.04, 0.04, 0.16]), np.eye(4))
+    assert model.hold(np.array([0.04, 0.04, 0.16]), np.eye(4))
+    assert not model.hold(np.array([0.04, 0.04, 0.16]), np.eye(4))
     distance, pair = min(model.distance(posture, g) for g in range(len(model.is_own)))
     assert distance == pytest.approx(0.10 - 0.08 - 0.01, abs=2e-3)
     assert pair == (HELD, "cup")

@@ -95,9 +95,7 @@ def test_what_is_no_known_object_is_unexplained_from_its_first_image_on(stage: S
         assert np.all(off_m < scene.unexplained_cell_m)
         along = np.unique(scene.unexplained_m[:, 1])
         assert np.ptp(along) > 0.3, "from end to end, as far as one looks"
-    assert len(stage.show([RED, BLUE], times=1).scene.unexplained_m) <= 2, (
-        "gone with it, but for the border of the view"
-    )
+    assert len(stage.show([RED, BLUE], times=1).scene.unexplained_m) <= 2, "gone with it, but for the border of the view"
     assert len(stage.show([RED, BLUE], times=60).scene.unexplained_m) == 0
 
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from safety_rig import home, panda, safety
 
-from vla_ros.safety.braking import braking_of
+from vla_ros.safety.braking import MotionState, braking_of
 from vla_ros.safety.horizon import KEPT_TICKS, PAST_AT_REST, REST_S, ROOM_TICKS, Horizon
-from vla_ros.safety.tracker import MotionState
 
 TICK_NS = 10_000_000
 ORIGIN_NS = 1_000_000_000
@@ -25,7 +24,7 @@ def moving(knots: int) -> Horizon:
     horizon, velocity = resting(), SPEED_RADPS * np.eye(7)[0]
     for n in range(1, knots + 1):
         position = home() + n * 0.01 * velocity
-        horizon.commit(MotionState(position, velocity, np.zeros(7)), BRAKING.plan(position, velocity, np.zeros(7)))
+        horizon.commit([MotionState(position, velocity, np.zeros(7))], BRAKING.plan(position, velocity, np.zeros(7)))
     return horizon
 
 
@@ -180,7 +179,7 @@ def test_a_message_at_rest_has_two_points_and_outlasts_its_way():
 def test_a_knot_that_needs_no_stop_is_at_rest_to_the_last_bit():
     horizon = resting()
     nearly = 1e-12 * np.ones(7)
-    horizon.commit(MotionState(home(), nearly, nearly), BRAKING.plan(home(), nearly, nearly))
+    horizon.commit([MotionState(home(), nearly, nearly)], BRAKING.plan(home(), nearly, nearly))
     assert not horizon.state.velocity.any()
     assert not horizon.state.acceleration.any()
     assert horizon.state.position == pytest.approx(home())

@@ -12,12 +12,12 @@ from safety_rig import SWEEP, chunk_of, home, panda, safety, smooth
 
 from vla_ros.core.decisions import SafetyReason
 from vla_ros.motion.interpolation import JointSpline
-from vla_ros.safety.braking import Braking
+from vla_ros.safety.braking import Braking, MotionState
 from vla_ros.safety.chunk_checks import Accepted
 from vla_ros.safety.motion_guard import Following, MotionGuard
 from vla_ros.safety.path import ChunkPath
 from vla_ros.safety.surroundings import Surroundings
-from vla_ros.safety.tracker import MotionState, Progress, Tracker
+from vla_ros.safety.tracker import Progress, Tracker
 from vla_ros.safety.workspace import Workspace
 
 LIMITS = panda().config.limits
@@ -237,14 +237,54 @@ def test_an_arm_that_enters_a_path_in_motion_keeps_its_pace():
     assert path.entry_pace(12, np.zeros(7)) == 0.0
 
 
+def guard_along(rows) -> tuple[MotionGuard, Following]:
+    """At home, with a path that nobody has judged."""
+    path = ChunkPath(rows, 0.05, LIMITS.velocity_radps * 0.5, LIMITS.acceleration_radps2 * 0.4)
+    accepted = Accepted(chunk_of(rows, 1), path, 0.0, False, 0.0, 0.0, 0.0, "")
+    return MotionGuard(panda(), safety(), Surroundings(panda(), safety()), home(), 0), Following(accepted, Progress(0.0))
+
+
+def test_ticks_that_are_late_are_caught_up_with_and_the_curve_is_the_same():
+    ends = []
+    for gaps in ([1] * 60, [1, 2, 3, 1, 1, 2] * 6):
+        guard, following = guard_along(smooth(60, SWEEP))
+        tick, curve = 0, {}
+        for gap in gaps:
+            tick += gap
+            following, fault = guard.advance(tick * 10_000_000, following, 1.0)
+            assert fault is None
+            curve[guard.horizon.end] = guard.horizon.state
+        assert tick == 60
+        ends.append(curve)
+    assert len(ends[1]) < len(ends[0])
+    for end, state in ends[1].items():
+        np.testing.assert_array_equal(np.array(list(vars(state).values())), np.array(list(vars(ends[0][end]).values())))
+
+
+def test_of_ticks_that_are_caught_up_with_none_is_passed_where_the_last_one_leads_too_far():
+    rows = np.linspace(home(), home() + 0.6 * np.eye(7)[6] * (LIMITS.position_max_rad[6] - home()[6]) / 0.3, 20)
+    singly, doubly = (guard_along(rows) for _ in range(2))
+    tick, following = 0, singly[1]
+    while following is not None:
+        tick += 1
+        following, fault = singly[0].advance(tick * 10_000_000, following, 1.0)
+        assert tick < 400
+    assert fault.reason is SafetyReason.POSITION_LIMIT
+    guard, following = doubly
+    for early in range(1, tick - 1):
+        following, _ = guard.advance(early * 10_000_000, following, 1.0)
+    before = guard.horizon.state.position
+    following, fault = guard.advance(tick * 10_000_000, following, 1.0)
+    assert (following, fault.reason) == (None, SafetyReason.POSITION_LIMIT)
+    assert guard.horizon.rest_position[6] <= singly[0].horizon.rest_position[6]
+    assert np.abs(guard.horizon.rest_position - before).max() < 0.2
+
+
 def pushed_past_the_door(target, reason):
     """A guard that is given a path which the door would have refused; returns its curve's positions."""
     rows = np.linspace(home(), target, 60)
-    chunk = chunk_of(rows, 1)
-    path = ChunkPath(rows, 0.05, LIMITS.velocity_radps * 0.5, LIMITS.acceleration_radps2 * 0.4)
-    accepted = Accepted(chunk, path, 0.0, False, 0.0, 0.0, 0.0, "")
-    guard = MotionGuard(panda(), safety(), Surroundings(panda(), safety()), home(), 0)
-    following, faults, positions = Following(accepted, Progress(0.0)), [], []
+    guard, following = guard_along(rows)
+    faults, positions = [], []
     for tick in range(1, 500):
         following, fault = guard.advance(tick * 10_000_000, following, 1.0)
         faults += [fault] if fault else []

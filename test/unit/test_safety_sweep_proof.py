@@ -418,3 +418,33 @@ def test_a_world_that_changes_elsewhere_lets_nothing_creep_nearer():
         if row + 1 < len(way) and clearance.breach(way[row], way[row + 1 : row + 2]) is None:
             row += 1
     assert clearance.nearest(way[row]).distance_m > -0.002, f"{row - start} rows"
+
+
+def test_a_proof_that_has_known_the_world_for_long_finds_what_a_fresh_one_finds():
+    rng = np.random.default_rng(8)
+    known, config = SweepProof(panda(), safety()), safety()
+    places = [transform(np.eye(3), rng.uniform([0.2, -0.5, 0.0], [0.8, 0.5, 0.7])) for _ in range(8)]
+    sizes_m, q = rng.uniform(0.03, 0.1, (8, 3)), home()
+    held = (None, np.full(3, 0.05))
+    found = []
+    for n in range(300):
+        thing = int(rng.integers(8))
+        if n % 3 == 0:
+            sizes_m[thing] += rng.uniform(-0.004, 0.006)
+            places[thing] = places[thing] @ transform(np.eye(3), rng.normal(size=3) * 0.004)
+        solids = [Solid(f"thing_{i}", "box", size_m.copy(), T) for i, (size_m, T) in enumerate(zip(sizes_m, places, strict=True))]
+        in_hand, contacts = held[n // 50 % 2], {"panda_hand": frozenset({"thing_3"})} if n // 40 % 2 else {}
+        s = np.linspace(0, 1, 20)[:, None]
+        rows = with_width(q + (3 * s**2 - 2 * s**3) * rng.normal(size=7) * 0.05)
+        fresh = SweepProof(panda(), config, capacity=8)
+        for proof in (known, fresh):
+            proof.permit(contacts)
+            proof.place(solids, in_hand, np.eye(4))
+        nearest = fresh.nearest(rows[0]).distance_m
+        breaches = known.breach(rows[0], rows[1:]), fresh.breach(rows[0], rows[1:])
+        if nearest > 0.001:  # inside a margin it matters what was before
+            assert (breaches[0] is None) is (breaches[1] is None), n
+            found.append(breaches[0] is None)
+        if breaches[0] is None:
+            q = rows[-1][:7]
+    assert 20 < sum(found) < len(found) - 20

@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 
 from vla_ros.core.actions import ActionChunk, ActionSpace, SafetyAction
-from vla_ros.core.decisions import SafetyReason
+from vla_ros.core.decisions import SafetyDecision, SafetyReason
 from vla_ros.core.geometry import Array
 from vla_ros.robots import Arm, load_robot
 from vla_ros.safety.chunk_checks import TCP_ROWS, Accepted, ChunkDoor, Context, Followed, Refusal
@@ -55,6 +55,21 @@ def tcp_chunk(arm: Arm, data: Array, **changes) -> ActionChunk:
 
 def judge(door: ChunkDoor, chunk: ActionChunk, position: Array, **changes) -> Accepted | Refusal:
     return door.judge(chunk, replace(Context(now_ns=START_NS, position=position, moving=False, last_seq=4), **changes))
+
+
+def decision_of(rig: Rig, chunk: ActionChunk, ticks: int = 40) -> SafetyDecision:
+    """It is judged over several ticks."""
+    assert rig.gate.on_chunk(chunk, rig.now_ns) is None
+    return decided(rig, chunk, ticks)
+
+
+def decided(rig: Rig, chunk: ActionChunk, ticks: int = 40) -> SafetyDecision:
+    for _ in range(ticks):
+        found = [d for d in rig.decisions if (d.chunk_seq, d.trace_id) == (chunk.seq, chunk.trace_id)]
+        if found:
+            return found[0]
+        rig.step()
+    raise AssertionError(f"nothing was decided about chunk {chunk.seq} in {ticks} ticks")
 
 
 def assert_near(arm: Arm, rows: Array, poses: Array, distance_m: float = 1e-3, angle_rad: float = np.radians(0.5)) -> None:
@@ -324,7 +339,7 @@ def test_the_gate_follows_a_way_of_the_tcp_inside_the_limits_of_operation() -> N
     rig, config = Rig().ready(), safety()
     rows = eased(home(), home() + SWEEP, 21)
     poses = poses_along(panda(), rows)
-    decision = rig.gate.on_chunk(tcp_chunk(panda(), poses, stamp_ns=rig.now_ns, dt_s=0.04), rig.now_ns)
+    decision = decision_of(rig, tcp_chunk(panda(), poses, stamp_ns=rig.now_ns, dt_s=0.04))
     assert decision.action in (SafetyAction.PASS, SafetyAction.SLOW), decision.detail
     assert rig.gate.followed_chunk.space is ActionSpace.JOINT_POSITION
     rig.step(250)
@@ -340,9 +355,9 @@ def test_the_gate_follows_a_way_of_the_tcp_inside_the_limits_of_operation() -> N
 
 def test_a_refused_way_holds_the_arm_and_a_fresh_one_resumes() -> None:
     rig = Rig().ready()
-    decision = rig.gate.on_chunk(tcp_chunk(panda(), shifted(12, 0, 0, 1.0), stamp_ns=rig.now_ns), rig.now_ns)
+    decision = decision_of(rig, tcp_chunk(panda(), shifted(12, 0, 0, 1.0), stamp_ns=rig.now_ns))
     assert (decision.action, decision.reason) == (SafetyAction.HOLD, SafetyReason.CHUNK_UNREACHABLE)
     assert rig.gate.followed_chunk is None
     rig.step(60)
-    again = rig.gate.on_chunk(good(seq=6, stamp_ns=rig.now_ns), rig.now_ns)
+    again = decision_of(rig, good(seq=6, stamp_ns=rig.now_ns))
     assert again.action in (SafetyAction.PASS, SafetyAction.SLOW), again.detail

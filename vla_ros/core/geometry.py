@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,8 +14,8 @@ Array = NDArray[np.float64]
 def quat_normalised(quat_xyzw: Array) -> Array:
     """The unit quaternion along ``quat_xyzw``, with w >= 0. Raises ValueError for a zero or non-finite one."""
     quat = np.asarray(quat_xyzw, dtype=float)
-    norm = float(np.linalg.norm(quat))
-    if not np.isfinite(norm) or norm < 1e-9:
+    norm = math.sqrt(float(quat @ quat))
+    if not math.isfinite(norm) or norm < 1e-9:
         raise ValueError(f"not a rotation: quaternion {quat.tolist()}")
     quat = quat / norm
     return -quat if quat[3] < 0 else quat
@@ -22,7 +23,7 @@ def quat_normalised(quat_xyzw: Array) -> Array:
 
 def rotation_from_quat(quat_xyzw: Array) -> Array:
     """[3, 3] rotation matrix."""
-    x, y, z, w = quat_normalised(quat_xyzw)
+    x, y, z, w = quat_normalised(quat_xyzw).tolist()  # arithmetic with floats takes a quarter of that with elements of arrays
     return np.array(
         [
             [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
@@ -83,9 +84,10 @@ def wrap_angle(angle_rad: float) -> float:
 
 def transform(rotation: Array, translation_m: Array) -> Array:
     """[4, 4] homogeneous transform."""
-    T = np.eye(4)
+    T = np.zeros((4, 4))
     T[:3, :3] = rotation
     T[:3, 3] = translation_m
+    T[3, 3] = 1.0
     return T
 
 

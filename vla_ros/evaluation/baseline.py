@@ -22,7 +22,7 @@ from vla_ros.evaluation.playback import Playback, still
 from vla_ros.motion.interpolation import JointSpline
 from vla_ros.robots import Arm
 from vla_ros.robots.collision import CollisionModel, Obstacle
-from vla_ros.safety.chunk_checks import FORMAL_RULES, ChunkDoor, Context, Followed, Refusal
+from vla_ros.safety.chunk_checks import ChunkDoor, Context, Followed, Refusal
 from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.journal import Journal, Status
 
@@ -79,8 +79,7 @@ class Baseline:
         if self._sent is None or self.latched:
             return self._refuse(chunk, Refusal(SafetyReason.STARTING if self._sent is None else SafetyReason.ESTOP, "Not now."), now_ns)
         context = self._context(now_ns)
-        refusal = next((broken for rule in FORMAL_RULES if (broken := rule(self._door, chunk, context))), None)
-        admitted = refusal or self.admit(chunk, context)
+        admitted = self._door.formal_fault(chunk, context) or self.admit(chunk, context)
         if isinstance(admitted, Refusal):
             return self._refuse(chunk, admitted, now_ns)
         self._playing, self._hold, self._brake = admitted, None, False

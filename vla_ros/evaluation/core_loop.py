@@ -255,8 +255,9 @@ class CoreLoop:
         for node in self._safety.nodes:
             self._gate.on_heartbeat(node, now)
         while self._outbox and self._outbox[0][0] <= self._ticks:
-            self._hand_over(self._outbox.popleft()[1], now)
+            self._gate.on_chunk(self._outbox.popleft()[1], now)
         self._command = self._gate.tick(now, now)
+        self._note_refusals()
         self._note_stop()
         if self._command is not None:
             self._sim.controller.accept(self._command.trajectory, now)
@@ -270,11 +271,11 @@ class CoreLoop:
         if self._is_stopped and not was_stopped:
             self._stops.append(f"{state.reason.value}: {state.detail}")
 
-    def _hand_over(self, chunk: ActionChunk, now_ns: int) -> None:
-        decision = self._gate.on_chunk(chunk, now_ns)
-        if decision.action in (SafetyAction.HOLD, SafetyAction.STOP):
-            self._refused.append(f"{chunk.trace_id}: {decision.reason.value}: {decision.detail}")
-            self._say(f"  gate: {self._refused[-1]}")
+    def _note_refusals(self) -> None:
+        for decision in self._gate.drain_decisions():
+            if decision.trace_id and decision.action in (SafetyAction.HOLD, SafetyAction.STOP):
+                self._refused.append(f"{decision.trace_id}: {decision.reason.value}: {decision.detail}")
+                self._say(f"  gate: {self._refused[-1]}")
 
     def _feel(self, now_ns: int) -> None:
         left, right = self._sim.tactile("left"), self._sim.tactile("right")

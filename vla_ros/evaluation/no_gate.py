@@ -28,11 +28,10 @@ class NoGate:
 
     on_joint_state = on_contact = on_camera_health = on_heartbeat = on_scene = on_plan = hear
 
-    def on_chunk(self, chunk: ActionChunk, now_ns: int) -> SafetyDecision:
+    def on_chunk(self, chunk: ActionChunk, now_ns: int) -> None:
         """Played from now on, or from the row on that the chunk before it has come to."""
         order = [chunk.names.index(name) for name in self._arm.config.arm_joints]
         self._playing = play(chunk, np.asarray(chunk.data, dtype=float)[:, order], self._playing, now_ns)
-        return SafetyDecision(chunk.seq, now_ns, SafetyAction.PASS, SafetyReason.OK, "Not judged.", chunk.seq, chunk.trace_id)
 
     def tick(self, now_ns: int, steady_ns: int) -> GatedCommand | None:
         """The rest of the chunk, as a trajectory that ends at rest."""
@@ -54,6 +53,10 @@ class NoGate:
             gripper_width_m=float(chunk.gripper_width_m[int(row)]),
             gripper_force_n=chunk.gripper_force_n,
         )
+
+    def drain_decisions(self) -> list[SafetyDecision]:
+        """Nothing is decided."""
+        return []
 
     def state(self) -> SafetyState:
         """Always ready."""

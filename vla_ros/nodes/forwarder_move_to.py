@@ -200,4 +200,3 @@ def _refusal(state: SafetyState | None, since_ns: int) -> str:
     if state is None or state.stamp_ns < since_ns or state.mode in (SafetyMode.READY, SafetyMode.SLOWED):
         return ""
     return f"{state.detail} vla reset ends the stop." if state.mode is SafetyMode.STOPPED_LATCHED else state.detail
-

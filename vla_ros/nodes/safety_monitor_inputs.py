@@ -59,8 +59,8 @@ class GateInputs:
             self._warn(f"{topic.name}: not taken: {error}")
         return message
 
-    def take_chunk(self, cdr: bytes) -> tuple[ActionChunk, SafetyDecision] | None:
-        """Hands a serialized chunk to the gate. Returns its value and the decision; None where it could not be read."""
+    def take_chunk(self, cdr: bytes) -> tuple[ActionChunk, SafetyDecision | None] | None:
+        """Hands a serialized chunk to the gate. Returns its value and what ``Gate.on_chunk`` returns; None where it could not be read."""
         message, chunk = self._read(ACTION_CHUNK, cdr)
         return None if message is None else (chunk, self._gate.on_chunk(chunk, self._now_ns()))
 

@@ -99,7 +99,9 @@ class SafetyMonitorNode(VlaNode):
             self.gate.keep_stopped(self._kept)
         self._said: SafetyState | None = None
         self._chunk: ActionChunk | None = None
+        self._followed: ActionChunk | None = None  # the world model was asked about it
         self._latency_s: dict[int, float] = {}  # of decisions about chunks, until they are published
+        self._judging_since_ns: dict[tuple[int, str], int] = {}  # number and trace of chunks that take several ticks
         self._gated, self._decision = self.publish_on(GATED_COMMAND), self.publish_on(SAFETY_DECISION)
         self._state, self._markers = self.publish_on(SAFETY_STATE), self.publish_on(SAFETY_MARKERS)
         self._diagnostics, self._diagnosed_ns = self.publish_on(DIAGNOSTICS), 0
@@ -132,12 +134,20 @@ class SafetyMonitorNode(VlaNode):
         if (judged := self._inputs.take_chunk(cdr)) is None:
             return
         self._chunk, decision = judged
-        self._latency_s[decision.id] = (self.steady_ns() - taken_ns) * 1e-9
+        if decision is None:
+            self._judging_since_ns[self._chunk.seq, self._chunk.trace_id] = taken_ns
+        else:
+            self._latency_s[decision.id] = (self.steady_ns() - taken_ns) * 1e-9
+        self._ask_world_model()
+
+    def _ask_world_model(self) -> None:
+        """About a chunk that is followed since just now."""
         followed = self.gate.followed_chunk
-        if decision.action in (SafetyAction.PASS, SafetyAction.SLOW) and followed is not None:
-            self._chunk = followed  # joint positions, whatever space it came in
-            if self._joints is not None:
-                self._world_model.ask(chunk_to_msg(followed), self._joints)
+        if followed is None or followed is self._followed:
+            return
+        self._chunk = self._followed = followed  # joint positions, whatever space it came in
+        if self._joints is not None:
+            self._world_model.ask(chunk_to_msg(followed), self._joints)
 
     def _world_model_client(self, safety: SafetyConfig) -> WorldModelClient:
         if not safety.world_model.required:
@@ -208,9 +218,11 @@ class SafetyMonitorNode(VlaNode):
         if command is not None:
             self._gated.publish(gated_to_msg(command))
         self._keep_stop()
+        self._ask_world_model()
         decisions = self.gate.drain_decisions()
         for decision in decisions:
-            latency_s = self._latency_s.pop(decision.id, decision.latency_s)
+            since_ns = self._judging_since_ns.pop((decision.chunk_seq, decision.trace_id), None)
+            latency_s = self._latency_s.pop(decision.id, decision.latency_s if since_ns is None else (self.steady_ns() - since_ns) * 1e-9)
             self._decision.publish(decision_to_msg(replace(decision, latency_s=latency_s)))
         if decisions:
             self._report()

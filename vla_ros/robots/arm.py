@@ -80,30 +80,30 @@ class Arm:
 
     def tcp_positions(self, rows: Array) -> Array:
         """[n, 3] positions of the TCP in the base frame for many postures [n, dof] at once."""
-        turns, t = self._chain
-        angles = np.asarray(rows, dtype=float).T
-        sines, rests = np.sin(angles), 1 - np.cos(angles)
+        turns, translations = self._chain
+        factors = _factors(rows)
         position = np.broadcast_to(self._t_last_tcp[:, None], (3, len(rows)))
-        for joint in range(len(t) - 1, -1, -1):
-            fixed, across, back = (turns[joint] @ position).reshape(3, 3, -1)
-            position = fixed + sines[joint] * across + rests[joint] * back + t[joint]
+        for joint in range(len(turns) - 1, -1, -1):
+            position = turns[joint] @ (factors[joint, :, None] * position).reshape(9, -1)
+            position += translations[joint]
         return position.T
 
-    def tcp_rates(self, rows: Array, velocities: Array) -> tuple[Array, Array]:
-        """Linear [n, 3] m/s and angular [n, 3] rad/s velocity of the TCP in the base frame, for postures and joint velocities [n, dof]."""
-        turns, t = self._chain
-        angles, rates = np.asarray(rows, dtype=float).T, np.asarray(velocities, dtype=float).T
-        sines, rests = np.sin(angles), 1 - np.cos(angles)
+    def tcp_motion(self, rows: Array, velocities: Array) -> tuple[Array, Array, Array]:
+        """Position [n, 3] m, linear [n, 3] m/s and angular [n, 3] rad/s velocity of the TCP in the base frame.
+
+        For postures [n, dof] rad and joint velocities [n, dof] rad/s.
+        """
+        turns, translations = self._chain
+        factors, rates = _factors(rows)[:, :, None, None], np.asarray(velocities, dtype=float).T
         moved = np.zeros((3, 3, len(rows)))  # position, linear and angular velocity of the TCP, seen from the joint that it has got to
         moved[:, 0] = self._t_last_tcp[:, None]
-        for joint in range(len(t) - 1, -1, -1):
-            fixed, across, back = (turns[joint] @ moved.reshape(3, -1)).reshape(3, 3, 3, -1)
-            moved = fixed + sines[joint] * across + rests[joint] * back
-            axis = self._axes[joint]
-            moved[:, 1] += rates[joint] * (pinocchio.skew(axis) @ moved[:, 0])
-            moved[:, 2] += rates[joint] * axis[:, None]
-            moved[:, 0] += t[joint]
-        return moved[:, 1].T, moved[:, 2].T
+        for joint in range(len(turns) - 1, -1, -1):
+            moved = (turns[joint] @ (factors[joint] * moved).reshape(9, -1)).reshape(moved.shape)
+            axis, cross = self._axes[joint]
+            moved[:, 1] += rates[joint] * (cross @ moved[:, 0])
+            moved[:, 2] += rates[joint] * axis
+            moved[:, 0] += translations[joint]
+        return moved[:, 0].T, moved[:, 1].T, moved[:, 2].T
 
     def jacobian(self, q: Array) -> Array:
         """[6, dof]: linear [m/rad], then angular velocity of the TCP for each joint's velocity, in the base's axes."""
@@ -219,21 +219,30 @@ def full_model(config: RobotConfig) -> pinocchio.Model:
     return model
 
 
-def _chain_of(model: pinocchio.Model, tcp: int) -> tuple[tuple[Array, Array], Array, Array]:
-    """What each joint does to a point: the parts [9, 3] of R (1 + sin K + (1 - cos) K K), Rodrigues' formula, then translations [3, 1].
+def _chain_of(model: pinocchio.Model, tcp: int) -> tuple[tuple[Array, Array], list[tuple[Array, Array]], Array]:
+    """What each joint does to a point p: R (I + K K) p + sin R K p - cos R K K p (Rodrigues), as one [3, 9]; then a translation [3, 1].
 
-    R is the rotation before the joint, K the cross-product matrix of its axis. Then the axes [dof, 3], turned by R, and the TCP in the last
-    joint.
+    R is the rotation before the joint, K the cross-product matrix of its axis. Then each joint's axis [3, 1], turned by R, with its
+    cross-product matrix [3, 3], and the TCP in the last joint.
     """
     data, neutral = model.createData(), pinocchio.neutral(model)
     joints = range(1, model.njoints)
     axes = [pinocchio.computeJointJacobian(model, data, neutral, j)[3:, model.joints[j].idx_v] for j in joints]
     rotations = [np.array(model.jointPlacements[j].rotation) for j in joints]
     crosses = [np.array(pinocchio.skew(axis)) for axis in axes]
-    turns = np.array([np.vstack([R, R @ K, R @ K @ K]) for R, K in zip(rotations, crosses, strict=True)])
+    turns = np.array([np.hstack([R + R @ K @ K, R @ K, -R @ K @ K]) for R, K in zip(rotations, crosses, strict=True)])
     translations = np.array([model.jointPlacements[j].translation for j in joints])[:, :, None]
-    turned = np.array([R @ axis for R, axis in zip(rotations, axes, strict=True)])
+    turned = [(axis[:, None], np.array(pinocchio.skew(axis))) for axis in (R @ a for R, a in zip(rotations, axes, strict=True))]
     return (turns, translations), turned, np.array(model.frames[tcp].placement.translation)
+
+
+def _factors(rows: Array) -> Array:
+    """[dof, 3, n]: 1, sine and cosine of postures [n, dof]."""
+    angles = np.asarray(rows, dtype=float).T
+    factors = np.ones((len(angles), 3, angles.shape[1]))
+    np.sin(angles, out=factors[:, 1])
+    np.cos(angles, out=factors[:, 2])
+    return factors
 
 
 def _restart_postures(config: RobotConfig) -> list[Array]:

@@ -7,6 +7,7 @@ proves a whole neighbourhood free, and a motion is looked at only where that pro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -49,7 +50,6 @@ class _Group:
                 geometry.addCollisionPair(pinocchio.CollisionPair(i, j))
         self.data = geometry.createData()
         self._things = [geometry.geometryObjects[j] for j in others]
-        self._shapes: list[coal.CollisionGeometry | None] = [None] * len(others)
         self._permitted: set[int] = set()
 
     def distance(self, model: pinocchio.Model, data: pinocchio.Data) -> tuple[float, int]:
@@ -60,24 +60,24 @@ class _Group:
             return float("inf"), -1
         return float(self.data.distanceResults[nearest].min_distance), nearest % len(self._others)
 
-    def place(self, slot: int, shape: coal.CollisionGeometry, placement: pinocchio.SE3) -> None:
-        item = self._things[slot]
-        item.placement = placement
-        if self._shapes[slot] is not shape:
-            self._shapes[slot] = item.geometry = shape
-            self.data = self.geometry.createData()  # it holds on to the shapes that were there when it was made
-            permitted, self._permitted = self._permitted, set()
-            for other in permitted:
-                self.permit(other, True)
+    def put(self, slot: int, placement: pinocchio.SE3) -> None:
+        """A thing stands elsewhere."""
+        self._things[slot].placement = placement
 
-    def permit(self, slot: int, is_permitted: bool) -> None:
-        """Whether contact with a thing is meant, so that its distance does not count."""
-        if is_permitted == (slot in self._permitted):
-            return
-        change = self.data.deactivateCollisionPair if is_permitted else self.data.activateCollisionPair
-        for i in range(len(self._movers)):
-            change(i * len(self._others) + slot)
-        (self._permitted.add if is_permitted else self._permitted.discard)(slot)
+    def reshape(self, slot: int, shape: coal.CollisionGeometry) -> None:
+        """A thing is of another kind."""
+        self._things[slot].geometry = shape
+        self.data = self.geometry.createData()  # it holds on to the shapes that were there when it was made
+        permitted, self._permitted = self._permitted, set()
+        self.permit(permitted)
+
+    def permit(self, slots: set[int]) -> None:
+        """The things with which contact is meant, so that their distances do not count; of all others they do."""
+        for slot in slots ^ self._permitted:
+            change = self.data.deactivateCollisionPair if slot in slots else self.data.activateCollisionPair
+            for i in range(len(self._movers)):
+                change(i * len(self._others) + slot)
+        self._permitted = slots
 
 
 class ClearanceModel:
@@ -94,7 +94,8 @@ class ClearanceModel:
         self.capacity = capacity
         self._solids: list[Solid | None] = [None] * capacity
         self._slots = [_Slot() for _ in range(capacity)]
-        self._held, self._is_holding = _Slot(), False
+        self._held = _Slot()
+        self._holding: tuple[float, ...] | None = None  # size and pose in the hand
         self._permitted: dict[str, frozenset[str]] = {}
         self._reach = _Reach(self._model, arm)
         by_link: dict[str, list[LinkShape]] = {}
@@ -109,21 +110,34 @@ class ClearanceModel:
         last = arm.config.arm_joints[-1]
         carried = {last, *arm.config.finger_joints}
         self.gripper_links = frozenset(link for link in self._world if link == HELD or arm.moving_joint[link] in carried)
-        self.hold(None, np.eye(4))
-
-    def place(self, solids: Sequence[Solid]) -> None:
-        """The things that stand around, in place of those before; at most ``capacity``."""
-        assert len(solids) <= self.capacity
-        for slot in range(self.capacity):
-            solid = solids[slot] if slot < len(solids) else None
-            if solid is self._solids[slot]:
-                continue
-            shape = self._slots[slot].shaped(solid.kind, solid.size_m) if solid else self._slots[slot].shaped("box", _NOTHING_M)
-            placement = pinocchio.SE3(np.asarray(solid.T_base_solid, dtype=float)) if solid else _AWAY
-            for group in self._world.values():
-                group.place(slot, shape, placement)
-            self._solids[slot] = solid
         self._permit()
+
+    def place(self, solids: Sequence[Solid]) -> float:
+        """The things that stand around, in place of those before; at most ``capacity``.
+
+        Returns how much nearer than before any of them may be [m]; infinity where there are more.
+        """
+        assert len(solids) <= self.capacity
+        nearer_m = 0.0
+        for slot in range(self.capacity):
+            old, new = self._solids[slot], solids[slot] if slot < len(solids) else None
+            if new is not old:
+                nearer_m = max(nearer_m, _nearer_m(old, new))
+                self._put(slot, old, new)
+        self._permit()
+        return nearer_m
+
+    def _put(self, slot: int, old: Solid | None, new: Solid | None) -> None:
+        shapes, kind_before = self._slots[slot], self._slots[slot].kind
+        shape = shapes.shaped(new.kind, new.size_m) if new else shapes.shaped("box", _NOTHING_M)
+        if shapes.kind != kind_before:
+            for group in self._world.values():
+                group.reshape(slot, shape)
+        if old is None or new is None or new.T_base_solid is not old.T_base_solid:
+            placement = pinocchio.SE3(np.asarray(new.T_base_solid, dtype=float)) if new else _AWAY
+            for group in self._world.values():
+                group.put(slot, placement)
+        self._solids[slot] = new
 
     def permit(self, contacts: Mapping[str, frozenset[str]]) -> bool:
         """The contacts that are meant, and no others: link -> names of things. Whether that is news."""
@@ -133,22 +147,29 @@ class ClearanceModel:
         self._permit()
         return True
 
-    def hold(self, size_m: Array | None, T_tcp_held: Array) -> None:
-        """A box between the fingers that moves with the TCP; None: there is nothing."""
-        if size_m is None and not self._is_holding:
-            return
-        self._is_holding = size_m is not None
+    def hold(self, size_m: Array | None, T_tcp_held: Array) -> bool:
+        """A box between the fingers that moves with the TCP; None: there is nothing. Whether that is news."""
+        held = None if size_m is None else (*size_m, *T_tcp_held.flat)
+        if held == self._holding:
+            return False
+        self._holding = held
         self._held.shaped("box", _NOTHING_M if size_m is None else size_m)
         frame = self._model.frames[self._model.getFrameId(self._arm.config.tcp_frame)]
         item = self._world[HELD].geometry.geometryObjects[0]
         item.placement = frame.placement * pinocchio.SE3(np.asarray(T_tcp_held, dtype=float))
         self._permit()
+        return True
 
     def _permit(self) -> None:
+        empty = {slot for slot, solid in enumerate(self._solids) if solid is None}
         for link, group in self._world.items():
-            absent, meant = link == HELD and not self._is_holding, self._permitted.get(link, frozenset())
-            for slot, solid in enumerate(self._solids):
-                group.permit(slot, absent or solid is None or solid.name in meant)
+            meant = self._permitted.get(link)
+            if link == HELD and self._holding is None:
+                group.permit(set(range(self.capacity)))
+            elif meant:
+                group.permit(empty | {slot for slot, solid in enumerate(self._solids) if solid and solid.name in meant})
+            else:
+                group.permit(empty)
 
     def distances(self, posture: Array) -> Array:
         """[groups] smallest distances [m], negative in contact; infinity where nothing is to be compared."""
@@ -202,10 +223,12 @@ class _Slot:
 
     def __init__(self) -> None:
         self._box, self._cylinder = coal.Box(1.0, 1.0, 1.0), coal.Cylinder(1.0, 1.0)
+        self.kind = "box"
 
     def shaped(self, kind: str, size_m: Array) -> coal.CollisionGeometry:
         """``size_m`` [3]: full extents. Raises MotionError for an unknown kind."""
-        x, y, z = (float(s) for s in size_m)
+        x, y, z = np.asarray(size_m, dtype=float).tolist()
+        self.kind = kind
         if kind == "box":
             self._box.halfSide = np.array([x, y, z]) / 2
             return self._box
@@ -267,6 +290,20 @@ class _Reach:
             for column in {self._column[j] for j in joints}:
                 result[column] += reach[column]
         return result
+
+
+def _nearer_m(old: Solid | None, new: Solid | None) -> float:
+    """How far any point of ``new`` is from ``old`` at most."""
+    if new is None:
+        return 0.0
+    if old is None or (old.name, old.kind) != (new.name, new.kind):  # of another name, contact with the old one may have been meant
+        return math.inf
+    grown_m = math.hypot(*np.maximum(new.size_m - old.size_m, 0.0).tolist()) / 2
+    if new.T_base_solid is old.T_base_solid:
+        return grown_m
+    moved = new.T_base_solid - old.T_base_solid
+    turned = math.sqrt(float((moved[:3, :3] ** 2).sum()))  # no vector is changed by a greater share
+    return grown_m + math.hypot(*moved[:3, 3]) + turned * math.hypot(*new.size_m) / 2
 
 
 def _spread(T_joint_shape: Array, shape: LinkShape) -> float:

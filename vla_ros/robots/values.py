@@ -47,18 +47,30 @@ class JointLimits:
     effort_nm: Array
     velocity_envelopes: tuple[VelocityEnvelope, ...] = ()  # all hold, where there are any
 
-    def velocity_range(self, positions: Array) -> tuple[Array, Array]:
-        """Lowest (0 or less) and highest (0 or more) velocity [rad/s] at ``positions`` [..., dof]."""
-        low, high = -self.velocity_radps, self.velocity_radps
+    def highest_velocity(self, positions: Array) -> Array:
+        """[..., dof] rad/s, 0 or more, at ``positions`` [..., dof]."""
+        highest = self.velocity_radps
         for envelope in self.velocity_envelopes:
-            low, high = np.maximum(low, envelope.lowest(positions)), np.minimum(high, envelope.highest(positions))
-        return low, high
+            highest = np.minimum(highest, envelope.highest(positions))
+        return highest
+
+    def lowest_velocity(self, positions: Array) -> Array:
+        """[..., dof] rad/s, 0 or less, at ``positions`` [..., dof]."""
+        lowest = -self.velocity_radps
+        for envelope in self.velocity_envelopes:
+            lowest = np.maximum(lowest, envelope.lowest(positions))
+        return lowest
+
+    def velocity_range(self, positions: Array) -> tuple[Array, Array]:
+        """Lowest and highest velocity."""
+        return self.lowest_velocity(positions), self.highest_velocity(positions)
 
     def speed_along(self, rows: Array) -> Array:
         """[n - 1, dof] highest speed [rad/s] from each of ``rows`` [n, dof] to the next one, in the direction in which they go."""
-        step = np.diff(rows, axis=0)
-        low, high = self.velocity_range(np.where(step > 0, np.maximum(rows[:-1], rows[1:]), np.minimum(rows[:-1], rows[1:])))
-        return np.broadcast_to(np.where(step > 0, high, -low), step.shape)
+        highest = self.highest_velocity(np.maximum(rows[:-1], rows[1:]))
+        if not self.velocity_envelopes:
+            return np.broadcast_to(highest, (len(rows) - 1, len(highest)))  # the same in both directions
+        return np.where(np.diff(rows, axis=0) > 0, highest, -self.lowest_velocity(np.minimum(rows[:-1], rows[1:])))
 
 
 @dataclass(frozen=True)

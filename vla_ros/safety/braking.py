@@ -8,6 +8,7 @@ velocity to be lost. A blend of the two profiles has that sum and keeps both lim
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +18,17 @@ from vla_ros.core.geometry import Array
 from vla_ros.robots import Arm
 from vla_ros.safety.config import SafetyConfig
 
-USUAL_TICKS = 32  # most stops are over by then, and are looked for there first
+MORE_TICKS = 4  # than the stop before it; most are over by then, and are looked for there first
 AT_REST = 1e-9  # rad/s and rad/s2 below which a joint counts as still
+
+
+@dataclass(frozen=True)
+class MotionState:
+    """Commanded position, velocity and acceleration [dof] (rad, rad/s, rad/s2)."""
+
+    position: Array
+    velocity: Array
+    acceleration: Array
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,16 @@ class Stop:
     def ticks(self) -> int:
         """How long it takes."""
         return len(self.positions) - 1
+
+    def after(self, states: Sequence[MotionState]) -> Stop:
+        """The same with what goes before it, one tick from row to row."""
+        if not states:
+            return self
+        return Stop(
+            np.vstack([*(state.position for state in states), self.positions]),
+            np.vstack([*(state.velocity for state in states), self.velocities]),
+            np.vstack([*(state.acceleration for state in states), self.accelerations]),
+        )
 
 
 def still(position: Array) -> Stop:
@@ -61,6 +81,7 @@ class Braking:
         self._most = acceleration / self._step
         longest_s = velocity / acceleration + 4 * acceleration / jerk
         self._ticks = np.arange(1, int(np.ceil(np.max(longest_s) / tick_s)) + 8)[:, None]
+        self._usual = MORE_TICKS
         most = np.concatenate([self._most, self._most])
         self._most_both = most
         self._floor_most = np.floor(most)
@@ -78,21 +99,21 @@ class Braking:
         total = -(velocity / (self._tick_s * self._step) + start / 2)  # sum of the accelerations at the ticks between start and rest
         ticks = self._shortest(start, total)
         n = int(ticks.max())
+        self._usual = n + MORE_TICKS
         k = self._ticks[:n]
         left = np.maximum(ticks - k, 0)
         low = np.minimum(np.maximum(np.maximum(start - k, -left), -self._most), 0.0 + left)
         high = np.maximum(np.minimum(np.minimum(start + k, left), self._most), 0.0 - left)
         low_sum, high_sum = low.sum(axis=0), high.sum(axis=0)
-        span = high_sum - low_sum
-        share = np.where(span > 1e-12, (total - low_sum) / np.where(span > 1e-12, span, 1.0), 0.0)
-        profile = (low + np.clip(share, 0.0, 1.0) * (high - low)) * self._step
+        share = (total - low_sum) / np.maximum(high_sum - low_sum, 1e-12)  # where they are the same, any share will do
+        profile = (low + np.minimum(np.maximum(share, 0.0), 1.0) * (high - low)) * self._step
         return self._integrate(position, velocity, acceleration, profile)
 
     def _shortest(self, start: Array, total: Array) -> Array:
         """[dof] fewest ticks in which each joint can come to rest."""
         both_start, both_total = np.concatenate([start, -start]), np.concatenate([total, -total])
         dof = len(start)
-        for ticks in (self._ticks[:USUAL_TICKS], self._ticks):
+        for ticks in (self._ticks[: self._usual], self._ticks):
             fits = (self._lowest_sum(both_start, ticks) <= both_total + 1e-9) & (np.abs(both_start) <= ticks + 1e-9)
             fits = fits[:, :dof] & fits[:, dof:]
             if fits.any(axis=0).all():

@@ -26,10 +26,11 @@ from vla_ros.safety.tcp_rows import (
     TOLERANCE_RAD,
     JointRange,
     TcpRows,
+    Turning,
     Unreached,
     tcp_poses,
 )
-from vla_ros.safety.tcp_speed import TcpSpeed
+from vla_ros.safety.tcp_speed import TcpCeiling, TcpSpeed
 from vla_ros.safety.workspace import Workspace
 
 HORIZON = (2, 256)  # rows
@@ -40,7 +41,7 @@ DT_S = (0.005, 0.5)  # between rows
 FUTURE_S = 0.05  # a stamp may lie this far ahead of the monitor's clock
 ROUNDING = 1 + 1e-6
 OWN = "safety_monitor"  # whose a path is that no expert proposed
-_TCP_SPACES = (ActionSpace.TCP_POSE, ActionSpace.TCP_DELTA)
+TCP_SPACES = (ActionSpace.TCP_POSE, ActionSpace.TCP_DELTA)
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,16 @@ class _Rows:
     positions: Array
     row: float  # where it is entered
     continued: bool
-    inside_m: Array  # [n] of the TCP from the border of its workspace; negative: outside
     slowest: float = 1.0  # the pace at which the limits have to be kept; below 1 the chunk is slowed where it is faster
+
+
+@dataclass(frozen=True)
+class _Way:
+    """The chunk as a path, and how far the TCP is from the border of its workspace at postures along it; negative: outside."""
+
+    path: ChunkPath
+    postures: Array  # [m, dof]
+    inside_m: Array  # [m]
 
 
 class ChunkDoor:
@@ -120,27 +129,38 @@ class ChunkDoor:
         self._tcp_speed = TcpSpeed(arm, config)
         self.acceleration = config.operation.acceleration * np.asarray(arm.config.limits.acceleration_radps2)
 
-    def judge(self, chunk: ActionChunk, context: Context) -> Accepted | Refusal:
-        """The chunk as a path that may be followed, or why not."""
-        for formal in FORMAL_RULES:
-            refusal = formal(self, chunk, context)
-            if refusal:
-                return refusal
-        rows = self._rows(chunk, context)
+    def judge(self, chunk: ActionChunk, context: Context, turned: Array | Unreached | None = None) -> Accepted | Refusal:
+        """The chunk as a path that may be followed, or why not. ``turned``: what ``turning`` made of its rows; else it is made here."""
+        if refusal := self.formal_fault(chunk, context):
+            return refusal
+        rows = self._rows(chunk, context, turned)
         if isinstance(rows, Refusal):
             return rows
         for rule in ROW_RULES:
             refusal = rule(self, chunk, rows, context)
             if refusal:
                 return refusal
-        return self._accept(chunk, rows)
+        way = self._way(rows.positions, chunk.dt_s)
+        return check_workspace(self, way, context) or self._accept(chunk, rows, way)
+
+    def formal_fault(self, chunk: ActionChunk, context: Context) -> Refusal | None:
+        """What is wrong with a chunk before its rows are looked at as a way."""
+        return next((refusal for rule in FORMAL_RULES if (refusal := rule(self, chunk, context))), None)
+
+    def turning(self, chunk: ActionChunk, context: Context) -> Turning:
+        """The rows of a chunk of the TCP that has no formal fault, on their way into joints."""
+        base, _, continued = self._entry(chunk, context)
+        low, high = self.position_range(context)
+        first_rad = np.inf if continued else 0.999 * self.config.start_jump_rad  # a continuation need not be entered at row 0
+        poses = tcp_poses(self._data(chunk), chunk.space, self.arm.fk(base))
+        return Turning(self.tcp, poses, base, chunk.dt_s, JointRange(low, high, first_rad))
 
     def own_way(self, rows: Array, dt_s: float) -> Accepted:
         """A path [n, dof] rad of the monitor's own, not judged here: each tick of it is proven as that of any other path."""
         still = np.full(len(rows), np.nan)  # the gripper stays as it is
         names, stamp_ns = self.arm.config.arm_joints, 0
         chunk = ActionChunk(0, OWN, "", "", stamp_ns, ActionSpace.JOINT_POSITION, names, dt_s, rows, still, gripper_force_n=0.0)
-        return self._accept(chunk, _Rows(rows, 0.0, False, self.workspace.rows_inside_m(rows)))
+        return self._accept(chunk, _Rows(rows, 0.0, False), self._way(rows, dt_s))
 
     def columns(self, space: ActionSpace) -> tuple[str, ...]:
         """What the columns of a chunk must be named, in any order."""
@@ -152,47 +172,45 @@ class ChunkDoor:
         low = np.minimum(limits.position_min_rad + margin, context.position)
         return low, np.maximum(limits.position_max_rad - margin, context.position)
 
-    def _rows(self, chunk: ActionChunk, context: Context) -> _Rows | Refusal:
-        order = [chunk.names.index(name) for name in self.columns(chunk.space)]
-        data = np.asarray(chunk.data, dtype=float)[:, order]
+    def _data(self, chunk: ActionChunk) -> Array:
+        return np.asarray(chunk.data, dtype=float)[:, [chunk.names.index(name) for name in self.columns(chunk.space)]]
+
+    def _entry(self, chunk: ActionChunk, context: Context) -> tuple[Array, float, bool]:
+        """[dof] from where its deltas lead on, the row at which it is entered, and whether it goes on where the chunk before it was."""
         old = context.followed
-        continued = old is not None and chunk.continues_seq == old.chunk.seq and chunk.expert == old.chunk.expert
-        base, row = context.position, 0.0
-        if old is not None and continued:
-            per_row = old.chunk.dt_s / chunk.dt_s  # rows of this chunk for each row of the old one
-            row = max((old.row - chunk.continues_row) * per_row, 0.0)
-            before = 0.0 if chunk.space == ActionSpace.TCP_POSE else 1 / per_row  # deltas lead to row 0 from the row before it
-            base = old.path.at(max(chunk.continues_row - before, 0.0)).position
-        slowest = 1.0
+        if old is None or chunk.continues_seq != old.chunk.seq or chunk.expert != old.chunk.expert:
+            return context.position, 0.0, False
+        per_row = old.chunk.dt_s / chunk.dt_s  # rows of this chunk for each row of the old one
+        before = 0.0 if chunk.space == ActionSpace.TCP_POSE else 1 / per_row  # deltas lead to row 0 from the row before it
+        base = old.path.at(max(chunk.continues_row - before, 0.0)).position
+        return base, max((old.row - chunk.continues_row) * per_row, 0.0), True
+
+    def _rows(self, chunk: ActionChunk, context: Context, turned: Array | Unreached | None) -> _Rows | Refusal:
+        base, row, continued = self._entry(chunk, context)
+        data, slowest = self._data(chunk), 1.0
         if chunk.space == ActionSpace.JOINT_DELTA:
             data = base + np.cumsum(data, axis=0)
-        elif chunk.space in (ActionSpace.TCP_POSE, ActionSpace.TCP_DELTA):
-            joints = self._joints(chunk, data, base, continued, context)
-            if isinstance(joints, Refusal):
-                return joints
-            data, slowest = joints, SLOWEST_PACE
-        return _Rows(data, row, continued, self.workspace.rows_inside_m(data), slowest)
+        elif chunk.space in TCP_SPACES:
+            if turned is None:
+                turning = self.turning(chunk, context)
+                turning.go_on()
+                turned = turning.result
+            if isinstance(turned, Unreached):
+                return _not_reached(turned, is_start=not continued)
+            assert turned is not None
+            data, slowest = turned, SLOWEST_PACE
+        return _Rows(data, row, continued, slowest)
 
-    def _joints(self, chunk: ActionChunk, data: Array, base: Array, continued: bool, context: Context) -> Array | Refusal:
-        """Joints [n, dof] for rows of the TCP, from ``base`` [dof] on."""
-        low, high = self.position_range(context)
-        first_rad = np.inf if continued else 0.999 * self.config.start_jump_rad  # a continuation need not be entered at row 0
-        found = self.tcp.joints(tcp_poses(data, chunk.space, self.arm.fk(base)), base, chunk.dt_s, JointRange(low, high, first_rad))
-        if not isinstance(found, Unreached):
-            return found
-        joint = (*found.at_limit, *found.too_fast, "")[0]
-        if found.row == 0 and not continued and found.too_fast:
-            return Refusal(SafetyReason.CHUNK_JUMP, f"It would start with a step: {found}.", joint)
-        allowed = f"allowed {TOLERANCE_M * 1000:.0f} mm and {np.degrees(TOLERANCE_RAD):.0f} deg"
-        return Refusal(SafetyReason.CHUNK_UNREACHABLE, f"Row {found.row} is not reached: {found}; {allowed}.", joint)
+    def _way(self, rows: Array, dt_s: float) -> _Way:
+        ceiling = TcpCeiling(self.arm, self._tcp_speed)
+        velocity = self.config.operation.velocity * self.arm.config.limits.speed_along(rows)
+        path = ChunkPath(rows, dt_s, velocity, self.acceleration, ceiling)
+        return _Way(path, ceiling.postures, self.workspace.places_inside_m(ceiling.tcp_m))
 
-    def _accept(self, chunk: ActionChunk, rows: _Rows) -> Accepted:
-        limits = self.arm.config.limits
-        q = rows.positions
+    def _accept(self, chunk: ActionChunk, rows: _Rows, way: _Way) -> Accepted:
+        limits, q, path = self.arm.config.limits, rows.positions, way.path
         room = np.minimum(q - limits.position_min_rad, limits.position_max_rad - q).min(axis=0)
         use = np.minimum(np.abs(np.diff(q, axis=0)).max(axis=0) / chunk.dt_s / limits.velocity_radps, 1.0)  # faster rows are slowed
-        velocity = self.config.operation.velocity * limits.speed_along(q)
-        path = ChunkPath(q, chunk.dt_s, velocity, self.acceleration, self._tcp_speed.highest_pace)
         return Accepted(
             chunk=replace(chunk, space=ActionSpace.JOINT_POSITION, names=self.arm.config.arm_joints, data=q),
             path=path,
@@ -200,9 +218,17 @@ class ChunkDoor:
             continued=rows.continued,
             margin_position_rad=float(room.min()),
             margin_velocity=float(1 - use.max()),
-            margin_workspace_m=float(rows.inside_m.min()),
+            margin_workspace_m=float(way.inside_m.min()),
             tightest_joint=self.arm.config.tcp_frame if path.ceiling_binds else self.arm.config.arm_joints[int(np.argmax(use))],
         )
+
+
+def _not_reached(found: Unreached, *, is_start: bool) -> Refusal:
+    joint = (*found.at_limit, *found.too_fast, "")[0]
+    if found.row == 0 and is_start and found.too_fast:
+        return Refusal(SafetyReason.CHUNK_JUMP, f"It would start with a step: {found}.", joint)
+    allowed = f"allowed {TOLERANCE_M * 1000:.0f} mm and {np.degrees(TOLERANCE_RAD):.0f} deg"
+    return Refusal(SafetyReason.CHUNK_UNREACHABLE, f"Row {found.row} is not reached: {found}; {allowed}.", joint)
 
 
 def check_space(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | None:
@@ -211,7 +237,7 @@ def check_space(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | No
     if chunk.space not in tuple(ActionSpace):
         detail = f"Chunks in space {chunk.space} are not followed; there are {', '.join(space.name for space in ActionSpace)}."
         return Refusal(SafetyReason.CHUNK_SPACE, detail)
-    if chunk.space in _TCP_SPACES and chunk.frame_id != base:
+    if chunk.space in TCP_SPACES and chunk.frame_id != base:
         space = ActionSpace(chunk.space).name
         detail = f"A chunk in {space} must be given in '{base}', not in '{chunk.frame_id}': set header.frame_id and transform its rows."
         return Refusal(SafetyReason.CHUNK_SPACE, detail)
@@ -225,7 +251,7 @@ def check_joints(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | N
         return None
     missing = ", ".join(name for name in wanted if name not in chunk.names) or "none"
     extra = ", ".join(name for name in chunk.names if name not in wanted) or "none"
-    whose = f"those of {ActionSpace(chunk.space).name}" if chunk.space in _TCP_SPACES else "the arm's joints"
+    whose = f"those of {ActionSpace(chunk.space).name}" if chunk.space in TCP_SPACES else "the arm's joints"
     detail = f"The columns must be {whose}, each once; missing: {missing}; not among them: {extra}."
     return Refusal(SafetyReason.CHUNK_JOINTS, detail)
 
@@ -233,7 +259,7 @@ def check_joints(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | N
 def check_shape(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | None:
     """Rows, columns, numbers and the time between rows."""
     data, gripper = np.asarray(chunk.data), np.asarray(chunk.gripper_width_m)
-    columns, most = len(door.columns(chunk.space)), TCP_ROWS if chunk.space in _TCP_SPACES else HORIZON[1]
+    columns, most = len(door.columns(chunk.space)), TCP_ROWS if chunk.space in TCP_SPACES else HORIZON[1]
     wrong = ""
     if data.ndim != 2 or data.shape[1] != columns:
         wrong = f"The data must be [rows, {columns}], got {list(data.shape)}."
@@ -263,7 +289,7 @@ def check_finite(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | N
 
 def check_poses(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | None:
     """Rows of the TCP hold rotations, and places that an arm could be at."""
-    if chunk.space not in _TCP_SPACES:
+    if chunk.space not in TCP_SPACES:
         return None
     data = np.asarray(chunk.data, dtype=float)
     far = np.abs(data) > FARTHEST_M
@@ -377,14 +403,15 @@ def check_jump(door: ChunkDoor, chunk: ActionChunk, rows: _Rows, context: Contex
     return Refusal(SafetyReason.CHUNK_JUMP, detail, name)
 
 
-def check_workspace(door: ChunkDoor, chunk: ActionChunk, rows: _Rows, context: Context) -> Refusal | None:
+def check_workspace(door: ChunkDoor, way: _Way, context: Context) -> Refusal | None:
     """The TCP stays in the workspace, or at least not farther out than it already is."""
     allowed = min(door.workspace.inside_m(context.position), 0.0) - 1e-6
-    outside = np.flatnonzero(rows.inside_m < allowed)
+    outside = np.flatnonzero(way.inside_m < allowed)
     if len(outside) == 0:
         return None
-    row = int(outside[0])
-    return Refusal(SafetyReason.WORKSPACE, f"Row {row} leaves the workspace: {door.workspace.describe(rows.positions[row])}.")
+    first = int(outside[0])
+    row = way.path.last_row * first / (len(way.postures) - 1)
+    return Refusal(SafetyReason.WORKSPACE, f"Row {row:g} leaves the workspace: {door.workspace.describe(way.postures[first])}.")
 
 
 def _over(door: ChunkDoor, values: Array, limit: Array, reason: SafetyReason, unit: str) -> Refusal | None:
@@ -412,5 +439,4 @@ ROW_RULES: tuple[Callable[[ChunkDoor, ActionChunk, _Rows, Context], Refusal | No
     check_velocities,
     check_accelerations,
     check_jump,
-    check_workspace,
 )

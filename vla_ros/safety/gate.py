@@ -18,7 +18,7 @@ from vla_ros.core.scene import CameraHealth, Scene
 from vla_ros.core.tasks import Plan
 from vla_ros.robots import Arm
 from vla_ros.safety.astray import Astray
-from vla_ros.safety.chunk_checks import ChunkDoor, ChunkId, Context, Refusal
+from vla_ros.safety.chunk_checks import TCP_SPACES, Accepted, ChunkDoor, ChunkId, Context, Refusal
 from vla_ros.safety.clock import Clock
 from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.faults import Fault
@@ -31,6 +31,8 @@ from vla_ros.safety.pace import Pace
 from vla_ros.safety.retreat import STEP_S, Retreat
 from vla_ros.safety.self_test import SelfTest, run_self_test
 from vla_ros.safety.surroundings import Surroundings
+from vla_ros.safety.tcp_desk import Order, TcpDesk
+from vla_ros.safety.tcp_rows import Turning
 from vla_ros.safety.tracker import Progress
 
 HOLD_NS = 500_000_000  # a hold lasts at least this long, so that everybody sees it
@@ -79,6 +81,7 @@ class Gate:
         self._clock = Clock()
         self._not_before_ns = 0
         self._seen: dict[str, tuple[int, int]] = {}  # expert -> last sequence number and stamp
+        self._desk = TcpDesk()
         self._foresight = Foresight(config.world_model)
         self._seq = 0
         self._gripper = GripperPlan(arm.config.gripper.width_open_m)
@@ -133,20 +136,18 @@ class Gate:
         if verdict is Verdict.REJECT and counts and following and not following.finished and not self._is_going_back:
             self._stop_for(Fault(SafetyReason.WORLD_MODEL, detail))
 
-    def on_chunk(self, chunk: ActionChunk, now_ns: int) -> SafetyDecision:
-        """Judges a chunk; a passed one is followed from the end of the committed look-ahead on."""
-        verdict = self._closed(chunk) or self._door.judge(chunk, self._context(chunk, now_ns))
-        if isinstance(verdict, Refusal):
-            return self._refuse(chunk, verdict, now_ns)
-        self._remember(chunk)
-        self._surroundings.expect(chunk.subtask_id)
-        self._inputs.contact.handling = self._surroundings.handling(chunk.subtask_id)
-        velocity = self._guard.horizon.state.velocity if self._guard else np.zeros(self._arm.config.dof)
-        self._foresight.follow(ChunkId(chunk.expert, chunk.seq, chunk.stamp_ns), now_ns, continued=verdict.continued)
-        self._following = Following(verdict, Progress(verdict.row, verdict.path.entry_pace(verdict.row, velocity)))
-        self._hold = None
-        self._retreat.forget()
-        return self._journal.note(self._following_status(self._following, now_ns), now_ns)
+    def on_chunk(self, chunk: ActionChunk, now_ns: int) -> SafetyDecision | None:
+        """Judges a chunk; a passed one is followed from the end of the committed look-ahead on.
+
+        None: it is one of the TCP, which takes several ticks to judge; the decision is among those that are drained then.
+        """
+        if chunk.space not in TCP_SPACES:
+            return self._decide(chunk, self._closed(chunk) or self._door.judge(chunk, self._context(chunk, now_ns)), now_ns)
+        if refusal := self._closed(chunk) or self._door.formal_fault(chunk, self._context(chunk, now_ns)):
+            return self._refuse(chunk, refusal, now_ns)
+        if given_up := self._desk.put(Order(chunk, now_ns)):
+            self._refuse(given_up.chunk, Refusal(SafetyReason.CHUNK_SEQUENCE, "A newer one came before it could be judged."), now_ns)
+        return None
 
     def estop(self, source: str) -> None:
         """Brakes from the next tick on and stays still until ``reset``."""
@@ -217,6 +218,7 @@ class Gate:
         if self._cut:
             self._guard.cut(self._now_ns)
         self._cut = False
+        self._turn_rows()
         if not self._is_going_back:
             self._retreat.trail.note(self._guard.horizon.position_at(self._now_ns))
         self._go_back(self._guard)
@@ -230,8 +232,8 @@ class Gate:
 
     @property
     def followed_chunk(self) -> ActionChunk | None:
-        """What is followed, its rows as joint positions; None where nothing is."""
-        return self._following.accepted.chunk if self._following else None
+        """An expert's chunk that is followed, its rows as joint positions; None where none is."""
+        return self._following.accepted.chunk if self._following and not self._is_going_back else None
 
     @property
     def latched(self) -> Fault | None:
@@ -405,6 +407,32 @@ class Gate:
             return
         if doubt := self._foresight.doubt(self._now_ns):
             self._stop_for(Fault(SafetyReason.UNFORESEEN, doubt))
+
+    def _decide(self, chunk: ActionChunk, verdict: Accepted | Refusal, now_ns: int) -> SafetyDecision:
+        if isinstance(verdict, Refusal):
+            return self._refuse(chunk, verdict, now_ns)
+        self._remember(chunk)
+        self._surroundings.expect(chunk.subtask_id)
+        self._inputs.contact.handling = self._surroundings.handling(chunk.subtask_id)
+        velocity = self._guard.horizon.state.velocity if self._guard else np.zeros(self._arm.config.dof)
+        self._foresight.follow(ChunkId(chunk.expert, chunk.seq, chunk.stamp_ns), now_ns, continued=verdict.continued)
+        self._following = Following(verdict, Progress(verdict.row, verdict.path.entry_pace(verdict.row, velocity)))
+        self._hold = None
+        self._retreat.forget()
+        return self._journal.note(self._following_status(self._following, now_ns), now_ns)
+
+    def _turn_rows(self) -> None:
+        """A chunk of the TCP comes a little farther; in the tick after it is done, it is judged as any other one."""
+        if turned := self._desk.go_on(self._begin_to_turn):
+            chunk = turned.order.chunk
+            verdict = self._closed(chunk) or self._door.judge(chunk, self._context(chunk, self._now_ns), turned.joints)
+            self._decide(chunk, verdict, self._now_ns)
+
+    def _begin_to_turn(self, order: Order) -> Turning | None:
+        if refusal := self._closed(order.chunk):
+            self._refuse(order.chunk, refusal, self._now_ns)
+            return None
+        return self._door.turning(order.chunk, self._context(order.chunk, self._now_ns))
 
     def _closed(self, chunk: ActionChunk) -> Refusal | None:
         """Why no chunk at all can be taken now."""

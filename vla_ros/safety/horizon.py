@@ -7,12 +7,13 @@ overlap. Behind the last committed knot lies its verified stop: a controller tha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from vla_ros.core.actions import ShortTrajectory
 from vla_ros.core.geometry import Array
-from vla_ros.safety.braking import AT_REST, Stop, still
-from vla_ros.safety.tracker import MotionState
+from vla_ros.safety.braking import AT_REST, MotionState, Stop, still
 
 KEPT_TICKS = 60  # of the past, to compare measurements with
 ROOM_TICKS = 10 * KEPT_TICKS  # before the oldest are dropped
@@ -63,12 +64,11 @@ class Horizon:
         """The tick at or before ``now_ns``."""
         return (now_ns - self._origin_ns) // self._tick_ns
 
-    def commit(self, state: MotionState, stop: Stop) -> None:
-        """Adds a knot that was verified: ``stop`` starts from it. A state that needs no stop is at rest to the last bit."""
-        if stop.ticks:
+    def commit(self, states: Sequence[MotionState], stop: Stop) -> None:
+        """Adds knots that were verified: ``stop`` starts from the last one. A state that needs no stop is at rest to the last bit."""
+        for state in states[:-1]:
             self._append(state.position, state.velocity, state.acceleration)
-        else:
-            self._append(stop.positions[0], stop.velocities[0], stop.accelerations[0])
+        self._append(stop.positions[0], stop.velocities[0], stop.accelerations[0])
         self._stop, self._stop_row = stop, 0
 
     def follow_stop(self) -> None:

@@ -11,14 +11,14 @@ from vla_ros.core.decisions import SafetyReason
 from vla_ros.core.geometry import Array
 from vla_ros.robots import Arm
 from vla_ros.robots.values import JointLimits
-from vla_ros.safety.braking import Stop, braking_of
+from vla_ros.safety.braking import MotionState, Stop, braking_of
 from vla_ros.safety.chunk_checks import Accepted, Followed
 from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.faults import Fault
 from vla_ros.safety.horizon import Horizon
 from vla_ros.safety.surroundings import Surroundings, TooNear
 from vla_ros.safety.tcp_speed import TcpSpeed
-from vla_ros.safety.tracker import MotionState, Progress, Tracker, VelocityRange
+from vla_ros.safety.tracker import Progress, Tracker, VelocityRange
 from vla_ros.safety.workspace import Workspace
 
 VELOCITY_ROUNDING_RADPS = 1e-9
@@ -60,14 +60,15 @@ class MotionGuard:
 
     def advance(self, now_ns: int, following: Following | None, speed: float) -> tuple[Following | None, Fault | None]:
         """Commits what is missing up to the look-ahead. Returns where the chunk is now, or None and why its next tick was not safe."""
-        now = self.horizon.tick_at(now_ns)
+        end = self.horizon.tick_at(now_ns) + self._lookahead
         self.horizon.skip_to(self._soonest(now_ns))
         fault = None
-        while self.horizon.end < now + self._lookahead:
-            if following is None or following.finished:
-                self.horizon.follow_stop()
-                continue
-            following, fault = self._step(following, speed)
+        if following is not None and not following.finished and self.horizon.end < end:
+            following, fault = self._follow(following, speed, end - self.horizon.end)
+        elif self.horizon.at_rest:
+            self._surroundings.look_around(self.posture(self.horizon.rest_position))
+        while self.horizon.end < end:
+            self.horizon.follow_stop()
         return following, fault
 
     def cut(self, now_ns: int) -> None:
@@ -80,26 +81,30 @@ class MotionGuard:
         """The first tick that a message sent now can still change: one period is left for it to reach the controller."""
         return self.horizon.tick_at(now_ns - 1) + 2
 
-    def _step(self, following: Following, speed: float) -> tuple[Following | None, Fault | None]:
-        path = following.accepted.path
-        before = self.horizon.state
-        if self._tracker.settled(before, path, following.progress):
-            self.horizon.follow_stop()
-            return Following(following.accepted, following.progress, finished=True), None
-        state, progress = self._tracker.advance(before, path, following.progress, speed)
-        try:
-            stop = self._braking.plan(state.position, state.velocity, state.acceleration)
-            fault = self._verify(stop, before)
-        except ValueError as error:
-            fault = Fault(SafetyReason.ACCELERATION_LIMIT, f"The arm could not be stopped after the next tick: {error}.")
-        if fault:
-            self.horizon.follow_stop()
+    def _follow(self, following: Following, speed: float, ticks: int) -> tuple[Following | None, Fault | None]:
+        """So many ticks farther along the path, fewer where it ends. All of them together, and the stop after the last, are verified."""
+        path, progress, state = following.accepted.path, following.progress, self.horizon.state
+        states: list[MotionState] = []
+        while len(states) < ticks and not self._tracker.settled(state, path, progress):
+            state, progress = self._tracker.advance(state, path, progress, speed)
+            states.append(state)
+        if states and (fault := self._commit(states)):
             return None, fault
-        self.horizon.commit(state, stop)
-        return Following(following.accepted, progress), None
+        return Following(following.accepted, progress, finished=len(states) < ticks), None
+
+    def _commit(self, states: list[MotionState]) -> Fault | None:
+        last = states[-1]
+        try:
+            stop = self._braking.plan(last.position, last.velocity, last.acceleration)
+        except ValueError as error:
+            return Fault(SafetyReason.ACCELERATION_LIMIT, f"The arm could not be stopped after the next tick: {error}.")
+        if fault := self._verify(stop.after(states[:-1]), self.horizon.state):
+            return fault
+        self.horizon.commit(states, stop)
+        return None
 
     def _verify(self, stop: Stop, before: MotionState) -> Fault | None:
-        """The whole stop inside joint limits and workspace and clear of everything, or at least no worse than the arm already is."""
+        """The next ticks and the stop inside joint limits and workspace and clear of everything, or no worse than the arm already is."""
         low, high = np.minimum(self._low, before.position), np.maximum(self._high, before.position)
         over = np.maximum(low - stop.positions.min(axis=0), stop.positions.max(axis=0) - high)
         joint = int(over.argmax())
@@ -132,13 +137,15 @@ class MotionGuard:
         if not self._limits.velocity_envelopes:
             return np.asarray(np.abs(v).max(axis=0) > self._limits.velocity_radps)
         between = np.stack([v[:-1], v[:-1] + stop.accelerations[:-1] * (self._tick_s / 2), v[1:]])  # control points of the parabola
-        low = self._limits.velocity_range(np.minimum(p[:-1], p[1:]))[0]
-        high = self._limits.velocity_range(np.maximum(p[:-1], p[1:]))[1]
+        low = self._limits.lowest_velocity(np.minimum(p[:-1], p[1:]))
+        high = self._limits.highest_velocity(np.maximum(p[:-1], p[1:]))
         over = np.maximum(between.max(axis=0) - high, low - between.min(axis=0))
         return np.asarray((over > VELOCITY_ROUNDING_RADPS).any(axis=0))
 
     def committed_fault(self, now_ns: int) -> Fault | None:
         """Whether what is committed already, and the stop after it, comes too near to anything since the world has changed."""
+        if self.horizon.is_still(now_ns):
+            return None
         rows = self.horizon.rows_from(self._soonest(now_ns))
         breach = self._surroundings.breach(self.posture(rows[0]), self._postures(rows[1:])) if len(rows) > 1 else None
         return _collision(breach, "On the way that is committed", cut=True) if breach else None
@@ -155,10 +162,12 @@ class MotionGuard:
 
     def posture(self, position: Array) -> Array:
         """[dof + 1] with the gripper's width."""
-        return np.append(position, self.width_m)
+        return self._postures(position[None])[0]
 
     def _postures(self, positions: Array) -> Array:
-        return np.column_stack([positions, np.full(len(positions), self.width_m)])
+        postures = np.empty((len(positions), positions.shape[1] + 1))
+        postures[:, :-1], postures[:, -1] = positions, self.width_m
+        return postures
 
 
 def _share_of(limits: JointLimits, share: float) -> VelocityRange:

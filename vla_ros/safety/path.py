@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import solve_banded
+from scipy.linalg import lapack
 
 from vla_ros.core.geometry import Array
 
@@ -14,6 +15,7 @@ VELOCITY_SHARE = 0.95  # of the operational velocity for following the path; the
 ACCELERATION_SHARE = 0.6  # of the operational acceleration for the path's own curvature
 PACE_SHARE = 0.3  # of the operational acceleration for changing the pace along the path
 PACE_CAP_PER_S = 20.0  # fastest change of the pace where the path itself stands
+LOOK_S = 0.05  # between two looks at a path's ceiling, at most
 
 
 @dataclass(frozen=True)
@@ -41,29 +43,36 @@ class ChunkPath:
         self.dt_s = dt_s
         self.last_row = float(len(self.rows) - 1)
         bend = _second_derivatives(self.rows)
-        step = np.diff(self.rows, axis=0)
-        linear = step - (2 * bend[:-1] + bend[1:]) / 6
-        self._coefficients = np.stack([self.rows[:-1], linear, bend[:-1] / 2, np.diff(bend, axis=0) / 6], axis=1)
-        most = self._under(ceiling, linear, bend) if ceiling else np.full(len(step), np.inf)
+        linear = np.diff(self.rows, axis=0) - (2 * bend[:-1] + bend[1:]) / 6
+        self._coefficients = np.empty((len(linear), 4, self.rows.shape[1]))
+        for power, values in enumerate((self.rows[:-1], linear, bend[:-1] / 2, np.diff(bend, axis=0) / 6)):
+            self._coefficients[:, power] = values
+        most = self._under(ceiling) if ceiling else np.full(len(linear), np.inf)
         self._cap, self._gain, self._reach = self._paces(linear, bend, velocity, acceleration, most)
         self.ceiling_binds = float(most.min()) <= min(self._cap)  # it is what makes the path slow, where it is slow
 
-    def _under(self, ceiling: Ceiling, linear: Array, bend: Array) -> Array:
-        """[n - 1] the highest pace in each segment: at its rows and half-way between them."""
-        change = np.diff(bend, axis=0)
-        points, slopes = np.empty((2 * len(self.rows) - 1, self.rows.shape[1])), np.empty((2 * len(self.rows) - 1, self.rows.shape[1]))
-        points[::2], slopes[:-1:2], slopes[-1] = self.rows, linear, linear[-1] + (bend[-2] + bend[-1]) / 2
-        points[1::2] = self.rows[:-1] + linear / 2 + bend[:-1] / 8 + change / 48
-        slopes[1::2] = linear + bend[:-1] / 2 + change / 8
-        most = ceiling(points, slopes / self.dt_s, self.dt_s / 2)
-        return np.minimum(np.minimum(most[:-1:2], most[1::2]), most[2::2])
+    def _under(self, ceiling: Ceiling) -> Array:
+        """[n - 1] the highest pace in each segment: the lowest of those where it is looked at the path, from before it until after it."""
+        segments = len(self._coefficients)
+        looks = max(math.ceil(segments * self.dt_s / LOOK_S), 1)
+        rows = np.arange(looks + 1) * (segments / looks)
+        i = np.minimum(rows.astype(int), segments - 1)
+        x = (rows - i)[:, None]
+        c0, c1, c2, c3 = self._coefficients[i].swapaxes(0, 1)
+        slopes = c1 + x * (2 * c2 + x * (3 * c3))
+        most = np.full(looks + 2, np.inf)
+        most[:-1] = ceiling(c0 + x * (c1 + x * (c2 + x * c3)), slopes / self.dt_s, segments * self.dt_s / looks)
+        ends = np.arange(segments + 1) * looks  # of the segments, in looks times segments
+        around = np.empty((segments, 2), dtype=int)  # the last look before each, and the one after the first behind it
+        around[:, 0], around[:, 1] = ends[:-1] // segments, (ends[1:] + (segments - 1)) // segments + 1
+        return np.minimum.reduceat(most, around.ravel())[::2]
 
     def at(self, row: float) -> PathPoint:
         """The path at a fractional row (clamped to its ends)."""
         i = min(max(int(row), 0), len(self._coefficients) - 1)
         x = min(max(row - i, 0.0), 1.0)
-        c0, c1, c2, c3 = self._coefficients[i]
-        return PathPoint(c0 + x * (c1 + x * (c2 + x * c3)), c1 + x * (2 * c2 + x * (3 * c3)), 2 * c2 + x * (6 * c3))
+        powers = np.array([[1.0, x, x * x, x * x * x], [0.0, 1.0, 2 * x, 3 * x * x], [0.0, 0.0, 2.0, 6 * x]])
+        return PathPoint(*(powers @ self._coefficients[i]))
 
     def pace_at(self, row: float) -> tuple[float, float]:
         """(highest pace at ``row``, largest change of the pace per second there)."""
@@ -92,14 +101,15 @@ class ChunkPath:
         speed = np.maximum(np.maximum(np.abs(linear), np.abs(middle)), np.abs(end)) / self.dt_s
         curve = np.maximum(np.abs(bend[:-1]), np.abs(bend[1:])) / self.dt_s**2
         with np.errstate(divide="ignore", invalid="ignore"):
-            by_speed = np.nanmin(VELOCITY_SHARE * velocity / speed, axis=1, initial=np.inf)
+            by_speed = np.fmin.reduce(VELOCITY_SHARE * velocity / speed, axis=1, initial=np.inf)  # 0 / 0: what does not move has no limit
             by_curve = np.sqrt(np.min(ACCELERATION_SHARE * acceleration / curve, axis=1))
             gain = np.minimum(np.min(PACE_SHARE * acceleration / speed, axis=1), PACE_CAP_PER_S)
-        cap = np.minimum(np.minimum(np.minimum(by_speed, by_curve), most), 1.0)
-        reach = [0.0] * (len(cap) + 1)
-        for i in range(len(cap) - 1, -1, -1):
-            reach[i] = min(float(cap[i]), float(reach[i + 1] ** 2 + 2 * gain[i] * self.dt_s) ** 0.5)
-        return [float(c) for c in cap], [float(g) for g in gain], reach
+        caps: list[float] = np.minimum(np.minimum(np.minimum(by_speed, by_curve), most), 1.0).tolist()
+        gains: list[float] = gain.tolist()
+        reach = [0.0] * (len(caps) + 1)
+        for i in range(len(caps) - 1, -1, -1):
+            reach[i] = min(caps[i], (reach[i + 1] ** 2 + 2 * gains[i] * self.dt_s) ** 0.5)
+        return caps, gains, reach
 
 
 def _second_derivatives(rows: Array) -> Array:
@@ -109,7 +119,5 @@ def _second_derivatives(rows: Array) -> Array:
     if n < 3:
         return bend
     wanted = 6 * (rows[2:] - 2 * rows[1:-1] + rows[:-2])
-    bands = np.ones((3, n - 2))
-    bands[1] = 4.0
-    bend[1:-1] = solve_banded((1, 1), bands, wanted, check_finite=False)
+    bend[1:-1] = lapack.dptsv(np.full(n - 2, 4.0), np.ones(max(n - 3, 1)), wanted)[2]  # 4 on the diagonal, 1 beside it: never singular
     return bend

@@ -22,6 +22,7 @@ from vla_ros.safety.config import SafetyConfig
 
 ANCHORS = 2  # postures whose distances are kept, for each group
 MEASUREMENTS = 120  # for one stop at most; one takes 5 to 20 microseconds
+AT_ONCE = 4  # measurements in a tick at rest
 NEARER_M = 0.001  # that a pair inside its margin may come nearer in all
 TABLE = "table"  # the thing of that name is a slab that may reach under the arm's own base
 DEEPEST_M = 0.03  # in a thing from which the arm is still let out: deeper, perception and arm contradict each other
@@ -62,9 +63,12 @@ class SweepProof:
         if len(solids) > self.model.capacity:
             self.model = ClearanceModel(self._arm, 2 * len(solids), own=self._own)
             self.model.permit(self._permitted)
-        self.model.place(solids)
-        self.model.hold(held_m, T_tcp_held)
-        self._forget()
+        nearer_m = self.model.place(solids)
+        if self.model.hold(held_m, T_tcp_held) or math.isinf(nearer_m):
+            self._forget()
+        else:
+            self._distances[:, ~self.model.is_own] -= nearer_m
+            self._has_changed[~self.model.is_own] = True
 
     def permit(self, contacts: Mapping[str, frozenset[str]]) -> None:
         """The contacts that are meant: link -> names of things."""
@@ -82,14 +86,20 @@ class SweepProof:
         ``accelerations`` [n + 1, dof] rad/s2, of ``before`` and the rows, between which they are linear; None: as hard as the arm can.
         """
         postures = np.concatenate([before[None], rows])
-        need = self._needed(before, self._sweep(postures) + self._bulge(postures, accelerations))
-        is_open = self._bound(postures) < need
+        bound, sweep = self._bound(postures), self._sweep(postures, accelerations)
+        need, has_measured = self._needed(before, bound[0], sweep)
+        is_open = (self._bound(postures) if has_measured else bound) < need
         left = MEASUREMENTS
         for group in np.flatnonzero(is_open.any(axis=0)):
             breach, left = self._prove(int(group), postures, need[:, group], is_open[:, group], left)
             if breach:
                 return breach
         return None
+
+    def look_around(self, posture: Array) -> None:
+        """Measures a few of the pairs of which nothing is known, so that the first tick of a motion need not measure all of them."""
+        for group in np.flatnonzero(np.isneginf(self._distances.max(axis=0)))[:AT_ONCE]:
+            self._measure(int(group), posture)
 
     def nearest(self, posture: Array) -> Breach:
         """The pair that is nearest to each other, relative to what is kept, at one posture."""
@@ -114,10 +124,14 @@ class SweepProof:
             is_open[row] = False
         return None, left
 
-    def _needed(self, before: Array, sweep: Array) -> Array:
-        """[n, groups] distances to be kept: the margin and the sweep, or what there is where a pair is nearer than that already."""
+    def _needed(self, before: Array, bound: Array, sweep: Array) -> tuple[Array, bool]:
+        """[n, groups] distances to be kept: the margin and the sweep, or what there is where a pair is nearer than that already.
+
+        ``bound`` [groups]: what the distances are at least at ``before``. Also whether any was measured.
+        """
         need = self._base + sweep
-        for group in np.flatnonzero(self._bound(before[None])[0] < need[0]):
+        near = np.flatnonzero(bound < need[0])
+        for group in near:
             distance_m = self._measure(int(group), before)
             if distance_m < self._base[group]:
                 need[:, group] = min(self._risen(int(group), distance_m, before), self._base[group])
@@ -126,7 +140,7 @@ class SweepProof:
                 self._floor[group] = -np.inf
             else:
                 self._floor[group] = -np.inf
-        return need
+        return need, len(near) > 0
 
     def _risen(self, group: int, distance_m: float, before: Array) -> float:
         """The floor of a pair that is inside its margin: it rises while the two come apart, and falls only when the world has changed."""
@@ -139,24 +153,25 @@ class SweepProof:
         self._floor[group], self._has_changed[group] = max(floor, deepest_m), False
         return float(self._floor[group])
 
-    def _sweep(self, postures: Array) -> Array:
-        """[n, groups] how far a pair may come nearer between a row and the middle of the way to its neighbours."""
-        steps = np.abs(np.diff(postures, axis=0))
-        half = np.zeros_like(postures)
-        half[:-1] = steps
-        half[1:] = np.maximum(half[1:], steps)
-        return np.asarray(half / 2 @ self.model.reach_m)
+    def _sweep(self, postures: Array, accelerations: Array | None) -> Array:
+        """[n, groups] how far a pair may come nearer between a row and the middle of the way to its neighbours.
 
-    def _bulge(self, postures: Array, accelerations: Array | None) -> Array:
-        """[n, groups] how much farther the curve between two rows reaches than the straight line: a T^2 / 8 for each joint."""
+        The curve between two rows reaches farther than the straight line by a T^2 / 8 for each joint.
+        """
+        steps = np.abs(np.diff(postures, axis=0))
+        turned = np.zeros_like(postures)
+        turned[:-1] = steps
+        turned[1:] = np.maximum(turned[1:], steps)
+        turned /= 2
+        bulge_s2 = self._tick_s**2 / 8
         if accelerations is None:
-            hardest = np.tile(self._hardest, (len(postures), 1))
+            turned += self._hardest * bulge_s2
         else:
-            hardest = np.zeros_like(postures)
-            hardest[:, :-1] = np.abs(accelerations)
+            hardest = np.abs(accelerations)
             hardest[:-1] = np.maximum(hardest[:-1], hardest[1:])
             hardest[1:] = np.maximum(hardest[1:], hardest[:-1])
-        return np.asarray(hardest * (self._tick_s**2 / 8) @ self.model.reach_m)
+            turned[:, :-1] += hardest * bulge_s2
+        return np.asarray(turned @ self.model.reach_m)
 
     def _bound(self, postures: Array) -> Array:
         """[n, groups] what the distances are at least, by what was measured before."""

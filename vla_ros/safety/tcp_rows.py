@@ -60,7 +60,7 @@ class JointRange:
 
     low_rad: Array
     high_rad: Array
-    first_step_rad: float
+    first_step_rad: float = np.inf
 
 
 def tcp_poses(data: Array, space: ActionSpace, T_base_before: Array) -> Array:
@@ -89,25 +89,22 @@ class TcpRows:
         self._no_rows = np.zeros((0, arm.config.dof))
         self._pull = PULL * np.eye(arm.config.dof)
 
-    def joints(self, poses: Array, start: Array, dt_s: float, allowed: JointRange) -> Array | Unreached:
-        """Joints [n, dof] that bring the TCP along ``poses`` [n, 4, 4] (base frame, ``dt_s`` apart), from ``start`` [dof] on."""
-        farthest = np.minimum(ROW_STEP_RAD, np.asarray(self._arm.config.limits.velocity_radps) * dt_s / SLOWEST_PACE)
-        rows = np.empty((len(poses), len(start)))
-        before, way = start, np.zeros(len(start))
-        for row, T_base_tcp in enumerate(poses):
-            step = farthest if row else np.minimum(farthest, allowed.first_step_rad)
-            low, high = np.maximum(allowed.low_rad, before - step), np.minimum(allowed.high_rad, before + step)
-            rest = before + dt_s * _between(PULL_PER_S * (self._home - before), -PULL_RADPS, PULL_RADPS)
-            goal = pinocchio.SE3(T_base_tcp)
-            q, error = self._towards(goal, _between(before + way, low, high), rest, low, high)
-            if unreached := self._miss(row, error, q, (low, high), allowed):
-                return unreached
-            rows[row], way, before = q, q - before, q
-        return rows
+    def row(self, T_base_tcp: Array, before: Array, way: Array, dt_s: float, within: JointRange) -> tuple[Array, Array, int]:
+        """The joints [dof] of one row, ``before`` [dof] being those of the last one and ``way`` [dof] what led there.
 
-    def _towards(self, goal: pinocchio.SE3, q: Array, rest: Array, low: Array, high: Array) -> tuple[Array, Array]:
-        """From ``q`` to the joints between ``low`` and ``high`` that bring the TCP nearest to ``goal``, and the error [6] that is left."""
-        for _ in range(ITERATIONS):
+        Also the error [6] that is left, and how many programmes it took.
+        """
+        rest = before + dt_s * _between(PULL_PER_S * (self._home - before), -PULL_RADPS, PULL_RADPS)
+        low, high = within.low_rad, within.high_rad
+        return self._towards(pinocchio.SE3(T_base_tcp), _between(before + way, low, high), rest, low, high)
+
+    def farthest_rad(self, dt_s: float) -> Array:
+        """[dof] that a joint may go from one row to the next."""
+        return np.minimum(ROW_STEP_RAD, np.asarray(self._arm.config.limits.velocity_radps) * dt_s / SLOWEST_PACE)
+
+    def _towards(self, goal: pinocchio.SE3, q: Array, rest: Array, low: Array, high: Array) -> tuple[Array, Array, int]:
+        """From ``q`` to the joints between ``low`` and ``high`` that bring the TCP nearest to ``goal``; as ``row``."""
+        for taken in range(1, ITERATIONS + 1):
             error, jacobian = self._arm.pose_error(q, goal)
             longest = 1.0
             if error @ error > LONGEST_M**2:
@@ -117,13 +114,14 @@ class TcpRows:
             slope = PULL * (q - rest) - J.T @ (error * (_WEIGHT / longest))
             step, _, flag, _ = daqp.solve(J.T @ J + self._pull, slope, self._no_rows, high - q, low - q)
             if flag < 1:
-                return q, error
+                return q, error, taken
             q = _between(q + step, low, high)
             if step @ step < SETTLED_RAD**2:
-                return q, error - jacobian @ step
-        return q, self._arm.pose_error(q, goal)[0]
+                return q, error - jacobian @ step, taken
+        return q, self._arm.pose_error(q, goal)[0], ITERATIONS
 
-    def _miss(self, row: int, error: Array, q: Array, reach: tuple[Array, Array], allowed: JointRange) -> Unreached | None:
+    def miss(self, row: int, error: Array, q: Array, reach: JointRange, allowed: JointRange) -> Unreached | None:
+        """What is wrong with a row whose ``error`` [6] is left at ``q`` [dof], the best in ``reach``; None where it is small."""
         if error @ error <= TOLERANCE_M**2:  # of both
             return None
         position_m, rotation_rad = _sizes(error)
@@ -131,9 +129,35 @@ class TcpRows:
             return None
         names, near = self._arm.config.arm_joints, 1e-6
         at_limit = (q <= allowed.low_rad + near) | (q >= allowed.high_rad - near)
-        too_fast = ((q <= reach[0] + near) | (q >= reach[1] - near)) & ~at_limit
+        too_fast = ((q <= reach.low_rad + near) | (q >= reach.high_rad - near)) & ~at_limit
         stuck = [tuple(name for name, there in zip(names, mask, strict=True) if there) for mask in (at_limit, too_fast)]
         return Unreached(row, position_m, rotation_rad, *stuck)
+
+
+class Turning:
+    """The rows of one chunk on their way into joints."""
+
+    def __init__(self, tcp: TcpRows, poses: Array, start: Array, dt_s: float, allowed: JointRange) -> None:
+        """The TCP is to go along ``poses`` [n, 4, 4] (base frame, ``dt_s`` apart), the joints from ``start`` [dof] on."""
+        self.result: Array | Unreached | None = None  # None: it is not done yet
+        self._tcp, self._poses, self._dt_s, self._allowed = tcp, poses, dt_s, allowed
+        self._farthest = tcp.farthest_rad(dt_s)
+        self._rows = np.empty((len(poses), len(start)))
+        self._before, self._way, self._next = start, np.zeros(len(start)), 0
+
+    def go_on(self, programmes: float = np.inf) -> None:
+        """Turns more rows, until about so many quadratic programmes were solved: one or two for each, more where it is hard to reach."""
+        while self.result is None and programmes > 0:
+            row = self._next
+            step = self._farthest if row else np.minimum(self._farthest, self._allowed.first_step_rad)
+            low, high = np.maximum(self._allowed.low_rad, self._before - step), np.minimum(self._allowed.high_rad, self._before + step)
+            reach = JointRange(low, high)
+            q, error, taken = self._tcp.row(self._poses[row], self._before, self._way, self._dt_s, reach)
+            programmes -= taken
+            self._rows[row], self._way, self._before, self._next = q, q - self._before, q, row + 1
+            if self._next == len(self._poses):
+                self.result = self._rows
+            self.result = self._tcp.miss(row, error, q, reach, self._allowed) or self.result
 
 
 def _sizes(error: Array) -> tuple[float, float]:

@@ -13,6 +13,8 @@ from vla_ros.robots import Arm
 from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.path import ACCELERATION_SHARE, VELOCITY_SHARE
 
+STILL = 1e-9  # m/s, rad/s and their changes below which nothing is slowed
+
 
 class TcpSpeed:
     """For one arm."""
@@ -24,25 +26,45 @@ class TcpSpeed:
         self._velocity = velocity * np.array([limits.linear_velocity_mps, limits.angular_velocity_radps])
         self._acceleration = acceleration * np.array([limits.linear_acceleration_mps2, limits.angular_acceleration_radps2])
 
-    def highest_pace(self, rows: Array, velocities: Array, dt_s: float) -> Array:
-        """[n] at each of ``rows`` [n, dof], ``dt_s`` apart, which are passed with ``velocities`` [n, dof] rad/s at a pace of 1."""
-        rates = np.stack(self._arm.tcp_rates(rows, velocities), axis=1)  # [n, 2, 3]
-        changes = np.gradient(rates, dt_s, axis=0)
-        with np.errstate(divide="ignore"):
-            by_velocity = self._velocity / np.linalg.norm(rates, axis=-1)
-            by_acceleration = np.sqrt(self._acceleration / np.linalg.norm(changes, axis=-1))
+    def highest_pace(self, linear: Array, angular: Array, dt_s: float) -> Array:
+        """[n] where the TCP goes ``linear`` [n, 3] m/s and ``angular`` [n, 3] rad/s at a pace of 1, at times that are ``dt_s`` apart."""
+        rates = np.stack([linear, angular], axis=1)
+        changes = np.empty_like(rates)
+        changes[1:-1] = (rates[2:] - rates[:-2]) / (2 * dt_s)
+        changes[0], changes[-1] = (rates[1] - rates[0]) / dt_s, (rates[-1] - rates[-2]) / dt_s
+        by_velocity = self._velocity / np.maximum(_lengths(rates), STILL)
+        by_acceleration = np.sqrt(self._acceleration / np.maximum(_lengths(changes), STILL))
         return np.asarray(np.minimum(by_velocity, by_acceleration).min(axis=1))
 
     def excess(self, positions: Array, velocities: Array, tcp_m: Array) -> str:
         """What is too fast, as a clause, or "": of a motion [n, dof] one tick from row to row, whose TCP is at ``tcp_m`` [n, 3]."""
         if len(tcp_m) < 2:
             return ""
-        fastest_mps = float(np.linalg.norm(np.diff(tcp_m, axis=0), axis=1).max()) / self._tick_s
+        fastest_mps = float(_lengths(tcp_m[1:] - tcp_m[:-1]).max()) / self._tick_s
         if fastest_mps > self._hard.linear_velocity_mps:
             return f"the TCP would move at {fastest_mps:.2f} m/s; its limit is {self._hard.linear_velocity_mps:g} m/s"
         if float(np.abs(velocities).sum(axis=1).max()) <= self._hard.angular_velocity_radps:
             return ""  # the joints' turns together are no faster
-        fastest_radps = float(np.linalg.norm(self._arm.tcp_rates(positions, velocities)[1], axis=1).max())
+        fastest_radps = float(np.linalg.norm(self._arm.tcp_motion(positions, velocities)[2], axis=1).max())
         if fastest_radps > self._hard.angular_velocity_radps:
             return f"the TCP would turn at {fastest_radps:.2f} rad/s; its limit is {self._hard.angular_velocity_radps:g} rad/s"
         return ""
+
+
+class TcpCeiling:
+    """How fast the TCP lets a path be followed, as a ceiling of ChunkPath's; it remembers where it looked."""
+
+    def __init__(self, arm: Arm, speed: TcpSpeed) -> None:
+        self._arm, self._speed = arm, speed
+        self.postures, self.tcp_m = np.zeros((0, arm.config.dof)), np.zeros((0, 3))
+
+    def __call__(self, rows: Array, velocities: Array, dt_s: float) -> Array:
+        """[n] at ``rows`` [n, dof], ``dt_s`` apart, which are passed with ``velocities`` [n, dof] rad/s at a pace of 1."""
+        self.postures = rows
+        self.tcp_m, linear, angular = self._arm.tcp_motion(rows, velocities)
+        return self._speed.highest_pace(linear, angular, dt_s)
+
+
+def _lengths(vectors: Array) -> Array:
+    """[..., 3] -> [...]."""
+    return np.sqrt(np.einsum("...i,...i", vectors, vectors))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vla_ros.core.geometry import Array
+from vla_ros.safety.braking import MotionState
 from vla_ros.safety.path import ChunkPath
 
 POLE_RADPS = 20.0
@@ -20,15 +21,6 @@ LAG_FREE_RAD = 0.01  # distance to the path up to which the pace is kept
 LAG_STOP_RAD = 0.05  # distance at which the path waits for the arm
 SETTLED_RAD = 2e-4  # the end is reached: the arm is set to rest from here by a stop
 CREEP_PACE = 0.02  # slowest pace, so that the last row is reached in finite time
-
-
-@dataclass(frozen=True)
-class MotionState:
-    """Commanded position, velocity and acceleration [dof] (rad, rad/s, rad/s2)."""
-
-    position: Array
-    velocity: Array
-    acceleration: Array
 
 
 @dataclass(frozen=True)

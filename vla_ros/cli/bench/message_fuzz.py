@@ -30,7 +30,9 @@ from vla_ros.ros.interfaces import ACTION_CHUNK, CAMERA_HEALTH, CONTACT, HEARTBE
 from vla_ros.safety.gate import Gate
 
 TOPICS = (ACTION_CHUNK, PLAN, JOINT_STATES, OBJECTS, CONTACT, CAMERA_HEALTH, HEARTBEAT)
-BURST_SHARE = 0.05  # of the messages, after which mutants come: between two bursts the arm gets going
+BURST_SHARE = 0.05  # of the messages that come each tick, about which mutants come: between two bursts the arm gets going
+RARE_BURST_SHARE = 0.25  # the same of those that come more rarely
+RARE = (ACTION_CHUNK, OBJECTS, PLAN)
 MOST_IN_BURST = 64
 TRUE_RAD = 0.01  # nearer to the truth than this, a joint state is none the worse
 
@@ -89,7 +91,7 @@ class MessageEdge:
 
     def _send(self, topic: Topic, message: Any) -> None:
         """Some mutants, the message, some more."""
-        if topic is self._topic and self._rng.random() < BURST_SHARE:
+        if topic is self._topic and self._rng.random() < (RARE_BURST_SHARE if topic in RARE else BURST_SHARE):
             burst = [mutant(message, self._rng) for _ in range(int(self._rng.integers(1, MOST_IN_BURST)))]
             before = int(self._rng.integers(len(burst) + 1))
         else:

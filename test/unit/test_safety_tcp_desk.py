@@ -1,0 +1,152 @@
+"""Chunks of the TCP are judged over several ticks; meanwhile the gate does all that it does else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import daqp
+import numpy as np
+import pytest
+from safety_rig import SWEEP, Rig, home, panda, smooth
+from test_safety_tcp_rows import decided, poses_along, tcp_chunk
+
+from vla_ros.core.actions import ActionChunk, SafetyAction
+from vla_ros.core.decisions import SafetyReason
+from vla_ros.safety import tcp_rows
+from vla_ros.safety.tcp_desk import PROGRAMMES_PER_TICK, Order, TcpDesk
+
+FOLLOWED = (SafetyAction.PASS, SafetyAction.SLOW)
+ROWS = 60
+
+
+def long_way(rig: Rig, **changes) -> ActionChunk:
+    """Of 60 rows, along which the TCP goes from home to ``SWEEP``."""
+    chunk = tcp_chunk(panda(), poses_along(panda(), smooth(ROWS, SWEEP)), stamp_ns=rig.now_ns)
+    return replace(chunk, **{"trace_id": "slow", **changes})
+
+
+def test_the_decision_comes_some_ticks_later_and_no_tick_solves_much_more_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    solved = [0]
+
+    def counting(*problem):
+        solved[0] += 1
+        return daqp.solve(*problem)
+
+    monkeypatch.setattr(tcp_rows, "daqp", type("Counting", (), {"solve": staticmethod(counting)}))
+    rig = Rig().ready()
+    chunk = long_way(rig)
+    assert rig.gate.on_chunk(chunk, rig.now_ns) is None
+    most, since_ns = 0, rig.now_ns
+    while rig.gate.followed_chunk is None:
+        before = solved[0]
+        rig.step()
+        most = max(most, solved[0] - before)
+        assert rig.now_ns - since_ns < 400_000_000
+    assert solved[0] >= ROWS
+    assert most <= PROGRAMMES_PER_TICK + tcp_rows.ITERATIONS
+    assert rig.now_ns - since_ns >= 10_000_000 * ROWS / PROGRAMMES_PER_TICK
+    assert decided(rig, chunk).action in FOLLOWED
+    rig.step(500)
+    np.testing.assert_allclose(panda().fk(rig.sent[-1][1].positions[-1])[:3, 3], panda().fk(home() + SWEEP)[:3, 3], atol=2e-3)
+
+
+def test_what_was_followed_before_is_followed_meanwhile_and_a_continuation_goes_on_from_there() -> None:
+    rig = Rig().ready()
+    rows = smooth(120, SWEEP)
+    assert rig.send(rows, seq=4).action in FOLLOWED
+    rig.step(50)
+    poses = poses_along(panda(), rows[10:90])
+    second = tcp_chunk(panda(), poses, stamp_ns=rig.now_ns, continues_seq=4, continues_row=10.0)
+    assert rig.gate.on_chunk(second, rig.now_ns) is None
+    before = rig.command.chunk_row
+    rig.step(3)
+    assert (rig.command.chunk_seq, rig.command.action) == (4, SafetyAction.PASS)
+    assert rig.command.chunk_row > before
+    assert decided(rig, second).action in FOLLOWED
+    rig.step()
+    assert rig.command.chunk_seq == 5
+    assert rig.command.chunk_row < 40
+    rig.step(100)
+    assert rig.command.action in FOLLOWED
+
+
+def test_a_bad_one_that_comes_meanwhile_is_refused_at_once() -> None:
+    rig = Rig().ready()
+    rig.gate.on_chunk(long_way(rig), rig.now_ns)
+    bad = long_way(rig, seq=6, trace_id="bad")
+    bad.data[3, 1] = np.nan
+    decision = rig.gate.on_chunk(bad, rig.now_ns)
+    assert decision is not None
+    assert decision.reason is SafetyReason.CHUNK_NOT_FINITE
+
+
+def test_of_those_that_come_meanwhile_the_newest_one_waits() -> None:
+    rig = Rig().ready()
+    first, second, third = (long_way(rig, seq=seq, trace_id=str(seq)) for seq in (5, 6, 7))
+    for chunk in (first, second, third):
+        assert rig.gate.on_chunk(chunk, rig.now_ns) is None
+        rig.step()
+    given_up = decided(rig, second)
+    assert (given_up.action, given_up.reason) == (SafetyAction.HOLD, SafetyReason.CHUNK_SEQUENCE)
+    assert "newer" in given_up.detail
+    assert decided(rig, first).action in FOLLOWED  # what is given up stops nothing
+    assert decided(rig, third).action in FOLLOWED
+
+
+def test_a_stop_meanwhile_holds_and_the_chunk_is_refused() -> None:
+    rig = Rig().ready()
+    chunk = long_way(rig)
+    rig.gate.on_chunk(chunk, rig.now_ns)
+    rig.step()
+    rig.gate.estop("a test")
+    decision = decided(rig, chunk)
+    assert (decision.action, decision.reason) == (SafetyAction.HOLD, SafetyReason.ESTOP)
+    rig.step(50)
+    assert rig.gate.followed_chunk is None
+    np.testing.assert_allclose(rig.sent[-1][1].positions, home()[None].repeat(2, 0), atol=1e-9)
+
+
+def test_a_hold_meanwhile_makes_it_too_old() -> None:
+    rig = Rig().ready()
+    chunk = long_way(rig)
+    rig.gate.on_chunk(chunk, rig.now_ns)
+    rig.step(1)
+    rig.step(1, joints=False)
+    rig.gate.set_speed(0.0)
+    rig.step()
+    rig.gate.set_speed(1.0)
+    decision = decided(rig, chunk)
+    assert decision.reason in (SafetyReason.CHUNK_STALE, SafetyReason.SPEED_OVERRIDE), decision.detail
+    assert rig.gate.followed_chunk is None
+
+
+def test_another_chunk_of_its_expert_that_is_taken_meanwhile_comes_before_it() -> None:
+    rig = Rig().ready()
+    slow = long_way(rig)
+    rig.gate.on_chunk(slow, rig.now_ns)
+    rig.step()
+    assert rig.send(smooth(40, SWEEP), seq=9).action in FOLLOWED
+    assert decided(rig, slow).reason is SafetyReason.CHUNK_SEQUENCE
+    rig.step(5)
+    assert rig.command.chunk_seq == 9
+    assert rig.command.action in FOLLOWED
+
+
+def test_a_leap_of_the_clock_meanwhile_does_not_let_it_through() -> None:
+    rig = Rig().ready()
+    chunk = long_way(rig)
+    rig.gate.on_chunk(chunk, rig.now_ns)
+    rig.step()
+    rig.now_ns += 5_000_000_000
+    decision = decided(rig, chunk)
+    assert decision.action is SafetyAction.HOLD
+    assert rig.gate.followed_chunk is None
+
+
+def test_the_desk_begins_nothing_that_it_is_told_not_to() -> None:
+    desk, rig = TcpDesk(), Rig()
+    order = Order(long_way(rig), 1)
+    assert desk.put(order) is None
+    assert desk.put(order) is order
+    assert desk.go_on(lambda _: None) is None
+    assert desk.go_on(lambda _: pytest.fail("it was given up")) is None
