@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 from safety_rig import SWEEP, chunk_of, home, panda, safety, smooth
+from test_safety_tcp_rows import poses_along, tcp_chunk
 
 from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyReason
@@ -136,6 +137,13 @@ def test_a_stop_amid_clamped_setpoints_does_not_run_away(make):
     q, v = rig.motion(rig.now_ns)
     assert np.abs(v).max() == 0.0
     assert np.abs(q - here).max() < 0.4
+
+
+@pytest.mark.parametrize("make", [BoxClamp, PoseCheck])
+def test_rows_of_the_tcp_are_refused_by_those_that_know_joints_only(make):
+    rig = started(make)
+    chunk = tcp_chunk(panda(), poses_along(panda(), smooth(20, SWEEP)), stamp_ns=rig.now_ns)
+    assert rig.filter.on_chunk(chunk, rig.now_ns).reason is SafetyReason.CHUNK_SPACE
 
 
 @pytest.mark.parametrize("make", BASELINES)

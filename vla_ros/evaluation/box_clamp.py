@@ -9,10 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from vla_ros.core.actions import ActionChunk, ActionSpace, ShortTrajectory
+from vla_ros.core.decisions import SafetyReason
 from vla_ros.evaluation.baseline import Baseline
 from vla_ros.evaluation.playback import Playback, play
 from vla_ros.robots import Arm
-from vla_ros.safety.chunk_checks import Context, Refusal
+from vla_ros.safety.chunk_checks import TCP_SPACES, Context, Refusal
 from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.workspace import Workspace
 
@@ -30,7 +31,9 @@ class BoxClamp(Baseline):
         self._workspace = Workspace(arm, config.workspace_margin_m)
 
     def admit(self, chunk: ActionChunk, context: Context) -> Playback | Refusal:
-        """Whatever its rows are, they are clamped."""
+        """Whatever its rows are, they are clamped; those of the TCP are not known here."""
+        if chunk.space in TCP_SPACES:
+            return Refusal(SafetyReason.CHUNK_SPACE, "Only rows of joints are followed.")
         rows = np.asarray(chunk.data, dtype=float)[:, [chunk.names.index(name) for name in self._names]]
         if chunk.space is ActionSpace.JOINT_DELTA:
             rows = context.position + np.cumsum(rows, axis=0)

@@ -32,6 +32,7 @@ CHUNK_SHARE = 0.08  # of the ticks
 SCENE_TICKS = 10
 CLEAR_M = 0.03  # of new obstacles from the arm
 ERROR_RAD = 0.01  # of the measured arm, at most
+LAGS_NS = (0, 10 * MS, 20 * MS)  # of the arm behind what it is commanded
 KINDS = ("reach", "reach", "aim", "aim", "aim", "far", "fast", "fast", "ram", "noise", "absurd", "garbage", "continue", "tcp", "estop")
 
 
@@ -182,7 +183,7 @@ class GateBench:
         self.rig = self._make_rig()
         self._arm, self._config = self.rig.arm, self.rig.config
         self._ahead_ns = 0 if instead else self._config.lookahead_ticks * self._config.tick_ns
-        self._is_held = False
+        self._is_held, self._lag_ns = False, 0
         self._rng = np.random.default_rng(seed)
         self._adversary = Adversary(self._arm, self._rng)
         self.figures = GateFigures(breaches=self.rig.breaches)
@@ -202,6 +203,7 @@ class GateBench:
         Obstacles that came to be in front of a moving arm, nearer than it can stop, would be hit whatever is done.
         """
         self._scatter()
+        self._lag_ns = int(self._rng.choice(LAGS_NS))
         for tick in range(EPISODE_TICKS):
             self._tick(str(self._rng.choice(KINDS)) if self._rng.random() < CHUNK_SHARE else None, tick)
         self.rig.filter.hold("the bench")
@@ -271,9 +273,9 @@ class GateBench:
 
     def _sense(self, tick: int) -> None:
         rig = self.rig
-        q, v = rig.motion(rig.now_ns)
+        q, v = rig.motion(rig.now_ns - self._lag_ns)
         off = self._rng.uniform(-ERROR_RAD, ERROR_RAD, len(q)) * min(1.0, float(np.abs(v).max()) / 0.1)  # of a moving arm
-        rig.tell_joints(q + off, v)
+        rig.tell_joints(q + off, v, self._lag_ns)
         rig.tell_touch()
         rig.tell_heartbeats()
         rig.tell_cameras()

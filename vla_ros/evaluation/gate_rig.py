@@ -5,6 +5,7 @@ What a joint_trajectory_controller makes of the gate's messages is sampled at 1 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -24,6 +25,7 @@ from vla_ros.safety.gate import Gate
 
 START_NS = 10_000_000_000
 MS = 1_000_000
+KEPT = 8  # messages that were played, to tell where the arm was
 
 
 class Ears(Protocol):
@@ -89,12 +91,13 @@ class FilterRig:
         self.moved_rad = 0.0  # way of all joints together: an arm that never moves breaks nothing
         self.now_ns = START_NS
         self._playing = (JointSpline(np.array([0.0]), np.asarray(self.arm.config.home_rad)[None]), START_NS)
+        self._before: deque[tuple[int, JointSpline, int]] = deque(maxlen=KEPT)  # what was played, until when
         self._recent: list[Array] = []  # what the controller played, each millisecond, up to ...
         self._sampled_ns = START_NS
 
-    def tell_joints(self, q: Array, v: Array) -> None:
-        """The arm is measured at ``q`` [dof] rad, with ``v`` [dof] rad/s."""
-        torques_nm = self.arm.torques(q, v, self.acceleration(self.now_ns))
+    def tell_joints(self, q: Array, v: Array, lag_ns: int = 0) -> None:
+        """The arm is measured at ``q`` [dof] rad, with ``v`` [dof] rad/s, as it was commanded to be ``lag_ns`` ago."""
+        torques_nm = self.arm.torques(q, v, self.acceleration(self.now_ns - lag_ns))
         self.ears.on_joint_state(JointState(self.now_ns, self.arm.config.arm_joints, q, v, torques_nm))
 
     def tell_touch(self, force_n: float = 0.0) -> None:
@@ -125,18 +128,22 @@ class FilterRig:
         if (now_s := (self.now_ns - t.start_ns) * 1e-9) < times_s[0]:
             here = spline.sample((self.now_ns - start_ns) * 1e-9)
             times_s, knots = np.append(now_s, times_s), [np.vstack(pair) for pair in zip(here, knots, strict=True)]
+        self._before.append((self.now_ns, spline, start_ns))
         self._playing = (JointSpline(times_s, *knots), t.start_ns)
 
     def motion(self, at_ns: int) -> tuple[Array, Array]:
         """Position [dof] rad and velocity [dof] rad/s of the arm then, if no other message reaches it."""
-        spline, start_ns = self._playing
-        position, velocity, _ = spline.sample((at_ns - start_ns) * 1e-9)
+        position, velocity, _ = self._state(at_ns)
         return position, velocity
 
     def acceleration(self, at_ns: int) -> Array:
         """[dof] rad/s2 of the same."""
-        spline, start_ns = self._playing
-        return spline.sample((at_ns - start_ns) * 1e-9)[2]
+        return self._state(at_ns)[2]
+
+    def _state(self, at_ns: int) -> tuple[Array, Array, Array]:
+        then = ((spline, start_ns) for until_ns, spline, start_ns in self._before if at_ns < until_ns)
+        spline, start_ns = next(then, self._playing)
+        return spline.sample((at_ns - start_ns) * 1e-9)
 
     def played(self) -> Array:
         """[n, dof] rad: where the arm was, each millisecond since it was last judged."""
