@@ -14,7 +14,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from vla_ros.core.errors import VlaRosError
 from vla_ros.core.outcomes import EXIT_CANNOT_START
-from vla_ros.core.scheduling import Urgency, make_realtime, make_threads_realtime, prepare_process
+from vla_ros.core.scheduling import Urgency, make_realtime, make_threads_realtime, prepare_process, settle
 from vla_ros.ros.lean_executor import LeanExecutor
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.this_machine import require_this_machine
@@ -46,6 +46,7 @@ def run(make_node: Callable[[], VlaNode], arguments: list[str] | None = None, *,
         executor.add_node(node)
         if not node.autostart or node.start():
             code = 0
+            settle()
             if urgency is Urgency.CONTROL:
                 if make_realtime():
                     make_threads_realtime(RECEIVERS)

@@ -109,18 +109,19 @@ class SweepProof:
 
     def _prove(self, group: int, postures: Array, need: Array, is_open: NDArray[np.bool_], left: int) -> tuple[Breach | None, int]:
         """Measures amid the rows that are not proven, until all are; ``left``: measurements that may still be made."""
-        while len(rows := np.flatnonzero(is_open)):
+        reach_m = self.model.reach_m[:, group]
+        while len(rows := is_open.nonzero()[0]):
             row = int(rows[len(rows) // 2])
-            distance_m = self._measure(group, postures[row])
+            posture = postures[row]
+            distance_m = self._measure(group, posture)
             if distance_m < need[row]:
-                exact_m, pair = self.model.distance(postures[row], group)
+                exact_m, pair = self.model.distance(posture, group)
                 return Breach(exact_m, pair, bool(self.model.is_own[group])), left
             left -= 1
             if left <= 0:
-                pair = self.model.distance(postures[row], group)[1]
+                pair = self.model.distance(posture, group)[1]
                 return Breach(distance_m, pair, bool(self.model.is_own[group]), proven=False), left
-            moved = np.abs(postures - postures[row]) @ self.model.reach_m[:, group]
-            is_open = is_open & (distance_m - moved < need)
+            is_open = is_open & (distance_m - np.abs(postures - posture) @ reach_m < need)
             is_open[row] = False
         return None, left
 

@@ -71,11 +71,13 @@ def _check_options(options: argparse.Namespace) -> None:
 
 
 def _run_gate(options: argparse.Namespace) -> int:
+    from vla_ros.core.scheduling import settle
     from vla_ros.evaluation.gate_bench import GateBench
 
     if options.baselines:
         return _run_comparison(options)
     bench = GateBench(options.robot, options.seed)
+    settle()  # as the monitor's process does
     tell = _Tenths(options.commands, "commands")
     bench.run(options.commands, lambda done: tell(done, f"{bench.figures.breaches.count} breaches"))
     summary = bench.figures.summary(options.robot)
