@@ -15,7 +15,7 @@ from vla_ros.motion.interpolation import JointSpline
 from vla_ros.safety.braking import Braking, MotionState
 from vla_ros.safety.chunk_checks import Accepted
 from vla_ros.safety.motion_guard import Following, MotionGuard
-from vla_ros.safety.path import ChunkPath
+from vla_ros.safety.path import LOOK_S, ChunkPath
 from vla_ros.safety.surroundings import Surroundings
 from vla_ros.safety.tracker import Progress, Tracker
 from vla_ros.safety.workspace import Workspace
@@ -227,6 +227,27 @@ def test_the_way_to_the_border_of_the_workspace_is_that_to_its_nearest_side(axis
         assert workspace.inside_m(home()) == pytest.approx(0.01 - margin_m)
         assert workspace.rows_inside_m(np.array([home(), home()])) == pytest.approx([0.01 - margin_m] * 2)
         assert f"TCP {'xyz'[axis]} = {tcp_m[axis]:.3f} m" in workspace.describe(home())
+
+
+@pytest.mark.parametrize(
+    ("rows", "dt_s"), [(2, 0.005), (2, 0.5), (3, 0.01), (50, 0.01), (40, 0.05), (41, 0.1), (7, 0.5), (256, 0.005), (100, 0.03)]
+)
+def test_a_path_is_slowed_wherever_it_is_looked_at(rows, dt_s):
+    path = ChunkPath(np.cumsum(np.random.default_rng(rows).random((rows, 2)) * 0.01, axis=0), dt_s, np.full(2, 1e9), np.full(2, 1e9))
+    postures, velocities, apart_s = path.looks()
+    assert apart_s <= LOOK_S + 1e-12
+    at = np.linspace(0, rows - 1, len(postures))
+    for row, posture, velocity in zip(at, postures, velocities, strict=True):
+        np.testing.assert_allclose(path.at(row).position, posture, atol=1e-12)
+        np.testing.assert_allclose(path.at(row).slope / dt_s, velocity, atol=1e-9)
+    most = np.linspace(0.1, 0.9, len(postures))
+    slowed = path.under(most)
+    for segment in range(rows - 1):
+        first, last = np.flatnonzero(at <= segment + 1e-9)[-1], np.flatnonzero(at >= segment + 1 - 1e-9)[0]
+        lowest = most[first : last + 1].min()
+        assert slowed.pace_at(segment)[0] <= lowest + 1e-12
+    assert slowed.slowest_cap == pytest.approx(0.1)
+    assert path.slowest_cap == 1.0  # it stays as it was
 
 
 def test_an_arm_that_enters_a_path_in_motion_keeps_its_pace():

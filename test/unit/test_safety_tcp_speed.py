@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safety_rig import chunk_of, home, panda, safety
 
+from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyReason
 from vla_ros.evaluation.gate_oracle import Breaches, GateOracle
 from vla_ros.evaluation.gate_rig import GateRig
 from vla_ros.robots import load_robot
 from vla_ros.safety.path import ACCELERATION_SHARE, VELOCITY_SHARE, ChunkPath
-from vla_ros.safety.tcp_speed import TcpCeiling, TcpSpeed
+from vla_ros.safety.tcp_speed import TcpSpeed
 
 LIMITS = panda().config.cartesian
 
@@ -27,7 +28,7 @@ def test_the_rates_of_the_tcp_are_those_of_the_jacobian(robot):
         rng.normal(size=(20, arm.config.dof)),
     )
     expected = np.array([arm.jacobian(q) @ v for q, v in zip(rows, velocities, strict=True)])
-    _, linear, angular = arm.tcp_motion(rows, velocities)
+    linear, angular = arm.tcp_rates(rows, velocities)
     np.testing.assert_allclose(np.column_stack([linear, angular]), expected, atol=1e-12)
 
 
@@ -38,7 +39,8 @@ def test_a_path_followed_at_its_pace_keeps_the_share_of_the_limits(seed, dt_s):
     s = np.linspace(0, 1, 30)[:, None]
     rows = home() + (10 * s**3 - 15 * s**4 + 6 * s**5) * rng.uniform(-1.0, 1.0, 7)
     ample = np.full(7, 1e6)
-    path = ChunkPath(rows, dt_s, ample, ample, TcpCeiling(panda(), TcpSpeed(panda(), config)))
+    path = ChunkPath(rows, dt_s, ample, ample)
+    path = path.under(TcpSpeed(panda(), config).highest_pace(*path.looks()))
     tcp_m = panda().tcp_positions(rows)
     caps = np.array([path.pace_at(row)[0] for row in range(29)])
     mps = np.linalg.norm(np.diff(tcp_m, axis=0), axis=1) / dt_s * caps
@@ -46,12 +48,12 @@ def test_a_path_followed_at_its_pace_keeps_the_share_of_the_limits(seed, dt_s):
 
 
 def test_what_is_slow_anyway_is_not_slowed_and_what_is_slowed_says_that_it_is_the_tcp():
-    ceiling, still = TcpCeiling(panda(), TcpSpeed(panda(), safety())), np.zeros((4, 7))
-    assert ceiling(np.tile(home(), (4, 1)), still, 0.05).min() > 1000
+    speed, still = TcpSpeed(panda(), safety()), np.zeros((4, 7))
+    assert speed.highest_pace(np.tile(home(), (4, 1)), still, 0.05).min() > 1000
     turn = np.zeros(7)
     turn[0] = 1.0
     rows = home() + np.linspace(0, 1, 20)[:, None] * turn
-    pace = ceiling(rows, np.tile(turn, (20, 1)), 0.05)
+    pace = speed.highest_pace(rows, np.tile(turn, (20, 1)), 0.05)
     share = VELOCITY_SHARE * safety().operation.velocity
     centripetal = ACCELERATION_SHARE * safety().operation.acceleration
     off_m = float(np.linalg.norm(panda().fk(home())[:2, 3]))
@@ -87,8 +89,14 @@ def test_a_chunk_that_would_turn_the_hand_too_fast_is_slowed_and_says_so():
         rig.tell_touch()
         rig.tell_heartbeats()
         rig.play(rig.gate.tick(rig.now_ns, rig.now_ns))
-    decision = rig.gate.on_chunk(chunk_of(rows, rig.now_ns, dt_s=0.03), rig.now_ns)
-    assert decision.reason == SafetyReason.VELOCITY_LIMIT
+    assert rig.gate.on_chunk(chunk_of(rows, rig.now_ns, dt_s=0.03), rig.now_ns).limiting_joint == "panda_joint7"
+    for _ in range(2):  # in the second tick it is told how fast the TCP would be
+        rig.gate.drain_decisions()
+        rig.now_ns += safety().tick_ns
+        rig.gate.tick(rig.now_ns, rig.now_ns)
+    (decision,) = rig.gate.drain_decisions()
+    assert (decision.action, decision.reason) == (SafetyAction.SLOW, SafetyReason.VELOCITY_LIMIT)
+    assert decision.limiting_joint == panda().config.tcp_frame
     assert panda().config.tcp_frame in decision.detail
 
 

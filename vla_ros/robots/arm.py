@@ -88,11 +88,8 @@ class Arm:
             position += translations[joint]
         return position.T
 
-    def tcp_motion(self, rows: Array, velocities: Array) -> tuple[Array, Array, Array]:
-        """Position [n, 3] m, linear [n, 3] m/s and angular [n, 3] rad/s velocity of the TCP in the base frame.
-
-        For postures [n, dof] rad and joint velocities [n, dof] rad/s.
-        """
+    def tcp_rates(self, rows: Array, velocities: Array) -> tuple[Array, Array]:
+        """Linear [n, 3] m/s and angular [n, 3] rad/s velocity of the TCP in the base frame, for postures and joint velocities [n, dof]."""
         turns, translations = self._chain
         factors, rates = _factors(rows)[:, :, None, None], np.asarray(velocities, dtype=float).T
         moved = np.zeros((3, 3, len(rows)))  # position, linear and angular velocity of the TCP, seen from the joint that it has got to
@@ -103,7 +100,7 @@ class Arm:
             moved[:, 1] += rates[joint] * (cross @ moved[:, 0])
             moved[:, 2] += rates[joint] * axis
             moved[:, 0] += translations[joint]
-        return moved[:, 0].T, moved[:, 1].T, moved[:, 2].T
+        return moved[:, 1].T, moved[:, 2].T
 
     def jacobian(self, q: Array) -> Array:
         """[6, dof]: linear [m/rad], then angular velocity of the TCP for each joint's velocity, in the base's axes."""

@@ -30,7 +30,6 @@ from vla_ros.safety.tcp_rows import (
     Unreached,
     tcp_poses,
 )
-from vla_ros.safety.tcp_speed import TcpCeiling, TcpSpeed
 from vla_ros.safety.workspace import Workspace
 
 HORIZON = (2, 256)  # rows
@@ -126,7 +125,6 @@ class ChunkDoor:
         self.config = config
         self.workspace = Workspace(arm, config.workspace_margin_m)
         self.tcp = TcpRows(arm)
-        self._tcp_speed = TcpSpeed(arm, config)
         self.acceleration = config.operation.acceleration * np.asarray(arm.config.limits.acceleration_radps2)
 
     def judge(self, chunk: ActionChunk, context: Context, turned: Array | Unreached | None = None) -> Accepted | Refusal:
@@ -202,10 +200,10 @@ class ChunkDoor:
         return _Rows(data, row, continued, slowest)
 
     def _way(self, rows: Array, dt_s: float) -> _Way:
-        ceiling = TcpCeiling(self.arm, self._tcp_speed)
         velocity = self.config.operation.velocity * self.arm.config.limits.speed_along(rows)
-        path = ChunkPath(rows, dt_s, velocity, self.acceleration, ceiling)
-        return _Way(path, ceiling.postures, self.workspace.places_inside_m(ceiling.tcp_m))
+        path = ChunkPath(rows, dt_s, velocity, self.acceleration)
+        postures = path.looks()[0]
+        return _Way(path, postures, self.workspace.rows_inside_m(postures))
 
     def _accept(self, chunk: ActionChunk, rows: _Rows, way: _Way) -> Accepted:
         limits, q, path = self.arm.config.limits, rows.positions, way.path
@@ -219,7 +217,7 @@ class ChunkDoor:
             margin_position_rad=float(room.min()),
             margin_velocity=float(1 - use.max()),
             margin_workspace_m=float(way.inside_m.min()),
-            tightest_joint=self.arm.config.tcp_frame if path.ceiling_binds else self.arm.config.arm_joints[int(np.argmax(use))],
+            tightest_joint=self.arm.config.arm_joints[int(np.argmax(use))],
         )
 
 

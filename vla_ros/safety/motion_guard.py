@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ class Following:
     accepted: Accepted
     progress: Progress
     finished: bool = False  # the last row was reached; the arm rests there
+    ticks: int = 0  # for which it has been followed
 
     @property
     def followed(self) -> Followed:
@@ -83,14 +84,21 @@ class MotionGuard:
 
     def _follow(self, following: Following, speed: float, ticks: int) -> tuple[Following | None, Fault | None]:
         """So many ticks farther along the path, fewer where it ends. All of them together, and the stop after the last, are verified."""
-        path, progress, state = following.accepted.path, following.progress, self.horizon.state
+        accepted = self._under_the_tcp(following.accepted) if following.ticks == 1 else following.accepted
+        path, progress, state = accepted.path, following.progress, self.horizon.state
         states: list[MotionState] = []
         while len(states) < ticks and not self._tracker.settled(state, path, progress):
             state, progress = self._tracker.advance(state, path, progress, speed)
             states.append(state)
         if states and (fault := self._commit(states)):
             return None, fault
-        return Following(following.accepted, progress, finished=len(states) < ticks), None
+        return Following(accepted, progress, finished=len(states) < ticks, ticks=following.ticks + 1), None
+
+    def _under_the_tcp(self, accepted: Accepted) -> Accepted:
+        """Followed no faster than the TCP may go. To find out takes as long as a tick, and the one before has judged the chunk."""
+        path = accepted.path.under(self._tcp_speed.highest_pace(*accepted.path.looks()))
+        is_tightest = path.slowest_cap < accepted.path.slowest_cap
+        return replace(accepted, path=path, tightest_joint=self._arm.config.tcp_frame if is_tightest else accepted.tightest_joint)
 
     def _commit(self, states: list[MotionState]) -> Fault | None:
         last = states[-1]

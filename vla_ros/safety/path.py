@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,18 +27,15 @@ class PathPoint:
     curvature: Array  # [dof] rad/row2
 
 
-Ceiling = Callable[[Array, Array, float], Array]  # rows [n, dof], velocities there at a pace of 1, seconds between them -> highest pace [n]
-
-
 class ChunkPath:
     """The natural cubic spline through ``rows`` [n, dof] (rad) that lie ``dt_s`` apart.
 
     The *pace* is the speed of consumption: 1 plays the rows as the expert meant them. ``velocity`` ([dof], or [n - 1, dof] from row to row)
     and ``acceleration`` [dof] are the operational limits: the pace is capped where the path would break them, and so that it can always
-    fall to 0 by the last row. A ``ceiling`` caps it further.
+    fall to 0 by the last row.
     """
 
-    def __init__(self, rows: Array, dt_s: float, velocity: Array, acceleration: Array, ceiling: Ceiling | None = None) -> None:
+    def __init__(self, rows: Array, dt_s: float, velocity: Array, acceleration: Array) -> None:
         self.rows = np.asarray(rows, dtype=float)
         self.dt_s = dt_s
         self.last_row = float(len(self.rows) - 1)
@@ -47,25 +44,33 @@ class ChunkPath:
         self._coefficients = np.empty((len(linear), 4, self.rows.shape[1]))
         for power, values in enumerate((self.rows[:-1], linear, bend[:-1] / 2, np.diff(bend, axis=0) / 6)):
             self._coefficients[:, power] = values
-        most = self._under(ceiling) if ceiling else np.full(len(linear), np.inf)
-        self._cap, self._gain, self._reach = self._paces(linear, bend, velocity, acceleration, most)
-        self.ceiling_binds = float(most.min()) <= min(self._cap)  # it is what makes the path slow, where it is slow
+        caps, self._gain = self._limits(linear, bend, velocity, acceleration)
+        self._cap, self._reach = self._paces(caps)
 
-    def _under(self, ceiling: Ceiling) -> Array:
-        """[n - 1] the highest pace in each segment: the lowest of those where it is looked at the path, from before it until after it."""
-        segments = len(self._coefficients)
-        looks = max(math.ceil(segments * self.dt_s / LOOK_S), 1)
+    def looks(self) -> tuple[Array, Array, float]:
+        """Postures [m, dof] rad along the path, the velocities there at a pace of 1 [m, dof] rad/s, and the s between them: LOOK_S or less."""
+        segments, looks = len(self._coefficients), self._look_count
         rows = np.arange(looks + 1) * (segments / looks)
         i = np.minimum(rows.astype(int), segments - 1)
         x = (rows - i)[:, None]
         c0, c1, c2, c3 = self._coefficients[i].swapaxes(0, 1)
         slopes = c1 + x * (2 * c2 + x * (3 * c3))
-        most = np.full(looks + 2, np.inf)
-        most[:-1] = ceiling(c0 + x * (c1 + x * (c2 + x * c3)), slopes / self.dt_s, segments * self.dt_s / looks)
+        return c0 + x * (c1 + x * (c2 + x * c3)), slopes / self.dt_s, segments * self.dt_s / looks
+
+    def under(self, most: Array) -> ChunkPath:
+        """The same path, no faster than ``most`` [m] at its looks and between them."""
+        segments, looks = len(self._coefficients), self._look_count
         ends = np.arange(segments + 1) * looks  # of the segments, in looks times segments
         around = np.empty((segments, 2), dtype=int)  # the last look before each, and the one after the first behind it
         around[:, 0], around[:, 1] = ends[:-1] // segments, (ends[1:] + (segments - 1)) // segments + 1
-        return np.minimum.reduceat(most, around.ravel())[::2]
+        lowest = np.minimum.reduceat(np.concatenate([most, [np.inf]]), around.ravel())[::2]
+        path = copy.copy(self)
+        path._cap, path._reach = self._paces(np.minimum(self._cap, lowest))
+        return path
+
+    @property
+    def _look_count(self) -> int:
+        return max(math.ceil(len(self._coefficients) * self.dt_s / LOOK_S), 1)
 
     def at(self, row: float) -> PathPoint:
         """The path at a fractional row (clamped to its ends)."""
@@ -92,10 +97,8 @@ class ChunkPath:
         """The lowest pace that the operational limits force anywhere on the path."""
         return min(self._cap)
 
-    def _paces(
-        self, linear: Array, bend: Array, velocity: Array, acceleration: Array, most: Array
-    ) -> tuple[list[float], list[float], list[float]]:
-        """For each segment the cap on the pace and on its change; for each row the pace from which all caps after it can be kept."""
+    def _limits(self, linear: Array, bend: Array, velocity: Array, acceleration: Array) -> tuple[Array, list[float]]:
+        """For each segment the cap on the pace and on its change."""
         middle = linear + bend[:-1] / 2 + np.diff(bend, axis=0) / 8
         end = linear + (bend[:-1] + bend[1:]) / 2
         speed = np.maximum(np.maximum(np.abs(linear), np.abs(middle)), np.abs(end)) / self.dt_s
@@ -104,12 +107,15 @@ class ChunkPath:
             by_speed = np.fmin.reduce(VELOCITY_SHARE * velocity / speed, axis=1, initial=np.inf)  # 0 / 0: what does not move has no limit
             by_curve = np.sqrt(np.min(ACCELERATION_SHARE * acceleration / curve, axis=1))
             gain = np.minimum(np.min(PACE_SHARE * acceleration / speed, axis=1), PACE_CAP_PER_S)
-        caps: list[float] = np.minimum(np.minimum(np.minimum(by_speed, by_curve), most), 1.0).tolist()
-        gains: list[float] = gain.tolist()
-        reach = [0.0] * (len(caps) + 1)
-        for i in range(len(caps) - 1, -1, -1):
-            reach[i] = min(caps[i], (reach[i + 1] ** 2 + 2 * gains[i] * self.dt_s) ** 0.5)
-        return caps, gains, reach
+        return np.minimum(np.minimum(by_speed, by_curve), 1.0), gain.tolist()
+
+    def _paces(self, caps: Array) -> tuple[list[float], list[float]]:
+        """The caps, and for each row the pace from which all caps after it can be kept."""
+        cap, gain = caps.tolist(), self._gain
+        reach = [0.0] * (len(cap) + 1)
+        for i in range(len(cap) - 1, -1, -1):
+            reach[i] = min(cap[i], (reach[i + 1] ** 2 + 2 * gain[i] * self.dt_s) ** 0.5)
+        return cap, reach
 
 
 def _second_derivatives(rows: Array) -> Array:

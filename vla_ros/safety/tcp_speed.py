@@ -26,9 +26,9 @@ class TcpSpeed:
         self._velocity = velocity * np.array([limits.linear_velocity_mps, limits.angular_velocity_radps])
         self._acceleration = acceleration * np.array([limits.linear_acceleration_mps2, limits.angular_acceleration_radps2])
 
-    def highest_pace(self, linear: Array, angular: Array, dt_s: float) -> Array:
-        """[n] where the TCP goes ``linear`` [n, 3] m/s and ``angular`` [n, 3] rad/s at a pace of 1, at times that are ``dt_s`` apart."""
-        rates = np.stack([linear, angular], axis=1)
+    def highest_pace(self, rows: Array, velocities: Array, dt_s: float) -> Array:
+        """[n] at ``rows`` [n, dof], ``dt_s`` apart, which are passed with ``velocities`` [n, dof] rad/s at a pace of 1."""
+        rates = np.stack(self._arm.tcp_rates(rows, velocities), axis=1)  # [n, 2, 3]
         changes = np.empty_like(rates)
         changes[1:-1] = (rates[2:] - rates[:-2]) / (2 * dt_s)
         changes[0], changes[-1] = (rates[1] - rates[0]) / dt_s, (rates[-1] - rates[-2]) / dt_s
@@ -45,24 +45,10 @@ class TcpSpeed:
             return f"the TCP would move at {fastest_mps:.2f} m/s; its limit is {self._hard.linear_velocity_mps:g} m/s"
         if float(np.abs(velocities).sum(axis=1).max()) <= self._hard.angular_velocity_radps:
             return ""  # the joints' turns together are no faster
-        fastest_radps = float(np.linalg.norm(self._arm.tcp_motion(positions, velocities)[2], axis=1).max())
+        fastest_radps = float(np.linalg.norm(self._arm.tcp_rates(positions, velocities)[1], axis=1).max())
         if fastest_radps > self._hard.angular_velocity_radps:
             return f"the TCP would turn at {fastest_radps:.2f} rad/s; its limit is {self._hard.angular_velocity_radps:g} rad/s"
         return ""
-
-
-class TcpCeiling:
-    """How fast the TCP lets a path be followed, as a ceiling of ChunkPath's; it remembers where it looked."""
-
-    def __init__(self, arm: Arm, speed: TcpSpeed) -> None:
-        self._arm, self._speed = arm, speed
-        self.postures, self.tcp_m = np.zeros((0, arm.config.dof)), np.zeros((0, 3))
-
-    def __call__(self, rows: Array, velocities: Array, dt_s: float) -> Array:
-        """[n] at ``rows`` [n, dof], ``dt_s`` apart, which are passed with ``velocities`` [n, dof] rad/s at a pace of 1."""
-        self.postures = rows
-        self.tcp_m, linear, angular = self._arm.tcp_motion(rows, velocities)
-        return self._speed.highest_pace(linear, angular, dt_s)
 
 
 def _lengths(vectors: Array) -> Array:
