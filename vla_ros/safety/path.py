@@ -48,7 +48,7 @@ class ChunkPath:
         self._cap, self._reach = self._paces(caps)
 
     def looks(self) -> tuple[Array, Array, float]:
-        """Postures [m, dof] rad along the path, the velocities there at a pace of 1 [m, dof] rad/s, and the s between them: LOOK_S or less."""
+        """Postures [m, dof] rad along the path, velocities there at a pace of 1 [m, dof] rad/s, and the s between them: LOOK_S at most."""
         segments, looks = len(self._coefficients), self._look_count
         rows = np.arange(looks + 1) * (segments / looks)
         i = np.minimum(rows.astype(int), segments - 1)
