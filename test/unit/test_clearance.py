@@ -106,6 +106,21 @@ def test_no_thing_that_changes_comes_nearer_than_is_said():
     assert model.place([replace(solids[0], name="other"), *solids[1:-1]]) == np.inf
 
 
+def test_what_is_held_far_out_is_known_to_come_near_faster():
+    model, cup = ClearanceModel(panda(), 1), Solid("cup", "box", np.full(3, 0.02), transform(np.eye(3), np.array([0.3, 0.9, 0.5])))
+    model.place([cup])
+    group = next(
+        g for g, name in enumerate(model.distance(np.append(home(), WIDTH_M), n)[1][0] for n in range(len(model.is_own))) if name == HELD
+    )
+    model.hold(np.array([1.6, 0.02, 0.02]), np.eye(4))
+    rng = np.random.default_rng(2)
+    for _ in range(200):
+        a = np.append(home() + rng.normal(size=7) * 0.4, WIDTH_M)
+        b = a + np.append(rng.normal(size=7) * 0.1, 0.0)
+        before, after = model.distance(a, group)[0], model.distance(b, group)[0]
+        assert after >= before - np.abs(b - a) @ model.reach_m[:, group] - ROUNDING_M or before < 0
+
+
 @settings(max_examples=60, deadline=None)
 @given(postures, postures, st.floats(0.0, 1.0), widths, widths)
 def test_no_motion_brings_a_group_nearer_than_its_bound_says(start, end, share, width, other_width):

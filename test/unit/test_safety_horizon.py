@@ -93,30 +93,44 @@ def test_a_long_sleep_ends_at_rest_where_the_stop_ended(long):
     assert horizon.is_still(tick_ns(long - 1))
 
 
+def stop_from(state: MotionState):
+    return BRAKING.plan(state.position, state.velocity, state.acceleration)
+
+
 def test_a_cut_takes_back_what_comes_after_its_tick_and_nothing_else():
     horizon = moving(8)
-    assert not horizon.cut(8)
-    assert not horizon.cut(9)
+    assert len(horizon.states_from(8)) == len(horizon.states_from(9)) == 1
+    states = horizon.states_from(5)
+    assert len(states) == 4
+    assert states[0].position[0] - home()[0] == pytest.approx(5 * 0.01 * SPEED_RADPS)
     assert horizon.end == 8
-    assert horizon.cut(5)
+    horizon.cut(3, stop_from(states[0]))
     assert horizon.end == 5
-    assert horizon.state.position[0] - home()[0] == pytest.approx(5 * 0.01 * SPEED_RADPS)
-    horizon.restop(BRAKING.plan(horizon.state.position, horizon.state.velocity, horizon.state.acceleration))
+    np.testing.assert_array_equal(horizon.state.position, states[0].position)
     horizon.follow_stop()
     assert horizon.end == 6
     assert abs(horizon.state.velocity[0]) < SPEED_RADPS
-    again, stop = moving(8), BRAKING.plan(home(), SPEED_RADPS * np.eye(7)[0], np.zeros(7))
-    assert again.cut(7), "a single tick too"
-    again.restop(stop)
+    again = moving(8)
+    stop = stop_from(again.states_from(7)[0])
+    again.cut(1, stop)
     again.follow_stop()
     assert again.state.position == pytest.approx(stop.positions[1]), "from its first row on"
 
 
-def test_a_cut_keeps_the_oldest_knot():
+def test_what_is_committed_begins_with_the_oldest_knot():
     horizon = moving(4)
-    assert horizon.cut(-3)
-    assert horizon.end == 0
-    assert horizon.state.position == pytest.approx(home())
+    states = horizon.states_from(-3)
+    assert len(states) == 5
+    assert states[0].position == pytest.approx(home())
+
+
+def test_the_rest_of_a_stop_begins_where_the_last_knot_is():
+    horizon = moving(4)
+    horizon.follow_stop()
+    rest = horizon.rest_of_stop
+    np.testing.assert_array_equal(rest.positions[0], horizon.state.position)
+    np.testing.assert_array_equal(rest.positions[-1], horizon.rest_position)
+    np.testing.assert_array_equal(rest.velocities[0], horizon.state.velocity)
 
 
 def test_rows_are_what_is_committed_from_a_tick_on_and_the_stop():

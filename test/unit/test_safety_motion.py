@@ -301,6 +301,26 @@ def test_of_ticks_that_are_caught_up_with_none_is_passed_where_the_last_one_lead
     assert np.abs(guard.horizon.rest_position - before).max() < 0.2
 
 
+def test_a_stop_from_amid_ticks_that_were_committed_together_is_one_that_is_safe():
+    """The first one that is; where none is, the first."""
+    for unsafe, kept in ((0, 0), (1, 1), (2, 2), (99, 0)):
+        guard, following = guard_along(smooth(60, SWEEP))
+        for tick in (*range(1, 30), 33):
+            following, _ = guard.advance(tick * 10_000_000, following, 1.0)
+        states, asked = guard.horizon.states_from(34), []
+        assert len(states) > 4
+
+        def verify(stop, before, unsafe=unsafe, asked=asked):
+            asked.append(before)
+            return None if len(asked) > unsafe else "it touches something"
+
+        guard._verify = verify
+        guard.cut(33 * 10_000_000)
+        np.testing.assert_array_equal(guard.horizon.state.position, states[kept].position)
+        assert guard.horizon.end == 34 + kept
+        np.testing.assert_array_equal(asked[0].position, states[0].position)
+
+
 def pushed_past_the_door(target, reason):
     """A guard that is given a path which the door would have refused; returns its curve's positions."""
     rows = np.linspace(home(), target, 60)

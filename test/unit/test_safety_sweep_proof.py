@@ -155,9 +155,9 @@ def test_what_a_subtask_takes_may_be_touched_by_the_hand_and_by_nothing_else():
     surroundings.on_scene(scene, np.eye(4), 0)
     posture = np.append(home(), WIDTH_M)
     assert surroundings.nearest(posture)[1] < 0
-    surroundings.expect("1")
+    surroundings.expect(surroundings.subtask("1"))
     assert surroundings.nearest(posture)[1] > 0.01
-    surroundings.expect("")
+    surroundings.expect(None)
     pair, margin_m = surroundings.nearest(posture)
     assert margin_m < 0
     assert "the red cube" in pair
@@ -171,7 +171,7 @@ def test_what_lies_in_the_bowl_may_be_touched_by_what_is_put_there():
     surroundings = Surroundings(panda(), safety())
     surroundings.on_plan(plan_to(Skill.PLACE, Relation.IN, "bowl_1"))
     surroundings.on_scene(Scene(0, "panda_link0", (bowl, inside, beside, held)), np.eye(4), 0)
-    surroundings.expect("1")
+    surroundings.expect(surroundings.subtask("1"))
     assert surroundings._meant(surroundings._subtasks["1"]) == {"cube_1", "cube_2", "bowl_1"}
 
 
@@ -385,11 +385,11 @@ def test_a_new_plan_gives_the_chunk_that_is_followed_no_new_contacts():
     scene = Scene(0, "panda_link0", (thing_at(ahead(0.0)[:3, 3], 0.12),))
     surroundings.on_plan(Plan("", (replace(plan_to(Skill.PICK).subtasks[0], object_id="cube_7"),), (), "test"))
     surroundings.on_scene(scene, np.eye(4), 0)
-    surroundings.expect("1")
+    surroundings.expect(surroundings.subtask("1"))
     surroundings.on_plan(plan_to(Skill.PICK))
     surroundings.on_scene(replace(scene, stamp_ns=1), np.eye(4), 1)
     assert surroundings.nearest(np.append(home(), WIDTH_M))[1] < 0
-    surroundings.expect("1")
+    surroundings.expect(surroundings.subtask("1"))
     assert surroundings.nearest(np.append(home(), WIDTH_M))[1] > 0
 
 
@@ -399,7 +399,7 @@ def test_only_what_something_is_put_in_or_on_may_be_touched(relation, may_touch)
     surroundings = Surroundings(panda(), safety())
     surroundings.on_plan(plan_to(Skill.PLACE, relation, "cube_2"))
     surroundings.on_scene(Scene(0, "panda_link0", (target,)), np.eye(4), 0)
-    surroundings.expect("1")
+    surroundings.expect(surroundings.subtask("1"))
     assert (surroundings.nearest(np.append(home(), WIDTH_M))[1] > 0) is may_touch
 
 

@@ -12,6 +12,7 @@ from test_safety_tcp_rows import decided, poses_along, tcp_chunk
 
 from vla_ros.core.actions import ActionChunk, SafetyAction
 from vla_ros.core.decisions import SafetyReason
+from vla_ros.core.tasks import Plan, Predicate, Relation, Skill, Subtask
 from vla_ros.safety import tcp_rows
 from vla_ros.safety.tcp_desk import PROGRAMMES_PER_TICK, Order, TcpDesk
 
@@ -93,31 +94,50 @@ def test_of_those_that_come_meanwhile_the_newest_one_waits() -> None:
     assert decided(rig, third).action in FOLLOWED
 
 
-def test_a_stop_meanwhile_holds_and_the_chunk_is_refused() -> None:
+@pytest.mark.parametrize("ahead_ns", [0, 45_000_000])
+def test_an_emergency_stop_meanwhile_gives_it_up_for_good(ahead_ns: int) -> None:
+    """However soon it is reset, and however late its stamp."""
     rig = Rig().ready()
-    chunk = long_way(rig)
+    chunk = long_way(rig, stamp_ns=rig.now_ns + ahead_ns)
     rig.gate.on_chunk(chunk, rig.now_ns)
     rig.step()
     rig.gate.estop("a test")
     decision = decided(rig, chunk)
-    assert (decision.action, decision.reason) == (SafetyAction.HOLD, SafetyReason.ESTOP)
+    assert (decision.action, decision.reason) == (SafetyAction.HOLD, SafetyReason.CHUNK_STALE)
+    assert "Emergency stop by a test" in decision.detail
+    assert rig.gate.latched is not None
+    assert rig.gate.reset()[0]
     rig.step(50)
     assert rig.gate.followed_chunk is None
     np.testing.assert_allclose(rig.sent[-1][1].positions, home()[None].repeat(2, 0), atol=1e-9)
 
 
-def test_a_hold_meanwhile_makes_it_too_old() -> None:
+def test_a_hold_meanwhile_gives_it_up() -> None:
     rig = Rig().ready()
     chunk = long_way(rig)
     rig.gate.on_chunk(chunk, rig.now_ns)
-    rig.step(1)
-    rig.step(1, joints=False)
-    rig.gate.set_speed(0.0)
     rig.step()
-    rig.gate.set_speed(1.0)
-    decision = decided(rig, chunk)
-    assert decision.reason in (SafetyReason.CHUNK_STALE, SafetyReason.SPEED_OVERRIDE), decision.detail
+    rig.gate.hold("a test")
+    assert decided(rig, chunk).reason is SafetyReason.CHUNK_STALE
+    rig.step(100)
     assert rig.gate.followed_chunk is None
+
+
+def test_a_later_plan_does_not_change_what_it_may_touch() -> None:
+    """Two plans give the same id to different subtasks."""
+    rig = Rig().ready()
+    meant = []
+    for cube in ("cube_1", "cube_7"):
+        held = Predicate(Relation.HELD, cube)
+        subtask = Subtask(id="1", skill=Skill.PICK, description=f"take {cube}", success=held, object_id=cube)
+        meant.append(Plan(instruction="take it", subtasks=(subtask,), goal=(held,), planner="test", stamp_ns=rig.now_ns))
+    rig.gate.on_plan(meant[0])
+    chunk = long_way(rig, subtask_id="1")
+    rig.gate.on_chunk(chunk, rig.now_ns)
+    rig.step()
+    rig.gate.on_plan(meant[1])
+    assert decided(rig, chunk).action in FOLLOWED
+    assert rig.gate._surroundings._subtask.object_id == "cube_1"
 
 
 def test_another_chunk_of_its_expert_that_is_taken_meanwhile_comes_before_it() -> None:
@@ -143,9 +163,20 @@ def test_a_leap_of_the_clock_meanwhile_does_not_let_it_through() -> None:
     assert rig.gate.followed_chunk is None
 
 
+def test_one_that_is_too_late_by_the_time_of_its_turn_takes_no_time() -> None:
+    rig = Rig().ready()
+    first, late = long_way(rig), long_way(rig, trace_id="late")  # of the same number
+    for chunk in (first, late):
+        assert rig.gate.on_chunk(chunk, rig.now_ns) is None
+        rig.step()
+    assert decided(rig, first).action in FOLLOWED
+    rig.step()
+    assert decided(rig, late, ticks=1).reason is SafetyReason.CHUNK_SEQUENCE
+
+
 def test_the_desk_begins_nothing_that_it_is_told_not_to() -> None:
     desk, rig = TcpDesk(), Rig()
-    order = Order(long_way(rig), 1)
+    order = Order(long_way(rig), None)
     assert desk.put(order) is None
     assert desk.put(order) is order
     assert desk.go_on(lambda _: None) is None

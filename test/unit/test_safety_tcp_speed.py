@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safety_rig import chunk_of, home, panda, safety
+from safety_rig import Rig, chunk_of, home, panda, safety, smooth
 
 from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyReason
@@ -98,6 +98,22 @@ def test_a_chunk_that_would_turn_the_hand_too_fast_is_slowed_and_says_so():
     assert (decision.action, decision.reason) == (SafetyAction.SLOW, SafetyReason.VELOCITY_LIMIT)
     assert decision.limiting_joint == panda().config.tcp_frame
     assert panda().config.tcp_frame in decision.detail
+
+
+@pytest.mark.parametrize("sends_each_tick", [False, True])
+def test_an_expert_that_goes_on_with_a_chunk_in_each_tick_is_slowed_as_well(sends_each_tick: bool):
+    rig, rows, dt_s = Rig().ready(), smooth(80, 1.1 * np.array([1.0, 0.2, -1.0, 0.2, 1.0, 0.3, -1.0])), 0.0124
+    decision = rig.send(rows, seq=1, dt_s=dt_s)
+    assert decision.action in (SafetyAction.PASS, SafetyAction.SLOW), decision.detail
+    for seq in range(2, 150):
+        rig.step()
+        if sends_each_tick and rig.command.chunk_row < 79:
+            again = rig.send(rows, seq=seq, dt_s=dt_s, continues_seq=rig.command.chunk_seq, continues_row=0.0)
+            assert again.action in (SafetyAction.PASS, SafetyAction.SLOW), again.detail
+    _, positions, velocities, _ = rig.signal()
+    fastest = np.linalg.norm(panda().tcp_rates(positions, velocities)[1], axis=1).max()
+    allowed = safety().operation.velocity * LIMITS.angular_velocity_radps
+    assert 0.9 * allowed < fastest < allowed
 
 
 def test_the_oracle_sees_a_tcp_that_is_too_fast():

@@ -24,7 +24,6 @@ from vla_ros.robots.description import LinkShape
 HELD = "held object"  # the name of what is between the fingers, as a link
 _NOTHING_M = np.full(3, 0.001)
 _AWAY = pinocchio.SE3(np.eye(3), np.array([0.0, 0.0, 1000.0]))  # where a place for a thing waits until it is needed
-_HELD_RADIUS_M = 0.15  # no held object reaches farther from the TCP
 
 
 @dataclass(frozen=True)
@@ -156,7 +155,10 @@ class ClearanceModel:
         self._holding = held
         self._held.shaped("box", _NOTHING_M if size_m is None else size_m)
         frame = self._model.frames[self._model.getFrameId(self._arm.config.tcp_frame)]
-        item = self._world[HELD].geometry.geometryObjects[0]
+        group = self._world[HELD]
+        group.reach_m = self._reach.of(self._arm.config.tcp_frame, (), _held_radius_m(size_m, T_tcp_held))
+        self.reach_m[:, list(self._world).index(HELD)] = group.reach_m
+        item = group.geometry.geometryObjects[0]
         item.placement = frame.placement * pinocchio.SE3(np.asarray(T_tcp_held, dtype=float))
         self._permit()
         return True
@@ -203,7 +205,7 @@ class ClearanceModel:
         frame = self._model.frames[self._model.getFrameId(link)]
         held = pinocchio.GeometryObject(HELD, frame.parentJoint, frame.placement, self._held.shaped("box", _NOTHING_M))
         movers = [int(geometry.addGeometryObject(held))]
-        return _Group((HELD, ""), geometry, movers, self._places(geometry), self._reach.of(link, (), _HELD_RADIUS_M))
+        return _Group((HELD, ""), geometry, movers, self._places(geometry), self._reach.of(link, (), 0.0))
 
     def _places(self, geometry: pinocchio.GeometryModel) -> list[int]:
         """Where things will stand."""
@@ -295,6 +297,11 @@ class _Reach:
             for column in {self._column[j] for j in joints}:
                 result[column] += reach[column]
         return result
+
+
+def _held_radius_m(size_m: Array | None, T_tcp_held: Array) -> float:
+    """How far what is held reaches from the TCP."""
+    return 0.0 if size_m is None else float(np.linalg.norm(T_tcp_held[:3, 3]) + np.linalg.norm(size_m) / 2)
 
 
 def _nearer_m(old: Solid | None, new: Solid | None) -> float:

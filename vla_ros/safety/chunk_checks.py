@@ -33,6 +33,7 @@ from vla_ros.safety.tcp_rows import (
 from vla_ros.safety.workspace import Workspace
 
 HORIZON = (2, 256)  # rows
+FARTHEST_ROW = 1e6  # of a chunk that is continued
 TCP_ROWS = 100  # of a chunk in a TCP space: each takes a quadratic programme, and the next tick waits for them
 FARTHEST_M = 10.0  # no arm reaches so far
 UNIT = 0.01  # a quaternion may be so much longer or shorter than 1
@@ -105,16 +106,8 @@ class _Rows:
     positions: Array
     row: float  # where it is entered
     continued: bool
+    inside_m: Array  # [n] of the TCP from the border of its workspace; negative: outside
     slowest: float = 1.0  # the pace at which the limits have to be kept; below 1 the chunk is slowed where it is faster
-
-
-@dataclass(frozen=True)
-class _Way:
-    """The chunk as a path, and how far the TCP is from the border of its workspace at postures along it; negative: outside."""
-
-    path: ChunkPath
-    postures: Array  # [m, dof]
-    inside_m: Array  # [m]
 
 
 class ChunkDoor:
@@ -138,8 +131,7 @@ class ChunkDoor:
             refusal = rule(self, chunk, rows, context)
             if refusal:
                 return refusal
-        way = self._way(rows.positions, chunk.dt_s)
-        return check_workspace(self, way, context) or self._accept(chunk, rows, way)
+        return self._accept(chunk, rows)
 
     def formal_fault(self, chunk: ActionChunk, context: Context) -> Refusal | None:
         """What is wrong with a chunk before its rows are looked at as a way."""
@@ -158,7 +150,7 @@ class ChunkDoor:
         still = np.full(len(rows), np.nan)  # the gripper stays as it is
         names, stamp_ns = self.arm.config.arm_joints, 0
         chunk = ActionChunk(0, OWN, "", "", stamp_ns, ActionSpace.JOINT_POSITION, names, dt_s, rows, still, gripper_force_n=0.0)
-        return self._accept(chunk, _Rows(rows, 0.0, False), self._way(rows, dt_s))
+        return self._accept(chunk, _Rows(rows, 0.0, False, self.workspace.rows_inside_m(rows)))
 
     def columns(self, space: ActionSpace) -> tuple[str, ...]:
         """What the columns of a chunk must be named, in any order."""
@@ -197,16 +189,11 @@ class ChunkDoor:
                 return _not_reached(turned, is_start=not continued)
             assert turned is not None
             data, slowest = turned, SLOWEST_PACE
-        return _Rows(data, row, continued, slowest)
+        return _Rows(data, row, continued, self.workspace.rows_inside_m(data), slowest)
 
-    def _way(self, rows: Array, dt_s: float) -> _Way:
-        velocity = self.config.operation.velocity * self.arm.config.limits.speed_along(rows)
-        path = ChunkPath(rows, dt_s, velocity, self.acceleration)
-        postures = path.looks()[0]
-        return _Way(path, postures, self.workspace.rows_inside_m(postures))
-
-    def _accept(self, chunk: ActionChunk, rows: _Rows, way: _Way) -> Accepted:
-        limits, q, path = self.arm.config.limits, rows.positions, way.path
+    def _accept(self, chunk: ActionChunk, rows: _Rows) -> Accepted:
+        limits, q = self.arm.config.limits, rows.positions
+        path = ChunkPath(q, chunk.dt_s, self.config.operation.velocity * limits.speed_along(q), self.acceleration)
         room = np.minimum(q - limits.position_min_rad, limits.position_max_rad - q).min(axis=0)
         use = np.minimum(np.abs(np.diff(q, axis=0)).max(axis=0) / chunk.dt_s / limits.velocity_radps, 1.0)  # faster rows are slowed
         return Accepted(
@@ -216,7 +203,7 @@ class ChunkDoor:
             continued=rows.continued,
             margin_position_rad=float(room.min()),
             margin_velocity=float(1 - use.max()),
-            margin_workspace_m=float(way.inside_m.min()),
+            margin_workspace_m=float(rows.inside_m.min()),
             tightest_joint=self.arm.config.arm_joints[int(np.argmax(use))],
         )
 
@@ -273,14 +260,14 @@ def check_shape(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | No
 
 
 def check_finite(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | None:
-    """Every position is finite, and so is the row at which it continues another chunk."""
+    """Every position is finite, and so is the row at which it continues another chunk, far beyond any chunk's length too."""
     bad = ~np.isfinite(np.asarray(chunk.data, dtype=float))
     if bad.any():
         row, column = np.argwhere(bad)[0]
         name = chunk.names[column]
         return Refusal(SafetyReason.CHUNK_NOT_FINITE, f"Row {row} of {name} is {chunk.data[row, column]}.", name)
-    if chunk.continues_seq and not np.isfinite(chunk.continues_row):
-        detail = f"The row at which it continues chunk {chunk.continues_seq} is {chunk.continues_row}."
+    if chunk.continues_seq and not abs(chunk.continues_row) <= FARTHEST_ROW:
+        detail = f"The row at which it continues chunk {chunk.continues_seq} is {chunk.continues_row:g}."
         return Refusal(SafetyReason.CHUNK_NOT_FINITE, detail)
     return None
 
@@ -401,15 +388,14 @@ def check_jump(door: ChunkDoor, chunk: ActionChunk, rows: _Rows, context: Contex
     return Refusal(SafetyReason.CHUNK_JUMP, detail, name)
 
 
-def check_workspace(door: ChunkDoor, way: _Way, context: Context) -> Refusal | None:
+def check_workspace(door: ChunkDoor, chunk: ActionChunk, rows: _Rows, context: Context) -> Refusal | None:
     """The TCP stays in the workspace, or at least not farther out than it already is."""
     allowed = min(door.workspace.inside_m(context.position), 0.0) - 1e-6
-    outside = np.flatnonzero(way.inside_m < allowed)
+    outside = np.flatnonzero(rows.inside_m < allowed)
     if len(outside) == 0:
         return None
-    first = int(outside[0])
-    row = way.path.last_row * first / (len(way.postures) - 1)
-    return Refusal(SafetyReason.WORKSPACE, f"Row {row:g} leaves the workspace: {door.workspace.describe(way.postures[first])}.")
+    row = int(outside[0])
+    return Refusal(SafetyReason.WORKSPACE, f"Row {row} leaves the workspace: {door.workspace.describe(rows.positions[row])}.")
 
 
 def _over(door: ChunkDoor, values: Array, limit: Array, reason: SafetyReason, unit: str) -> Refusal | None:
@@ -437,4 +423,5 @@ ROW_RULES: tuple[Callable[[ChunkDoor, ActionChunk, _Rows, Context], Refusal | No
     check_velocities,
     check_accelerations,
     check_jump,
+    check_workspace,
 )

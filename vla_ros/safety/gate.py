@@ -141,11 +141,12 @@ class Gate:
 
         None: it is one of the TCP, which takes several ticks to judge; the decision is among those that are drained then.
         """
+        order = Order(chunk, self._surroundings.subtask(chunk.subtask_id))
         if chunk.space not in TCP_SPACES:
-            return self._decide(chunk, self._closed(chunk) or self._door.judge(chunk, self._context(chunk, now_ns)), now_ns)
-        if refusal := self._closed(chunk) or self._door.formal_fault(chunk, self._context(chunk, now_ns)):
+            return self._decide(order, self._closed(chunk) or self._door.judge(chunk, self._context(order, now_ns)), now_ns)
+        if refusal := self._closed(chunk) or self._door.formal_fault(chunk, self._context(order, now_ns)):
             return self._refuse(chunk, refusal, now_ns)
-        if given_up := self._desk.put(Order(chunk, now_ns)):
+        if given_up := self._desk.put(order):
             self._refuse(given_up.chunk, Refusal(SafetyReason.CHUNK_SEQUENCE, "A newer one came before it could be judged."), now_ns)
         return None
 
@@ -386,9 +387,12 @@ class Gate:
         return bool(self._inputs.partial_fault(self._now_ns, self._steady_ns, vision=fault.vision, planned=fault.planned))
 
     def _stop_for(self, fault: Fault) -> None:
-        """Holds (or latches); what was followed is given up."""
+        """Holds (or latches); what was followed is given up, and what was about to be."""
         if self._latched:
             return
+        for order in self._desk.clear():
+            given_up = f"Given up before it was judged, since the arm was held: {fault.detail}"
+            self._refuse(order.chunk, Refusal(SafetyReason.CHUNK_STALE, given_up), self._now_ns)
         fresh = self._hold is None or self._following is not None or (fault.cut and not self._hold.fault.cut)
         if fault.retreat and not (self._hold and self._hold.fault.retreat):
             self._retreat.pushed(under_way=self._guard is not None and not self._guard.horizon.is_still(self._now_ns))
@@ -408,15 +412,18 @@ class Gate:
         if doubt := self._foresight.doubt(self._now_ns):
             self._stop_for(Fault(SafetyReason.UNFORESEEN, doubt))
 
-    def _decide(self, chunk: ActionChunk, verdict: Accepted | Refusal, now_ns: int) -> SafetyDecision:
+    def _decide(self, order: Order, verdict: Accepted | Refusal, now_ns: int) -> SafetyDecision:
+        chunk = order.chunk
         if isinstance(verdict, Refusal):
             return self._refuse(chunk, verdict, now_ns)
         self._remember(chunk)
-        self._surroundings.expect(chunk.subtask_id)
-        self._inputs.contact.handling = self._surroundings.handling(chunk.subtask_id)
+        self._surroundings.expect(order.subtask)
+        self._inputs.contact.handling = self._surroundings.handling(order.subtask)
         velocity = self._guard.horizon.state.velocity if self._guard else np.zeros(self._arm.config.dof)
         self._foresight.follow(ChunkId(chunk.expert, chunk.seq, chunk.stamp_ns), now_ns, continued=verdict.continued)
-        self._following = Following(verdict, Progress(verdict.row, verdict.path.entry_pace(verdict.row, velocity)))
+        progress = Progress(verdict.row, verdict.path.entry_pace(verdict.row, velocity))
+        is_next = self._following is not None and not self._following.knows_tcp  # one in each tick would never be asked about the TCP
+        self._following = Following(verdict, progress, is_new=not is_next)
         self._hold = None
         self._retreat.forget()
         return self._journal.note(self._following_status(self._following, now_ns), now_ns)
@@ -424,15 +431,16 @@ class Gate:
     def _turn_rows(self) -> None:
         """A chunk of the TCP comes a little farther; in the tick after it is done, it is judged as any other one."""
         if turned := self._desk.go_on(self._begin_to_turn):
-            chunk = turned.order.chunk
-            verdict = self._closed(chunk) or self._door.judge(chunk, self._context(chunk, self._now_ns), turned.joints)
-            self._decide(chunk, verdict, self._now_ns)
+            order, chunk = turned.order, turned.order.chunk
+            verdict = self._closed(chunk) or self._door.judge(chunk, self._context(order, self._now_ns), turned.joints)
+            self._decide(order, verdict, self._now_ns)
 
     def _begin_to_turn(self, order: Order) -> Turning | None:
-        if refusal := self._closed(order.chunk):
+        context = self._context(order, self._now_ns)
+        if refusal := self._closed(order.chunk) or self._door.formal_fault(order.chunk, context):
             self._refuse(order.chunk, refusal, self._now_ns)
             return None
-        return self._door.turning(order.chunk, self._context(order.chunk, self._now_ns))
+        return self._door.turning(order.chunk, context)
 
     def _closed(self, chunk: ActionChunk) -> Refusal | None:
         """Why no chunk at all can be taken now."""
@@ -443,8 +451,9 @@ class Gate:
         fault = self._missing(chunk)
         return Refusal(fault.reason, fault.detail) if fault else None
 
-    def _context(self, chunk: ActionChunk, now_ns: int) -> Context:
+    def _context(self, order: Order, now_ns: int) -> Context:
         assert self._guard is not None  # _closed has seen to it
+        chunk = order.chunk
         horizon, following = self._guard.horizon, self._following
         seq, stamp_ns = self._seen.get(chunk.expert, (0, 0))
         busy = following is not None and not following.finished
@@ -456,7 +465,7 @@ class Gate:
             last_seq=seq,
             last_stamp_ns=stamp_ns,
             not_before_ns=self._not_before_ns,
-            handling=self._surroundings.gentlest(chunk.subtask_id),
+            handling=self._surroundings.gentlest(order.subtask),
         )
 
     def _refuse(self, chunk: ActionChunk, refusal: Refusal, now_ns: int) -> SafetyDecision:

@@ -41,6 +41,11 @@ class Horizon:
         return MotionState(*self._knots[:, self._count - 1].copy())
 
     @property
+    def rest_of_stop(self) -> Stop:
+        """The stop, from the last committed knot on."""
+        return self._stop.rest(self._stop_row)
+
+    @property
     def end(self) -> int:
         """Tick of the last committed knot."""
         return self._end
@@ -87,17 +92,15 @@ class Horizon:
         while self._end < tick:
             self.follow_stop()
 
-    def cut(self, tick: int) -> bool:
-        """Takes back what is committed after ``tick``; the caller commits a stop from ``state`` next. False when nothing was taken back."""
-        taken = min(self._end - tick, self._count - 1)
-        if taken <= 0:
-            return False
-        self._count -= taken
-        self._end -= taken
-        return True
+    def states_from(self, tick: int) -> list[MotionState]:
+        """At the committed knots from ``tick`` on; the last one alone where there are none after it."""
+        ahead = min(max(self._end - tick, 0), self._count - 1) + 1
+        return [MotionState(*self._knots[:, row].copy()) for row in range(self._count - ahead, self._count)]
 
-    def restop(self, stop: Stop) -> None:
-        """Replaces the stop behind the last committed knot (after ``cut``)."""
+    def cut(self, knots: int, stop: Stop) -> None:
+        """Takes the last ``knots`` back; ``stop`` starts from the one before them."""
+        self._count -= knots
+        self._end -= knots
         self._stop, self._stop_row = stop, 0
 
     def rows_from(self, tick: int) -> Array:

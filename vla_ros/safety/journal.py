@@ -60,10 +60,10 @@ class Journal:
         return 0 if self._current is None else self._current.id
 
     def note(self, status: Status, stamp_ns: int) -> SafetyDecision:
-        """Enters ``status`` when it is another action, reason, chunk or limiting joint than the one in force."""
-        now, limiting = self._current, status.margins.tightest_joint if status.margins else status.joint
-        known = (now.action, now.reason, now.chunk_seq, now.limiting_joint) if now else None
-        if now and known == (status.action, status.reason, status.chunk_seq, limiting):
+        """Enters ``status`` when it is another action, reason or chunk than the one in force, or its chunk has another limiting joint."""
+        now, margins = self._current, status.margins
+        is_same = now is not None and (now.action, now.reason, now.chunk_seq) == (status.action, status.reason, status.chunk_seq)
+        if now and is_same and (margins is None or now.limiting_joint == margins.tightest_joint):
             return now
         self._current = self.enter(status, stamp_ns)
         return self._current

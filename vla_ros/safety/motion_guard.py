@@ -22,6 +22,7 @@ from vla_ros.safety.tracker import Progress, Tracker, VelocityRange
 from vla_ros.safety.workspace import Workspace
 
 VELOCITY_ROUNDING_RADPS = 1e-9
+UNKNOWN_TICKS = 2  # that are committed at most before it is known how fast the TCP may go
 OPENING_STEP_M = 0.004  # of the gripper, between two looks
 
 
@@ -32,7 +33,8 @@ class Following:
     accepted: Accepted
     progress: Progress
     finished: bool = False  # the last row was reached; the arm rests there
-    ticks: int = 0  # for which it has been followed
+    is_new: bool = True  # it has not been followed for a tick yet
+    knows_tcp: bool = False  # its path is no faster than the TCP may go
 
     @property
     def followed(self) -> Followed:
@@ -73,10 +75,24 @@ class MotionGuard:
         return following, fault
 
     def cut(self, now_ns: int) -> None:
-        """Brakes from the soonest tick on instead of after the look-ahead."""
-        if self.horizon.cut(self._soonest(now_ns)):
-            state = self.horizon.state
-            self.horizon.restop(self._braking.plan(state.position, state.velocity, state.acceleration))
+        """Brakes from the soonest tick on instead of after the look-ahead.
+
+        Of ticks that were committed together only the stop after the last one was verified: from amid them the arm brakes at the first
+        from which that is safe too. Where it is from none (something stands there now), from the first.
+        """
+        states = self.horizon.states_from(self._soonest(now_ns))
+        if len(states) == 1:
+            return
+        for n, state in enumerate(states[:-1]):
+            stop = self._stop_from(state)
+            if self._verify(stop, state) is None:
+                self.horizon.cut(len(states) - 1 - n, stop)
+                return
+        if self._verify(self.horizon.rest_of_stop, states[-1]):
+            self.horizon.cut(len(states) - 1, self._stop_from(states[0]))
+
+    def _stop_from(self, state: MotionState) -> Stop:
+        return self._braking.plan(state.position, state.velocity, state.acceleration)
 
     def _soonest(self, now_ns: int) -> int:
         """The first tick that a message sent now can still change: one period is left for it to reach the controller."""
@@ -84,7 +100,10 @@ class MotionGuard:
 
     def _follow(self, following: Following, speed: float, ticks: int) -> tuple[Following | None, Fault | None]:
         """So many ticks farther along the path, fewer where it ends. All of them together, and the stop after the last, are verified."""
-        accepted = self._under_the_tcp(following.accepted) if following.ticks == 1 else following.accepted
+        following = self._under_the_tcp(following, ticks)
+        if not following.knows_tcp:
+            speed = min(speed, following.progress.pace)
+        accepted = following.accepted
         path, progress, state = accepted.path, following.progress, self.horizon.state
         states: list[MotionState] = []
         while len(states) < ticks and not self._tracker.settled(state, path, progress):
@@ -92,18 +111,23 @@ class MotionGuard:
             states.append(state)
         if states and (fault := self._commit(states)):
             return None, fault
-        return Following(accepted, progress, finished=len(states) < ticks, ticks=following.ticks + 1), None
+        return replace(following, progress=progress, finished=len(states) < ticks, is_new=False), None
 
-    def _under_the_tcp(self, accepted: Accepted) -> Accepted:
-        """Followed no faster than the TCP may go. To find out takes as long as a tick, and the one before has judged the chunk."""
+    def _under_the_tcp(self, following: Following, ticks: int) -> Following:
+        """To find out how fast the TCP may go takes as long as a tick, and the first one has judged the chunk: it is done in the second.
+
+        Until then the chunk is followed no faster than what was followed before.
+        """
+        if following.knows_tcp or (following.is_new and ticks <= UNKNOWN_TICKS):
+            return following
+        accepted = following.accepted
         path = accepted.path.under(self._tcp_speed.highest_pace(*accepted.path.looks()))
-        is_tightest = path.slowest_cap < accepted.path.slowest_cap
-        return replace(accepted, path=path, tightest_joint=self._arm.config.tcp_frame if is_tightest else accepted.tightest_joint)
+        tightest = self._arm.config.tcp_frame if path.slowest_cap < accepted.path.slowest_cap else accepted.tightest_joint
+        return replace(following, accepted=replace(accepted, path=path, tightest_joint=tightest), knows_tcp=True)
 
     def _commit(self, states: list[MotionState]) -> Fault | None:
-        last = states[-1]
         try:
-            stop = self._braking.plan(last.position, last.velocity, last.acceleration)
+            stop = self._stop_from(states[-1])
         except ValueError as error:
             return Fault(SafetyReason.ACCELERATION_LIMIT, f"The arm could not be stopped after the next tick: {error}.")
         if fault := self._verify(stop.after(states[:-1]), self.horizon.state):

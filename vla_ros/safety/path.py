@@ -48,7 +48,10 @@ class ChunkPath:
         self._cap, self._reach = self._paces(caps)
 
     def looks(self) -> tuple[Array, Array, float]:
-        """Postures [m, dof] rad along the path, velocities there at a pace of 1 [m, dof] rad/s, and the s between them: LOOK_S at most."""
+        """Postures [m, dof] rad along the path, velocities there at a pace of 1 [m, dof] rad/s, and the s between them at that pace.
+
+        They are passed LOOK_S apart at most, or there are two for each row.
+        """
         segments, looks = len(self._coefficients), self._look_count
         rows = np.arange(looks + 1) * (segments / looks)
         i = np.minimum(rows.astype(int), segments - 1)
@@ -70,7 +73,9 @@ class ChunkPath:
 
     @property
     def _look_count(self) -> int:
-        return max(math.ceil(len(self._coefficients) * self.dt_s / LOOK_S), 1)
+        segments = len(self._coefficients)
+        at_full_pace = math.ceil(segments * self.dt_s / LOOK_S)
+        return max(at_full_pace, min(math.ceil(at_full_pace / max(min(self._cap), 0.01)), 2 * segments))
 
     def at(self, row: float) -> PathPoint:
         """The path at a fractional row (clamped to its ends)."""

@@ -121,26 +121,28 @@ class Surroundings:
         self._clearance.put_elsewhere()
         self._unexplained.put_elsewhere()
 
-    def expect(self, subtask_id: str) -> None:
-        """Permits, from now on, the contacts that a subtask of the plan in force means.
+    def subtask(self, subtask_id: str) -> Subtask | None:
+        """Of the plan in force; a later one may give the same id to another subtask."""
+        return self._subtasks.get(subtask_id)
+
+    def expect(self, subtask: Subtask | None) -> None:
+        """Permits, from now on, the contacts that a subtask means.
 
         The world model has a rule of its own for the same (``world_model/service.py``), since it judges where fingers close.
         """
-        self._subtask = self._subtasks.get(subtask_id)  # a later plan may give the same id to another one
+        self._subtask = subtask
         self._permit()
 
-    def handling(self, subtask_id: str) -> Handling:
-        """Of what is in the hand; while there is nothing, of what a subtask of the plan in force takes."""
-        return self._handling_of(self._held.id if self._held else self._taken(subtask_id))
+    def handling(self, subtask: Subtask | None) -> Handling:
+        """Of what is in the hand; while there is nothing, of what a subtask takes."""
+        return self._handling_of(self._held.id) if self._held else self._handling_of_taken(subtask)
 
-    def gentlest(self, subtask_id: str) -> Handling:
+    def gentlest(self, subtask: Subtask | None) -> Handling:
         """Of both, the one that bears less."""
-        both = (self.handling(subtask_id), self._handling_of(self._taken(subtask_id)))
-        return min(both, key=lambda handling: handling.grip_n)
+        return min(self.handling(subtask), self._handling_of_taken(subtask), key=lambda handling: handling.grip_n)
 
-    def _taken(self, subtask_id: str) -> str:
-        subtask = self._subtasks.get(subtask_id)
-        return subtask.object_id if subtask else ""
+    def _handling_of_taken(self, subtask: Subtask | None) -> Handling:
+        return self._handling_of(subtask.object_id if subtask else "")
 
     def _handling_of(self, thing_id: str) -> Handling:
         seen = self._scene.get(thing_id) if self._scene and thing_id else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from vla_ros.core.actions import ActionChunk
 from vla_ros.core.geometry import Array
+from vla_ros.core.tasks import Subtask
 from vla_ros.safety.tcp_rows import Turning, Unreached
 
 PROGRAMMES_PER_TICK = 16  # half a millisecond
@@ -14,10 +15,10 @@ PROGRAMMES_PER_TICK = 16  # half a millisecond
 
 @dataclass(frozen=True)
 class Order:
-    """A chunk, and when it came."""
+    """A chunk, and the subtask that its id meant when it came."""
 
     chunk: ActionChunk
-    came_ns: int
+    subtask: Subtask | None
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,13 @@ class TcpDesk:
         """Takes an order; returns the one in whose place it waits."""
         given_up, self._waiting = self._waiting, order
         return given_up
+
+    def clear(self) -> list[Order]:
+        """Gives up all that is there."""
+        orders = [self._on_desk[0]] if self._on_desk else []
+        orders += [self._waiting] if self._waiting else []
+        self._on_desk = self._waiting = None
+        return orders
 
     def go_on(self, begin: Callable[[Order], Turning | None]) -> Turned | None:
         """One tick's work. ``begin`` is asked when it is an order's turn; None: it is given up. Returns what became ready a tick ago."""
