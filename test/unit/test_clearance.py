@@ -102,8 +102,13 @@ def test_no_thing_that_changes_comes_nearer_than_is_said():
         assert np.all(after >= before - nearer_m - ROUNDING_M)
         used = max(used, float((before - after).max() / max(nearer_m, 1e-9)))
     assert used > 0.3  # it says something
-    assert model.place(solids[:-1]) == 0.0
-    assert model.place([replace(solids[0], name="other"), *solids[1:-1]]) == np.inf
+    assert model.place(solids[1:]) == 0.0  # one that is gone, and the others in other places of the list
+    assert model.place(solids[:0:-1]) == 0.0
+    assert model.place([replace(solids[1], name="other"), *solids[2:]]) == np.inf
+    twins = [replace(solids[2], name="twin"), replace(solids[3], name="twin")]
+    assert model.place(twins) == np.inf
+    assert model.place(twins) == 0.0
+    assert model.place(twins[1:]) > 0.0  # the first of a name takes the place of the first
 
 
 def test_what_is_held_far_out_is_known_to_come_near_faster():

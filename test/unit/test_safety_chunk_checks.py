@@ -82,7 +82,7 @@ TABLE = [
     ("a force that is no number", {"gripper_force_n": np.nan}, SafetyReason.POSITION_LIMIT, "nan N"),
     ("a crushing force", {"gripper_force_n": 5000.0}, SafetyReason.POSITION_LIMIT, "5000"),
     ("a row that is no number", {"continues_seq": 3, "continues_row": float("nan")}, SafetyReason.CHUNK_NOT_FINITE, "nan"),
-    ("a row beyond all chunks", {"continues_seq": 3, "continues_row": -1.7e308}, SafetyReason.CHUNK_NOT_FINITE, "1.7e"),
+    ("a row beyond all chunks", {"continues_seq": 3, "continues_row": -1.7e308}, SafetyReason.CHUNK_SHAPE, "1.7e"),
     ("an old observation", {"stamp_ns": START_NS - 2_000_000_000}, SafetyReason.CHUNK_STALE, "2.00 s ago"),
     ("no stamp", {"stamp_ns": 0}, SafetyReason.CHUNK_STALE, "ago"),
     ("a stamp of the future", {"stamp_ns": START_NS + 200_000_000}, SafetyReason.CHUNK_STALE, "lies 0.20 s in the future"),

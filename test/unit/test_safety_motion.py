@@ -301,24 +301,53 @@ def test_of_ticks_that_are_caught_up_with_none_is_passed_where_the_last_one_lead
     assert np.abs(guard.horizon.rest_position - before).max() < 0.2
 
 
-def test_a_stop_from_amid_ticks_that_were_committed_together_is_one_that_is_safe():
-    """The first one that is; where none is, the first."""
-    for unsafe, kept in ((0, 0), (1, 1), (2, 2), (99, 0)):
-        guard, following = guard_along(smooth(60, SWEEP))
-        for tick in (*range(1, 30), 33):
-            following, _ = guard.advance(tick * 10_000_000, following, 1.0)
-        states, asked = guard.horizon.states_from(34), []
-        assert len(states) > 4
+def amid_ticks_that_were_committed_together() -> tuple[MotionGuard, int, list[MotionState]]:
+    """The guard, the time [ns] at which the soonest tick lies amid them, and what is committed from there on."""
+    guard, following = guard_along(smooth(60, SWEEP))
+    for tick in (*range(1, 30), 29 + safety().lookahead_ticks - 1):
+        following, _ = guard.advance(tick * 10_000_000, following, 1.0)
+    now_ns = (29 + safety().lookahead_ticks) * 10_000_000
+    return guard, now_ns, guard.horizon.states_from(now_ns // 10_000_000 + 1)
 
-        def verify(stop, before, unsafe=unsafe, asked=asked):
-            asked.append(before)
-            return None if len(asked) > unsafe else "it touches something"
 
-        guard._verify = verify
-        guard.cut(33 * 10_000_000)
-        np.testing.assert_array_equal(guard.horizon.state.position, states[kept].position)
-        assert guard.horizon.end == 34 + kept
-        np.testing.assert_array_equal(asked[0].position, states[0].position)
+@pytest.mark.parametrize("unsafe", [0, 1, 3, 99])
+def test_a_stop_from_amid_ticks_that_were_committed_together_is_the_first_that_is_safe(unsafe):
+    guard, now_ns, states = amid_ticks_that_were_committed_together()
+    assert len(states) == safety().lookahead_ticks - 1
+    asked = []
+
+    def verify(stop, before):
+        asked.append(before)
+        return None if len(asked) > unsafe else "it touches something"
+
+    guard._verify = verify
+    guard.cut(now_ns)
+    np.testing.assert_array_equal(guard.horizon.state.position, states[min(unsafe, len(states) - 1)].position)
+    assert len(asked) == min(unsafe + 1, len(states) - 1)
+
+
+def test_a_state_from_which_no_stop_can_be_planned_is_passed_over():
+    guard, now_ns, states = amid_ticks_that_were_committed_together()
+    plan, planned = guard._braking.plan, []
+
+    def cannot_at_first(*state):
+        planned.append(state)
+        if len(planned) < 3:
+            raise ValueError("no stop")
+        return plan(*state)
+
+    guard._braking.plan = cannot_at_first
+    guard.cut(now_ns)
+    np.testing.assert_array_equal(guard.horizon.state.position, states[2].position)
+
+
+def test_ticks_that_were_committed_one_by_one_are_cut_at_once_whatever_has_come_near():
+    guard, following = guard_along(smooth(60, SWEEP))
+    for tick in range(1, 30):
+        following, _ = guard.advance(tick * 10_000_000, following, 1.0)
+    guard._verify = lambda stop, before: "it touches something"
+    guard.cut(29 * 10_000_000)
+    assert guard.horizon.end == 30
 
 
 def pushed_past_the_door(target, reason):

@@ -73,12 +73,14 @@ def test_what_was_followed_before_is_followed_meanwhile_and_a_continuation_goes_
 
 def test_a_bad_one_that_comes_meanwhile_is_refused_at_once() -> None:
     rig = Rig().ready()
-    rig.gate.on_chunk(long_way(rig), rig.now_ns)
+    good = long_way(rig)
+    rig.gate.on_chunk(good, rig.now_ns)
     bad = long_way(rig, seq=6, trace_id="bad")
     bad.data[3, 1] = np.nan
     decision = rig.gate.on_chunk(bad, rig.now_ns)
     assert decision is not None
     assert decision.reason is SafetyReason.CHUNK_NOT_FINITE
+    assert decided(rig, good).reason is SafetyReason.CHUNK_STALE  # a hold gives up what was to be followed too
 
 
 def test_of_those_that_come_meanwhile_the_newest_one_waits() -> None:

@@ -273,7 +273,7 @@ class CoreLoop:
 
     def _note_refusals(self) -> None:
         for decision in self._gate.drain_decisions():
-            if decision.trace_id and decision.action in (SafetyAction.HOLD, SafetyAction.STOP):
+            if decision.chunk_seq and decision.action in (SafetyAction.HOLD, SafetyAction.STOP):
                 self._refused.append(f"{decision.trace_id}: {decision.reason.value}: {decision.detail}")
                 self._say(f"  gate: {self._refused[-1]}")
 

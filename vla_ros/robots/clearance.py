@@ -118,14 +118,30 @@ class ClearanceModel:
         Returns how much nearer than before any of them may be [m]; infinity where there are more.
         """
         assert len(solids) <= self.capacity
+        slots = self._slots_for(solids)
         nearer_m = 0.0
-        for slot in range(self.capacity):
-            old, new = self._solids[slot], solids[slot] if slot < len(solids) else None
+        for slot, old in enumerate(self._solids):
+            new = slots.get(slot)
             if new is not old:
                 nearer_m = max(nearer_m, _nearer_m(old, new))
                 self._put(slot, old, new)
         self._permit()
         return nearer_m
+
+    def _slots_for(self, solids: Sequence[Solid]) -> dict[int, Solid]:
+        """A thing stays in the slot of the one of its name; the first of several of a name in that of the first."""
+        of_name: dict[str, list[int]] = {}
+        for slot, solid in enumerate(self._solids):
+            if solid is not None:
+                of_name.setdefault(solid.name, []).append(slot)
+        slots, left = {}, []
+        for solid in solids:
+            if known := of_name.get(solid.name):
+                slots[known.pop(0)] = solid
+            else:
+                left.append(solid)
+        free = (slot for slot in range(self.capacity) if slot not in slots)
+        return slots | dict(zip(free, left, strict=False))
 
     def _put(self, slot: int, old: Solid | None, new: Solid | None) -> None:
         shapes, kind_before = self._slots[slot], self._slots[slot].kind

@@ -44,10 +44,6 @@ class Stop:
         """How long it takes."""
         return len(self.positions) - 1
 
-    def rest(self, row: int) -> Stop:
-        """From ``row`` on."""
-        return Stop(self.positions[row:], self.velocities[row:], self.accelerations[row:])
-
     def after(self, states: Sequence[MotionState]) -> Stop:
         """The same with what goes before it, one tick from row to row."""
         if not states:

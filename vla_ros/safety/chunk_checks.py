@@ -34,7 +34,7 @@ from vla_ros.safety.workspace import Workspace
 
 HORIZON = (2, 256)  # rows
 FARTHEST_ROW = 1e6  # of a chunk that is continued
-TCP_ROWS = 100  # of a chunk in a TCP space: each takes a quadratic programme, and the next tick waits for them
+TCP_ROWS = 100  # of a chunk in a TCP space: each takes a quadratic programme or two, and a tick solves few of them
 FARTHEST_M = 10.0  # no arm reaches so far
 UNIT = 0.01  # a quaternion may be so much longer or shorter than 1
 DT_S = (0.005, 0.5)  # between rows
@@ -268,7 +268,8 @@ def check_finite(door: ChunkDoor, chunk: ActionChunk, _: Context) -> Refusal | N
         return Refusal(SafetyReason.CHUNK_NOT_FINITE, f"Row {row} of {name} is {chunk.data[row, column]}.", name)
     if chunk.continues_seq and not abs(chunk.continues_row) <= FARTHEST_ROW:
         detail = f"The row at which it continues chunk {chunk.continues_seq} is {chunk.continues_row:g}."
-        return Refusal(SafetyReason.CHUNK_NOT_FINITE, detail)
+        is_finite = np.isfinite(chunk.continues_row)
+        return Refusal(SafetyReason.CHUNK_SHAPE if is_finite else SafetyReason.CHUNK_NOT_FINITE, detail)
     return None
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from vla_ros.core.actions import ActionChunk, GatedCommand, SafetyAction
 from vla_ros.core.decisions import SafetyDecision, SafetyMode, SafetyReason, SafetyState, Verdict
+from vla_ros.core.geometry import Array
 from vla_ros.core.robot_state import ContactState, JointState
 from vla_ros.core.scene import CameraHealth, Scene
 from vla_ros.core.tasks import Plan
@@ -32,7 +33,7 @@ from vla_ros.safety.retreat import STEP_S, Retreat
 from vla_ros.safety.self_test import SelfTest, run_self_test
 from vla_ros.safety.surroundings import Surroundings
 from vla_ros.safety.tcp_desk import Order, TcpDesk
-from vla_ros.safety.tcp_rows import Turning
+from vla_ros.safety.tcp_rows import Turning, Unreached
 from vla_ros.safety.tracker import Progress
 
 HOLD_NS = 500_000_000  # a hold lasts at least this long, so that everybody sees it
@@ -143,11 +144,12 @@ class Gate:
         """
         order = Order(chunk, self._surroundings.subtask(chunk.subtask_id))
         if chunk.space not in TCP_SPACES:
-            return self._decide(order, self._closed(chunk) or self._door.judge(chunk, self._context(order, now_ns)), now_ns)
-        if refusal := self._closed(chunk) or self._door.formal_fault(chunk, self._context(order, now_ns)):
+            return self._decide(order, self._verdict(order, now_ns), now_ns)
+        if refusal := self._formal_fault(order, now_ns):
             return self._refuse(chunk, refusal, now_ns)
         if given_up := self._desk.put(order):
-            self._refuse(given_up.chunk, Refusal(SafetyReason.CHUNK_SEQUENCE, "A newer one came before it could be judged."), now_ns)
+            newer = Refusal(SafetyReason.CHUNK_SEQUENCE, "A newer one came before it could be judged.")
+            self._turn_down(given_up.chunk, newer, now_ns)
         return None
 
     def estop(self, source: str) -> None:
@@ -242,7 +244,7 @@ class Gate:
         return self._hold.fault if self._hold and self._hold.fault.latch else None
 
     def drain_decisions(self) -> list[SafetyDecision]:
-        """The decisions since the last call: one for each chunk and for each change of action or reason."""
+        """The decisions since the last call: one for each chunk, and for each change of action, reason or a chunk's limiting joint."""
         return self._journal.drain()
 
     def nearest(self) -> tuple[str, float]:
@@ -391,8 +393,8 @@ class Gate:
         if self._latched:
             return
         for order in self._desk.clear():
-            given_up = f"Given up before it was judged, since the arm was held: {fault.detail}"
-            self._refuse(order.chunk, Refusal(SafetyReason.CHUNK_STALE, given_up), self._now_ns)
+            given_up = Refusal(SafetyReason.CHUNK_STALE, f"Given up before it was judged, since the arm was held: {fault.detail}")
+            self._turn_down(order.chunk, given_up, self._now_ns)
         fresh = self._hold is None or self._following is not None or (fault.cut and not self._hold.fault.cut)
         if fault.retreat and not (self._hold and self._hold.fault.retreat):
             self._retreat.pushed(under_way=self._guard is not None and not self._guard.horizon.is_still(self._now_ns))
@@ -412,7 +414,15 @@ class Gate:
         if doubt := self._foresight.doubt(self._now_ns):
             self._stop_for(Fault(SafetyReason.UNFORESEEN, doubt))
 
+    def _formal_fault(self, order: Order, now_ns: int) -> Refusal | None:
+        """Why a chunk cannot be taken now, whatever way its rows are."""
+        return self._closed(order.chunk) or self._door.formal_fault(order.chunk, self._context(order, now_ns))
+
+    def _verdict(self, order: Order, now_ns: int, turned: Array | Unreached | None = None) -> Accepted | Refusal:
+        return self._closed(order.chunk) or self._door.judge(order.chunk, self._context(order, now_ns), turned)
+
     def _decide(self, order: Order, verdict: Accepted | Refusal, now_ns: int) -> SafetyDecision:
+        """Follows a chunk from now on, or refuses it."""
         chunk = order.chunk
         if isinstance(verdict, Refusal):
             return self._refuse(chunk, verdict, now_ns)
@@ -422,8 +432,8 @@ class Gate:
         velocity = self._guard.horizon.state.velocity if self._guard else np.zeros(self._arm.config.dof)
         self._foresight.follow(ChunkId(chunk.expert, chunk.seq, chunk.stamp_ns), now_ns, continued=verdict.continued)
         progress = Progress(verdict.row, verdict.path.entry_pace(verdict.row, velocity))
-        is_next = self._following is not None and not self._following.knows_tcp  # one in each tick would never be asked about the TCP
-        self._following = Following(verdict, progress, is_new=not is_next)
+        waits_already = self._following is not None and not self._following.knows_tcp  # of a chunk in each tick none would ever know
+        self._following = Following(verdict, progress, tcp_may_wait=not waits_already)
         self._hold = None
         self._retreat.forget()
         return self._journal.note(self._following_status(self._following, now_ns), now_ns)
@@ -431,16 +441,13 @@ class Gate:
     def _turn_rows(self) -> None:
         """A chunk of the TCP comes a little farther; in the tick after it is done, it is judged as any other one."""
         if turned := self._desk.go_on(self._begin_to_turn):
-            order, chunk = turned.order, turned.order.chunk
-            verdict = self._closed(chunk) or self._door.judge(chunk, self._context(order, self._now_ns), turned.joints)
-            self._decide(order, verdict, self._now_ns)
+            self._decide(turned.order, self._verdict(turned.order, self._now_ns, turned.joints), self._now_ns)
 
     def _begin_to_turn(self, order: Order) -> Turning | None:
-        context = self._context(order, self._now_ns)
-        if refusal := self._closed(order.chunk) or self._door.formal_fault(order.chunk, context):
+        if refusal := self._formal_fault(order, self._now_ns):
             self._refuse(order.chunk, refusal, self._now_ns)
             return None
-        return self._door.turning(order.chunk, context)
+        return self._door.turning(order.chunk, self._context(order, self._now_ns))
 
     def _closed(self, chunk: ActionChunk) -> Refusal | None:
         """Why no chunk at all can be taken now."""
@@ -468,10 +475,14 @@ class Gate:
             handling=self._surroundings.gentlest(order.subtask),
         )
 
+    def _turn_down(self, chunk: ActionChunk, refusal: Refusal, now_ns: int) -> SafetyDecision:
+        """Says why a chunk is not followed."""
+        status = Status(SafetyAction.HOLD, refusal.reason, refusal.detail, 0.0, chunk.seq, chunk.trace_id, joint=refusal.joint)
+        return self._journal.enter(status, now_ns)
+
     def _refuse(self, chunk: ActionChunk, refusal: Refusal, now_ns: int) -> SafetyDecision:
         """Says why; what the followed expert gets wrong (or anybody, when nothing is followed) stops the arm too."""
-        status = Status(SafetyAction.HOLD, refusal.reason, refusal.detail, 0.0, chunk.seq, chunk.trace_id, joint=refusal.joint)
-        decision = self._journal.enter(status, now_ns)
+        decision = self._turn_down(chunk, refusal, now_ns)
         mine = self._following is None or self._following.finished or self._following.accepted.chunk.expert == chunk.expert
         if mine and not self._faulty and not self._is_going_back and refusal.reason not in _UNTIMELY:
             self._remember(chunk)

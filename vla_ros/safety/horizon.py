@@ -41,11 +41,6 @@ class Horizon:
         return MotionState(*self._knots[:, self._count - 1].copy())
 
     @property
-    def rest_of_stop(self) -> Stop:
-        """The stop, from the last committed knot on."""
-        return self._stop.rest(self._stop_row)
-
-    @property
     def end(self) -> int:
         """Tick of the last committed knot."""
         return self._end
@@ -70,7 +65,7 @@ class Horizon:
         return (now_ns - self._origin_ns) // self._tick_ns
 
     def commit(self, states: Sequence[MotionState], stop: Stop) -> None:
-        """Adds knots that were verified: ``stop`` starts from the last one. A state that needs no stop is at rest to the last bit."""
+        """Adds knots that were verified. Of the last one the first row of ``stop`` is added: an arm at rest is so to the last bit."""
         for state in states[:-1]:
             self._append(state.position, state.velocity, state.acceleration)
         self._append(stop.positions[0], stop.velocities[0], stop.accelerations[0])
@@ -94,19 +89,18 @@ class Horizon:
 
     def states_from(self, tick: int) -> list[MotionState]:
         """At the committed knots from ``tick`` on; the last one alone where there are none after it."""
-        ahead = min(max(self._end - tick, 0), self._count - 1) + 1
-        return [MotionState(*self._knots[:, row].copy()) for row in range(self._count - ahead, self._count)]
+        return [MotionState(*self._knots[:, row].copy()) for row in range(self._row_of(tick), self._count)]
 
-    def cut(self, knots: int, stop: Stop) -> None:
-        """Takes the last ``knots`` back; ``stop`` starts from the one before them."""
-        self._count -= knots
-        self._end -= knots
+    def cut(self, tick: int, stop: Stop) -> None:
+        """Takes back what is committed after ``tick``, from where ``stop`` starts."""
+        taken = self._count - 1 - self._row_of(tick)
+        self._count -= taken
+        self._end -= taken
         self._stop, self._stop_row = stop, 0
 
     def rows_from(self, tick: int) -> Array:
         """[n, dof] positions of the knots from ``tick`` on and of the stop after them; one row where the arm rests already."""
-        ahead = min(max(self._end - tick, 0), self._count - 1) + 1
-        return np.concatenate([self._knots[0, self._count - ahead : self._count], self._stop.positions[self._stop_row + 1 :]])
+        return np.concatenate([self._knots[0, self._row_of(tick) : self._count], self._stop.positions[self._stop_row + 1 :]])
 
     def position_at(self, time_ns: int) -> Array:
         """[dof] commanded position at ``time_ns`` (linear between knots, the oldest one kept before them)."""
@@ -136,6 +130,10 @@ class Horizon:
     @staticmethod
     def _still(velocities: Array, accelerations: Array) -> bool:
         return bool(np.abs(velocities).max() < AT_REST and np.abs(accelerations).max() < AT_REST)
+
+    def _row_of(self, tick: int) -> int:
+        """Of the knot at ``tick``, or the nearest one that is there."""
+        return min(max(self._count - 1 - (self._end - tick), 0), self._count - 1)
 
     def _append(self, position: Array, velocity: Array, acceleration: Array) -> None:
         if self._count == ROOM_TICKS:

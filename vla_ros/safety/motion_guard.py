@@ -1,4 +1,4 @@
-"""Moves the committed curve on, and lets no tick into it whose stop has not been verified."""
+"""Moves the committed curve on, and lets no ticks into it before the stop after them has been verified."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Following:
     accepted: Accepted
     progress: Progress
     finished: bool = False  # the last row was reached; the arm rests there
-    is_new: bool = True  # it has not been followed for a tick yet
     knows_tcp: bool = False  # its path is no faster than the TCP may go
+    tcp_may_wait: bool = True  # that is found in the next tick, not in this one
 
     @property
     def followed(self) -> Followed:
@@ -59,10 +59,11 @@ class MotionGuard:
         self.width_m = arm.config.gripper.width_open_m
         self._lookahead = config.lookahead_ticks
         self.horizon = Horizon(position, now_ns, config.tick_ns, self._names)
+        self._unproven: set[int] = set()  # committed ticks from which no stop was verified
         self._inside_m = self._workspace.inside_m(position)
 
     def advance(self, now_ns: int, following: Following | None, speed: float) -> tuple[Following | None, Fault | None]:
-        """Commits what is missing up to the look-ahead. Returns where the chunk is now, or None and why its next tick was not safe."""
+        """Commits what is missing up to the look-ahead. Returns where the chunk is now, or None and why its next ticks were not safe."""
         end = self.horizon.tick_at(now_ns) + self._lookahead
         self.horizon.skip_to(self._soonest(now_ns))
         fault = None
@@ -78,21 +79,21 @@ class MotionGuard:
         """Brakes from the soonest tick on instead of after the look-ahead.
 
         Of ticks that were committed together only the stop after the last one was verified: from amid them the arm brakes at the first
-        from which that is safe too. Where it is from none (something stands there now), from the first.
+        from which that is safe too, at the latest after the last.
         """
         states = self.horizon.states_from(self._soonest(now_ns))
-        if len(states) == 1:
-            return
-        for n, state in enumerate(states[:-1]):
+        first = self.horizon.end - len(states) + 1
+        for tick, state in enumerate(states[:-1], first):
             stop = self._stop_from(state)
-            if self._verify(stop, state) is None:
-                self.horizon.cut(len(states) - 1 - n, stop)
+            if isinstance(stop, Stop) and (tick not in self._unproven or self._verify(stop, state) is None):
+                self.horizon.cut(tick, stop)
                 return
-        if self._verify(self.horizon.rest_of_stop, states[-1]):
-            self.horizon.cut(len(states) - 1, self._stop_from(states[0]))
 
-    def _stop_from(self, state: MotionState) -> Stop:
-        return self._braking.plan(state.position, state.velocity, state.acceleration)
+    def _stop_from(self, state: MotionState) -> Stop | Fault:
+        try:
+            return self._braking.plan(state.position, state.velocity, state.acceleration)
+        except ValueError as error:
+            return Fault(SafetyReason.ACCELERATION_LIMIT, f"The arm could not be stopped after the next ticks: {error}.")
 
     def _soonest(self, now_ns: int) -> int:
         """The first tick that a message sent now can still change: one period is left for it to reach the controller."""
@@ -111,14 +112,14 @@ class MotionGuard:
             states.append(state)
         if states and (fault := self._commit(states)):
             return None, fault
-        return replace(following, progress=progress, finished=len(states) < ticks, is_new=False), None
+        return replace(following, progress=progress, finished=len(states) < ticks, tcp_may_wait=False), None
 
     def _under_the_tcp(self, following: Following, ticks: int) -> Following:
         """To find out how fast the TCP may go takes as long as a tick, and the first one has judged the chunk: it is done in the second.
 
         Until then the chunk is followed no faster than what was followed before.
         """
-        if following.knows_tcp or (following.is_new and ticks <= UNKNOWN_TICKS):
+        if following.knows_tcp or (following.tcp_may_wait and ticks <= UNKNOWN_TICKS):
             return following
         accepted = following.accepted
         path = accepted.path.under(self._tcp_speed.highest_pace(*accepted.path.looks()))
@@ -126,40 +127,44 @@ class MotionGuard:
         return replace(following, accepted=replace(accepted, path=path, tightest_joint=tightest), knows_tcp=True)
 
     def _commit(self, states: list[MotionState]) -> Fault | None:
-        try:
-            stop = self._stop_from(states[-1])
-        except ValueError as error:
-            return Fault(SafetyReason.ACCELERATION_LIMIT, f"The arm could not be stopped after the next tick: {error}.")
+        stop = self._stop_from(states[-1])
+        if isinstance(stop, Fault):
+            return stop
         if fault := self._verify(stop.after(states[:-1]), self.horizon.state):
             return fault
+        first = self.horizon.end + 1
         self.horizon.commit(states, stop)
+        self._unproven = {tick for tick in self._unproven if tick >= first - self._lookahead} | set(range(first, self.horizon.end))
         return None
 
-    def _verify(self, stop: Stop, before: MotionState) -> Fault | None:
-        """The next ticks and the stop inside joint limits and workspace and clear of everything, or no worse than the arm already is."""
+    def _verify(self, motion: Stop, before: MotionState) -> Fault | None:
+        """The next ticks and the stop after them inside joint limits and workspace and clear of everything, or no worse than the arm is.
+
+        What the arm has come away to counts from then on.
+        """
         low, high = np.minimum(self._low, before.position), np.maximum(self._high, before.position)
-        over = np.maximum(low - stop.positions.min(axis=0), stop.positions.max(axis=0) - high)
+        over = np.maximum(low - motion.positions.min(axis=0), motion.positions.max(axis=0) - high)
         joint = int(over.argmax())
         if over[joint] > 1e-9:
-            detail = f"Stopping after the next tick, {self._names[joint]} would pass its limit by {over[joint]:.4f} rad."
+            detail = f"Stopping after the next ticks, {self._names[joint]} would pass its limit by {over[joint]:.4f} rad."
             return Fault(SafetyReason.POSITION_LIMIT, detail)
-        too_fast = self._too_fast(stop)
+        too_fast = self._too_fast(motion)
         if too_fast.any():
             joint = int(too_fast.argmax())
-            return Fault(SafetyReason.VELOCITY_LIMIT, f"Stopping after the next tick, {self._names[joint]} would pass its velocity limit.")
-        tcp_m = self._arm.tcp_positions(stop.positions)
-        if excess := self._tcp_speed.excess(stop.positions, stop.velocities, tcp_m):
-            return Fault(SafetyReason.VELOCITY_LIMIT, f"Stopping after the next tick, {excess}.", limiting=self._arm.config.tcp_frame)
+            return Fault(SafetyReason.VELOCITY_LIMIT, f"Stopping after the next ticks, {self._names[joint]} would pass its velocity limit.")
+        tcp_m = self._arm.tcp_positions(motion.positions)
+        if excess := self._tcp_speed.excess(motion.positions, motion.velocities, tcp_m):
+            return Fault(SafetyReason.VELOCITY_LIMIT, f"Stopping after the next ticks, {excess}.", limiting=self._arm.config.tcp_frame)
         rows_inside_m = self._workspace.places_inside_m(tcp_m)
         outermost = int(rows_inside_m.argmin())
         inside_m = float(rows_inside_m[outermost])
         if inside_m < min(self._inside_m, 0.0) - 1e-6:
-            detail = f"Stopping after the next tick would leave the workspace: {self._workspace.describe(stop.positions[outermost])}."
+            detail = f"Stopping after the next ticks would leave the workspace: {self._workspace.describe(motion.positions[outermost])}."
             return Fault(SafetyReason.WORKSPACE, detail)
-        accelerations = np.concatenate([before.acceleration[None], stop.accelerations])
-        breach = self._surroundings.breach(self.posture(before.position), self._postures(stop.positions), accelerations)
+        accelerations = np.concatenate([before.acceleration[None], motion.accelerations])
+        breach = self._surroundings.breach(self.posture(before.position), self._postures(motion.positions), accelerations)
         if breach:
-            return _collision(breach, "Stopping after the next tick")
+            return _collision(breach, "Stopping after the next ticks")
         self._inside_m = inside_m
         return None
 

@@ -15,7 +15,7 @@ VELOCITY_SHARE = 0.95  # of the operational velocity for following the path; the
 ACCELERATION_SHARE = 0.6  # of the operational acceleration for the path's own curvature
 PACE_SHARE = 0.3  # of the operational acceleration for changing the pace along the path
 PACE_CAP_PER_S = 20.0  # fastest change of the pace where the path itself stands
-LOOK_S = 0.05  # between two looks at a path's ceiling, at most
+LOOK_S = 0.05  # between two looks at how fast the TCP would be, at most
 
 
 @dataclass(frozen=True)
@@ -52,30 +52,31 @@ class ChunkPath:
 
         They are passed LOOK_S apart at most, or there are two for each row.
         """
-        segments, looks = len(self._coefficients), self._look_count
-        rows = np.arange(looks + 1) * (segments / looks)
-        i = np.minimum(rows.astype(int), segments - 1)
+        rows = self._look_rows()
+        i = np.minimum(rows.astype(int), len(self._coefficients) - 1)
         x = (rows - i)[:, None]
         c0, c1, c2, c3 = self._coefficients[i].swapaxes(0, 1)
         slopes = c1 + x * (2 * c2 + x * (3 * c3))
-        return c0 + x * (c1 + x * (c2 + x * c3)), slopes / self.dt_s, segments * self.dt_s / looks
+        return c0 + x * (c1 + x * (c2 + x * c3)), slopes / self.dt_s, rows[1] * self.dt_s
 
     def under(self, most: Array) -> ChunkPath:
-        """The same path, no faster than ``most`` [m] at its looks and between them."""
-        segments, looks = len(self._coefficients), self._look_count
-        ends = np.arange(segments + 1) * looks  # of the segments, in looks times segments
-        around = np.empty((segments, 2), dtype=int)  # the last look before each, and the one after the first behind it
-        around[:, 0], around[:, 1] = ends[:-1] // segments, (ends[1:] + (segments - 1)) // segments + 1
+        """The same path, no faster than ``most`` [m] at this one's looks and between them."""
+        rows, segments = self._look_rows(), np.arange(len(self._coefficients))
+        assert len(most) == len(rows)
+        around = np.empty((len(segments), 2), dtype=int)  # the last look before each segment, and the one after the first behind it
+        around[:, 0] = np.searchsorted(rows, segments + 1e-9) - 1
+        around[:, 1] = np.searchsorted(rows, segments + 1 - 1e-9) + 1
         lowest = np.minimum.reduceat(np.concatenate([most, [np.inf]]), around.ravel())[::2]
         path = copy.copy(self)
         path._cap, path._reach = self._paces(np.minimum(self._cap, lowest))
         return path
 
-    @property
-    def _look_count(self) -> int:
+    def _look_rows(self) -> Array:
+        """[m] evenly spaced."""
         segments = len(self._coefficients)
         at_full_pace = math.ceil(segments * self.dt_s / LOOK_S)
-        return max(at_full_pace, min(math.ceil(at_full_pace / max(min(self._cap), 0.01)), 2 * segments))
+        looks = max(at_full_pace, min(math.ceil(at_full_pace / max(min(self._cap), 0.01)), 2 * segments))
+        return np.asarray(np.arange(looks + 1) * (segments / looks), dtype=float)
 
     def at(self, row: float) -> PathPoint:
         """The path at a fractional row (clamped to its ends)."""
