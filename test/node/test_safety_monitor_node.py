@@ -191,6 +191,8 @@ def test_deltas_of_the_tcp_move_it_and_the_world_model_is_asked_in_joints(scene:
         chunk, wanted = scene.arm.send(0 * SWEEP, **where), before + side * 0.2 * np.outer(np.eye(4)[1], np.eye(4)[3])
         wait_until(lambda wanted=wanted: np.allclose(arm.fk(scene.arm.position()), wanted, atol=1e-3), "the TCP to arrive")
     wait_until(lambda: asked and asked[-1].seq == chunk.seq, "a question to the world model")
+    decision = next(h.message for h in scene.decisions if h.message.chunk_seq == chunk.seq)
+    assert 0.01 < decision.latency < 1.0, "it is judged over some ticks"
     assert (asked[-1].space, asked[-1].names) == (ActionSpace.JOINT_POSITION, scene.arm.config.arm_joints)
     np.testing.assert_allclose(arm.fk(asked[-1].data[-1]), wanted, atol=2e-3)
     scene.peer.make(lambda: node.destroy_service(twin))

@@ -37,6 +37,7 @@ STOP_TIMEOUT_S = 20.0
 READY_TIMEOUT_S = 180.0  # a slow or busy machine; a node that cannot start says so at once
 TELL_PERIOD_S = 10.0
 TAIL_LINES = 15
+NOISE = ("nanobind", " - leaked function", " - ... skipped remainder")  # of a library at its end, in the place of what matters
 CANNOT_START = "]: cannot start: "  # as every node of this package says it
 
 
@@ -92,7 +93,8 @@ class RunningGraph:
     def check(self) -> None:
         """Raises VlaRosError with the end of the log when the launcher has ended."""
         if self._process is not None and self._process.poll() is not None:
-            lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]
+            lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = [line for line in lines if not any(noise in line for noise in NOISE)][-TAIL_LINES:]
             raise VlaRosError("The graph has ended by itself:\n" + "\n".join(f"    {line}" for line in lines))
         refusals = [line for line in self._log.read_text(encoding="utf-8", errors="replace").splitlines() if CANNOT_START in line]
         if refusals:

@@ -50,6 +50,11 @@ def settle() -> None:
     gc.freeze()
 
 
+def unsettle() -> None:
+    """At the end all of it is garbage: libraries complain about what Python does not take away."""
+    gc.unfreeze()
+
+
 def _wake_up_politely() -> None:
     if hasattr(os, "SCHED_BATCH"):  # Linux
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))

@@ -133,10 +133,11 @@ class SafetyMonitorNode(VlaNode):
         taken_ns = self.steady_ns()
         if (judged := self._inputs.take_chunk(cdr)) is None:
             return
-        self._chunk, decision = judged
+        chunk, decision = judged
         if decision is None:
-            self._judging_since_ns[self._chunk.seq, self._chunk.trace_id] = taken_ns
+            self._judging_since_ns[chunk.seq, chunk.trace_id] = taken_ns
         else:
+            self._chunk = chunk
             self._latency_s[decision.id] = (self.steady_ns() - taken_ns) * 1e-9
         self._ask_world_model()
 

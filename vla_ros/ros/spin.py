@@ -14,7 +14,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from vla_ros.core.errors import VlaRosError
 from vla_ros.core.outcomes import EXIT_CANNOT_START
-from vla_ros.core.scheduling import Urgency, make_realtime, make_threads_realtime, prepare_process, settle
+from vla_ros.core.scheduling import Urgency, make_realtime, make_threads_realtime, prepare_process, settle, unsettle
 from vla_ros.ros.lean_executor import LeanExecutor
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.this_machine import require_this_machine
@@ -60,6 +60,7 @@ def run(make_node: Callable[[], VlaNode], arguments: list[str] | None = None, *,
             raise
         rclpy.logging.get_logger("vla_ros").error(traceback.format_exc())
     finally:
+        unsettle()
         if node is not None:
             node.stop()
             executor.shutdown(timeout_sec=1.0)
