@@ -10,9 +10,10 @@ from safety_rig import home, panda
 
 from vla_ros.core.geometry import transform
 from vla_ros.evaluation import gate_bench, gate_rig
-from vla_ros.evaluation.gate_bench import GateBench
+from vla_ros.evaluation.gate_bench import CLEAR_M, OBSTACLES, GateBench
 from vla_ros.evaluation.gate_oracle import PERIOD_S, Box, Breaches, GateOracle
 from vla_ros.robots import Arm, load_robot
+from vla_ros.robots.clearance import ClearanceModel, Solid
 from vla_ros.robots.collision import CollisionModel
 from vla_ros.safety.gate import Gate
 from vla_ros.safety.self_test import SelfTest
@@ -95,3 +96,15 @@ def test_the_oracle_sees_boxes_the_table_and_the_arm_itself():
         q for q in (rng.uniform(low, high) for _ in range(10_000)) if truth.self_distance(q)[0] < -0.02 and panda().fk(q)[2, 3] > 0.3
     )
     assert "panda" in oracle.touches(folded, WIDTH_M)
+
+
+def test_no_box_of_an_episode_stands_nearer_to_the_arm_than_is_said():
+    bench = GateBench("panda", seed=7)
+    posture = np.append(home(), WIDTH_M)
+    model, nearest_m = ClearanceModel(panda(), OBSTACLES, own=False), []
+    for _ in range(40):
+        bench.figures.commands += 1  # it names the boxes
+        bench._scatter()
+        model.place([Solid(thing.id, "box", thing.size_m, thing.pose.matrix()) for thing in bench._things])
+        nearest_m.append(model.distances(posture).min())
+    assert CLEAR_M - 0.001 < min(nearest_m) < 3 * CLEAR_M

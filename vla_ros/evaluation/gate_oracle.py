@@ -95,7 +95,7 @@ class GateOracle:
 
     def _contacts(self, q: Array, width_m: float, margin_m: float) -> Iterator[tuple[str, float]]:
         """(both bodies, depth [m]) of what is nearer than ``margin_m``; the base stands on the table."""
-        self._model.geom_margin[:] = margin_m
+        self._model.geom_margin[:] = self._model.body_margin[:] = margin_m  # bodies farther apart than their margin are not looked at
         self._data.qpos[self._arm] = q
         self._data.qpos[self._fingers] = self._robot.gripper.binding.position_from_width(width_m)
         mujoco.mj_kinematics(self._model, self._data)
