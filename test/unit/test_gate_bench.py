@@ -10,7 +10,7 @@ from safety_rig import home, panda
 
 from vla_ros.core.geometry import transform
 from vla_ros.evaluation import gate_bench, gate_rig
-from vla_ros.evaluation.gate_bench import CLEAR_M, OBSTACLES, GateBench
+from vla_ros.evaluation.gate_bench import CLEARS_M, OBSTACLES, GateBench
 from vla_ros.evaluation.gate_oracle import PERIOD_S, Box, Breaches, GateOracle
 from vla_ros.robots import Arm, load_robot
 from vla_ros.robots.clearance import ClearanceModel, Solid
@@ -22,7 +22,7 @@ from vla_ros.safety.surroundings import Surroundings
 WIDTH_M = 0.08
 
 
-@pytest.mark.parametrize(("robot", "seed"), [("panda", 12), ("fr3", 11), ("wx250s", 11)])
+@pytest.mark.parametrize(("robot", "seed"), [("panda", 15), ("fr3", 15), ("wx250s", 15)])
 def test_an_adversary_gets_nothing_through_that_the_oracle_objects_to(robot: str, seed: int):
     bench = GateBench(robot, seed)
     bench.run(2400)
@@ -102,9 +102,9 @@ def test_no_box_of_an_episode_stands_nearer_to_the_arm_than_is_said():
     bench = GateBench("panda", seed=7)
     posture = np.append(home(), WIDTH_M)
     model, nearest_m = ClearanceModel(panda(), OBSTACLES, own=False), []
-    for _ in range(40):
+    for _ in range(80):
         bench.figures.commands += 1  # it names the boxes
         bench._scatter()
         model.place([Solid(thing.id, "box", thing.size_m, thing.pose.matrix()) for thing in bench._things])
         nearest_m.append(model.distances(posture).min())
-    assert CLEAR_M - 0.001 < min(nearest_m) < 3 * CLEAR_M
+    assert min(CLEARS_M) - 0.001 < min(nearest_m) < 0.005

@@ -70,7 +70,7 @@ def test_a_motion_that_is_passed_is_clear_between_its_rows_too(seed):
         assert not touches
     elif breach.proven and not breach.is_own:
         nearest = min(truth.min_distance(q, obstacles)[0] for q in curve)
-        assert nearest < 0.01  # beside half a step
+        assert nearest < 0.02  # beside half a step
 
 
 def test_leaving_is_possible_from_inside_a_margin_and_going_on_is_not():

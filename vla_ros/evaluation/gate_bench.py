@@ -30,7 +30,9 @@ EPISODE_TICKS = 300
 REST_TICKS = 100
 CHUNK_SHARE = 0.08  # of the ticks
 SCENE_TICKS = 10
-CLEAR_M = 0.03  # of new obstacles from the arm
+CLEARS_M = (0.03, 0.03, 0.03, 0.001)  # of new obstacles from the arm at least: one episode in four may begin inside what is kept
+STORM_SHARE = 0.04  # of the episodes; for a while each tick brings a chunk
+STORM_TICKS = 60
 ERROR_RAD = 0.01  # of the measured arm, at most
 LAGS_NS = (0, 10 * MS, 20 * MS)  # of the arm behind what it is commanded
 KINDS = ("reach", "reach", "aim", "aim", "aim", "far", "fast", "fast", "ram", "noise", "absurd", "garbage", "continue", "tcp", "estop")
@@ -204,8 +206,10 @@ class GateBench:
         """
         self._scatter()
         self._lag_ns = int(self._rng.choice(LAGS_NS))
+        storm = int(self._rng.integers(EPISODE_TICKS)) if self._rng.random() < STORM_SHARE else EPISODE_TICKS
         for tick in range(EPISODE_TICKS):
-            self._tick(str(self._rng.choice(KINDS)) if self._rng.random() < CHUNK_SHARE else None, tick)
+            sends = storm <= tick < storm + STORM_TICKS or self._rng.random() < CHUNK_SHARE
+            self._tick(str(self._rng.choice(KINDS)) if sends else None, tick)
         self.rig.filter.hold("the bench")
         for tick in range(REST_TICKS):
             self._tick(None, tick)
@@ -228,7 +232,8 @@ class GateBench:
             Box(self._rng.uniform(0.03, 0.12, 3), transform(rotation_z(self._rng.uniform(0, 3)), self._rng.uniform(low, high)))
             for _ in range(3 * OBSTACLES)
         ]
-        boxes = rig.oracle.away_from(rig.motion(now_ns)[0], self._arm.config.gripper.width_open_m, CLEAR_M, boxes)[:OBSTACLES]
+        clear_m = float(self._rng.choice(CLEARS_M))
+        boxes = rig.oracle.away_from(rig.motion(now_ns)[0], self._arm.config.gripper.width_open_m, clear_m, boxes)[:OBSTACLES]
         rig.oracle.place(boxes)
         self._adversary.targets = [box.T_base_box[:3, 3] for box in boxes]
         self._things = tuple(

@@ -8,7 +8,8 @@ proves a whole neighbourhood free, and a motion is looked at only where that pro
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import coal
@@ -34,6 +35,7 @@ class Solid:
     kind: str  # "box", "cylinder"
     size_m: Array  # [3]
     T_base_solid: Array  # [4, 4]
+    grown_m: float = 0.0  # so much of it, on each side, is kept from a thing: the thing itself begins that deep
 
 
 class _Group:
@@ -58,6 +60,26 @@ class _Group:
         if nearest >= len(self._movers) * len(self._others):
             return float("inf"), -1
         return float(self.data.distanceResults[nearest].min_distance), nearest % len(self._others)
+
+    def all_distances(self, model: pinocchio.Model, data: pinocchio.Data) -> Array:
+        """[pairs] as ``distance``; infinity for those that do not count. Their numbers are those of the other methods."""
+        self.distance(model, data)
+        counts = self.data.activeCollisionPairs
+        return np.array([found.min_distance if counts[pair] else math.inf for pair, found in enumerate(self.data.distanceResults)])
+
+    def distances_of(self, pairs: Sequence[int], model: pinocchio.Model, data: pinocchio.Data) -> list[float]:
+        """Of these pairs alone [m]."""
+        pinocchio.updateGeometryPlacements(model, data, self.geometry, self.data)
+        return [float(pinocchio.computeDistance(self.geometry, self.data, pair).min_distance) for pair in pairs]
+
+    def other(self, pair: int) -> int:
+        """The number of a pair's other body."""
+        return pair % len(self._others)
+
+    def leave_out(self, pairs: Sequence[int], out: bool) -> None:
+        """Pairs that count do not count for a while, or count again."""
+        for pair in pairs:
+            (self.data.deactivateCollisionPair if out else self.data.activateCollisionPair)(pair)
 
     def put(self, slot: int, placement: pinocchio.SE3) -> None:
         """A thing stands elsewhere."""
@@ -198,10 +220,43 @@ class ClearanceModel:
     def distance(self, posture: Array, group: int) -> tuple[float, tuple[str, str]]:
         """The distance of one group [m], and the names of the two that are nearest to each other."""
         self._compute(posture)
-        found = self._groups[group]
-        distance_m, other = found.distance(self._model, self._data)
-        solid = self._solids[other] if group < len(self._world) and other >= 0 else None
-        return distance_m, (found.name[0], solid.name if solid else found.name[1])
+        distance_m, other = self._groups[group].distance(self._model, self._data)
+        return distance_m, self._names(group, self._solid(group, other))
+
+    def pair_distances(self, posture: Array, group: int) -> Array:
+        """[pairs] of one group [m], by the pairs' numbers; infinity for those that do not count."""
+        self._compute(posture)
+        return self._groups[group].all_distances(self._model, self._data)
+
+    def distances_of(self, posture: Array, group: int, pairs: Sequence[int]) -> list[float]:
+        """Of these pairs of one group alone [m], which is sooner found than that of all."""
+        self._compute(posture)
+        return self._groups[group].distances_of(pairs, self._model, self._data)
+
+    def names(self, group: int, pair: int) -> tuple[str, str]:
+        """Of the two of a pair."""
+        return self._names(group, self._solid(group, self._groups[group].other(pair)))
+
+    def grown_m(self, group: int, pair: int) -> float:
+        """What is kept from the thing of a pair and is a part of its distance; 0 between two links."""
+        solid = self._solid(group, self._groups[group].other(pair))
+        return solid.grown_m if solid else 0.0
+
+    @contextmanager
+    def without(self, group: int, pairs: Sequence[int]) -> Iterator[None]:
+        """Meanwhile the distance of a group is that of the others that count."""
+        self._groups[group].leave_out(pairs, True)
+        try:
+            yield
+        finally:
+            self._groups[group].leave_out(pairs, False)
+
+    def _solid(self, group: int, other: int) -> Solid | None:
+        return self._solids[other] if group < len(self._world) and other >= 0 else None
+
+    def _names(self, group: int, solid: Solid | None) -> tuple[str, str]:
+        first, second = self._groups[group].name
+        return first, solid.name if solid else second
 
     def _compute(self, posture: Array) -> None:
         wanted = posture.tobytes()  # to compare them takes a tenth of the time of comparing arrays

@@ -87,7 +87,7 @@ class Surroundings:
         self._subtasks: Mapping[str, Subtask] = {}
         self._names: Mapping[str, str] = {}  # of the plan's objects
         self._subtask: Subtask | None = None  # of the chunk that was taken last
-        self._table = _slab(self._config.table_height_m + self._config.table_m)
+        self._table = _slab(self._config.table_height_m, self._config.table_m)
         self._movers = ClearanceModel(arm, MOVERS, own=False)
         self._place()
 
@@ -269,9 +269,8 @@ class Surroundings:
 
     def _table_at(self, height_m: float) -> Solid:
         """The table as it was where it is reported as high as that, or nearly so."""
-        top_m = height_m + self._config.table_m
-        known_m = self._table.T_base_solid[2, 3] + self._table.size_m[2] / 2
-        return self._table if abs(known_m - top_m) < STAYS_M / 2 else _slab(top_m)
+        new = _slab(height_m, self._config.table_m)
+        return self._table if abs(new.size_m[2] - self._table.size_m[2]) < STAYS_M / 2 else new
 
     def _place(self) -> None:
         size_m, T_tcp_held = _as_held(self._held)
@@ -313,13 +312,14 @@ def _check(scene: Scene, base_frame: str) -> None:
         raise ValueError(f"{ids[flat]} has no size: {sizes_m[flat].tolist()} m")
 
 
-def _slab(top_m: float) -> Solid:
+def _slab(height_m: float, grown_m: float) -> Solid:
+    top_m = height_m + grown_m
     size = np.array([TABLE_SIDE_M, TABLE_SIDE_M, top_m - TABLE_BOTTOM_M])
-    return Solid(TABLE, "box", size, transform(np.eye(3), np.array([0.0, 0.0, (top_m + TABLE_BOTTOM_M) / 2])))
+    return Solid(TABLE, "box", size, transform(np.eye(3), np.array([0.0, 0.0, (top_m + TABLE_BOTTOM_M) / 2])), grown_m)
 
 
 def _solid(thing: SceneObject, grown_m: float, T_base_solid: Array) -> Solid:
-    return Solid(thing.id, _kind(thing), np.asarray(thing.size_m, dtype=float) + 2 * grown_m, T_base_solid)
+    return Solid(thing.id, _kind(thing), np.asarray(thing.size_m, dtype=float) + 2 * grown_m, T_base_solid, grown_m)
 
 
 def _stays(old: SceneObject, new: SceneObject) -> bool:

@@ -2,14 +2,13 @@
 
 Distances are measured at few postures. Around each of them a bound on the arm's motion (``ClearanceModel.reach_m``) proves what lies
 near; where that ends the next one is measured. Between two rows of a motion no point is farther than half a step from one of them, so that
-the whole sweep is proven and not only its rows. From inside a margin, motion that does not come nearer is let through: the arm must be
-able to leave.
+the whole sweep is proven and not only its rows. From inside a margin the arm is let out: see ``floors``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,15 +18,15 @@ from vla_ros.core.geometry import Array
 from vla_ros.robots import Arm
 from vla_ros.robots.clearance import ClearanceModel, Solid
 from vla_ros.safety.config import SafetyConfig
+from vla_ros.safety.floors import NEARER_M, ROUNDING_M, Floors, Near
 
 ANCHORS = 2  # postures whose distances are kept, for each group
 MEASUREMENTS = 120  # for one stop at most; one takes 5 to 20 microseconds
 AT_ONCE = 4  # measurements in a tick at rest
-NEARER_M = 0.001  # that a pair inside its margin may come nearer in all
 TABLE = "table"  # the thing of that name is a slab that may reach under the arm's own base
-DEEPEST_M = 0.03  # in a thing from which the arm is still let out: deeper, perception and arm contradict each other
-ROUNDING_M = 1e-5  # distances are found by iteration
 CAPACITY = 32  # things that there is room for at first
+
+_Look = Callable[[Array], tuple[float, float, tuple[str, str]]]  # posture -> (what must not fall below a need, distance [m], names)
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,7 @@ class SweepProof:
         self._postures = np.zeros((ANCHORS, groups, arm.config.dof + 1))
         self._distances = np.full((ANCHORS, groups), -np.inf)
         self._oldest = np.zeros(groups, dtype=int)
-        self._floor = np.full(groups, -np.inf)  # what a pair inside its margin has already come away to
-        self._has_changed = np.zeros(groups, dtype=bool)  # the world, or where the arm stands, since the floor was last looked at
+        self._floors = Floors(groups)
 
     def place(self, solids: Sequence[Solid], held_m: Array | None, T_tcp_held: Array) -> None:
         """What stands around, grown by what is kept from it, and what the hand holds."""
@@ -68,7 +66,7 @@ class SweepProof:
             self._forget()
         else:
             self._distances[:, ~self.model.is_own] -= nearer_m
-            self._has_changed[~self.model.is_own] = True
+            self._floors.world_changed(~self.model.is_own)
 
     def permit(self, contacts: Mapping[str, frozenset[str]]) -> None:
         """The contacts that are meant: link -> names of things."""
@@ -78,7 +76,7 @@ class SweepProof:
 
     def put_elsewhere(self) -> None:
         """The arm stands where it was not commanded to go: it was pushed, or it is looked at anew."""
-        self._has_changed[:] = True
+        self._floors.world_changed()
 
     def breach(self, before: Array, rows: Array, accelerations: Array | None = None) -> Breach | None:
         """Whether the motion from ``before`` [dof + 1] through ``rows`` [n, dof + 1] comes too near to anything.
@@ -87,11 +85,15 @@ class SweepProof:
         """
         postures = np.concatenate([before[None], rows])
         bound, sweep = self._bound(postures), self._sweep(postures, accelerations)
-        need, has_measured = self._needed(before, bound[0], sweep)
-        is_open = (self._bound(postures) if has_measured else bound) < need
+        need, inside, has_measured = self._needed(before, bound[0], sweep)
         left = MEASUREMENTS
-        for group in np.flatnonzero(is_open.any(axis=0)):
-            breach, left = self._prove(int(group), postures, need[:, group], is_open[:, group], left)
+        for group in inside:
+            breach, left = self._prove_inside(group, postures, sweep[:, group], left)
+            if breach:
+                return breach
+        is_open = (self._bound(postures) if has_measured else bound) < need
+        for group in map(int, np.flatnonzero(is_open.any(axis=0))):
+            breach, left = self._prove(group, self._measuring(group), postures, need[:, group], is_open[:, group], left)
             if breach:
                 return breach
         return None
@@ -107,52 +109,60 @@ class SweepProof:
         group = int(np.argmin(distances))
         return Breach(float(distances[group]), self.model.distance(posture, group)[1], bool(self.model.is_own[group]))
 
-    def _prove(self, group: int, postures: Array, need: Array, is_open: NDArray[np.bool_], left: int) -> tuple[Breach | None, int]:
-        """Measures amid the rows that are not proven, until all are; ``left``: measurements that may still be made."""
+    def _prove(
+        self, group: int, look: _Look, postures: Array, need: Array, is_open: NDArray[np.bool_], left: int
+    ) -> tuple[Breach | None, int]:
+        """Looks amid the rows that are not proven, until all are; ``left``: how often it may still look."""
         reach_m = self.model.reach_m[:, group]
         while len(rows := is_open.nonzero()[0]):
             row = int(rows[len(rows) // 2])
             posture = postures[row]
-            distance_m = self._measure(group, posture)
-            if distance_m < need[row]:
-                exact_m, pair = self.model.distance(posture, group)
-                return Breach(exact_m, pair, bool(self.model.is_own[group])), left
+            found_m, distance_m, names = look(posture)
             left -= 1
-            if left <= 0:
-                pair = self.model.distance(posture, group)[1]
-                return Breach(distance_m, pair, bool(self.model.is_own[group]), proven=False), left
-            is_open = is_open & (distance_m - np.abs(postures - posture) @ reach_m < need)
+            is_short = bool(found_m < need[row])
+            if is_short or left <= 0:
+                return Breach(distance_m, names, bool(self.model.is_own[group]), proven=is_short), left
+            is_open = is_open & (found_m - np.abs(postures - posture) @ reach_m < need)
             is_open[row] = False
         return None, left
 
-    def _needed(self, before: Array, bound: Array, sweep: Array) -> tuple[Array, bool]:
-        """[n, groups] distances to be kept: the margin and the sweep, or what there is where a pair is nearer than that already.
+    def _prove_inside(self, group: int, postures: Array, sweep: Array, left: int) -> tuple[Breach | None, int]:
+        """Of a group of which some are inside their margin: these do not come below their floors, the others not inside theirs."""
+        distances, base_m = self.model.pair_distances(postures[0], group), self._base[group]
+        pairs = [int(pair) for pair in np.flatnonzero(~(distances - ROUNDING_M >= base_m))]
+        everywhere = np.ones(len(postures), dtype=bool)
+        if pairs:
+            floors = self._floors.of(group, (self._near(group, pair, distances[pair]) for pair in pairs))
+            breach, left = self._prove(group, self._above(group, floors), postures, np.zeros(len(postures)), everywhere, left)
+            if breach:
+                return breach, left
+        rest_m = float(np.delete(distances, pairs).min(initial=math.inf)) - ROUNDING_M
+        need = np.minimum(base_m + sweep, max(base_m, rest_m - NEARER_M))
+        with self.model.without(group, pairs):
+            return self._prove(group, self._looking(group), postures, need, everywhere, left)
 
-        ``bound`` [groups]: what the distances are at least at ``before``. Also whether any was measured.
+    def _near(self, group: int, pair: int, distance_m: float) -> Near:
+        touch_m = -self.model.grown_m(group, pair)
+        return Near(pair, _number(distance_m), touch_m, may_be_deep=TABLE in self.model.names(group, pair))
+
+    def _needed(self, before: Array, bound: Array, sweep: Array) -> tuple[Array, list[int], bool]:
+        """[n, groups] distances to be kept: the margin and the sweep, or the margin where a pair is nearer than both.
+
+        ``bound`` [groups]: what the distances are at least at ``before``. Also the groups in which a pair is inside its margin, of which
+        nothing is asked here, and whether any was measured.
         """
-        need = self._base + sweep
+        need, inside = self._base + sweep, []
         near = np.flatnonzero(bound < need[0])
-        for group in near:
-            distance_m = self._measure(int(group), before)
+        for group in map(int, near):
+            distance_m = self._measure(group, before)
             if distance_m < self._base[group]:
-                need[:, group] = min(self._risen(int(group), distance_m, before), self._base[group])
-            elif distance_m < need[0, group]:
+                inside.append(group)
+                need[:, group] = -np.inf
+                continue
+            self._floors.leave(group)
+            if distance_m < need[0, group]:
                 need[:, group] = np.minimum(need[:, group], max(self._base[group], distance_m - NEARER_M))
-                self._floor[group] = -np.inf
-            else:
-                self._floor[group] = -np.inf
-        return need, len(near) > 0
-
-    def _risen(self, group: int, distance_m: float, before: Array) -> float:
-        """The floor of a pair that is inside its margin: it rises while the two come apart, and falls only when the world has changed."""
-        floor = self._floor[group]
-        if distance_m < floor and self._has_changed[group]:
-            floor = distance_m - ROUNDING_M
-        elif np.isinf(floor) or distance_m - NEARER_M > floor:
-            floor = distance_m - NEARER_M
-        deepest_m = -np.inf if TABLE in self.model.distance(before, group)[1] else -DEEPEST_M
-        self._floor[group], self._has_changed[group] = max(floor, deepest_m), False
-        return float(self._floor[group])
+        return need, inside, len(near) > 0
 
     def _sweep(self, postures: Array, accelerations: Array | None) -> Array:
         """[n, groups] how far a pair may come nearer between a row and the middle of the way to its neighbours.
@@ -181,14 +191,43 @@ class SweepProof:
         return np.asarray((self._distances[None] - nearer).max(axis=1))
 
     def _measure(self, group: int, posture: Array) -> float:
-        distance_m = self.model.distance(posture, group)[0] - ROUNDING_M
-        if math.isnan(distance_m):
-            distance_m = -math.inf  # what is no number proves nothing
-        slot = self._oldest[group]
-        self._postures[slot, group], self._distances[slot, group] = posture, distance_m
-        self._oldest[group] = (slot + 1) % ANCHORS
-        return distance_m
+        """The distance of a group [m]; it is kept, for what it says about postures around."""
+        return self._measuring(group)(posture)[0]
+
+    def _measuring(self, group: int) -> _Look:
+        def measure(posture: Array) -> tuple[float, float, tuple[str, str]]:
+            found = look(posture)
+            slot = self._oldest[group]
+            self._postures[slot, group], self._distances[slot, group] = posture, found[0]
+            self._oldest[group] = (slot + 1) % ANCHORS
+            return found
+
+        look = self._looking(group)
+        return measure
+
+    def _looking(self, group: int) -> _Look:
+        def look(posture: Array) -> tuple[float, float, tuple[str, str]]:
+            distance_m, names = self.model.distance(posture, group)
+            return _number(distance_m) - ROUNDING_M, distance_m, names
+
+        return look
+
+    def _above(self, group: int, floors: Mapping[int, float]) -> _Look:
+        pairs, floor_m = list(floors), np.array(list(floors.values()))
+
+        def look(posture: Array) -> tuple[float, float, tuple[str, str]]:
+            distances = self.model.distances_of(posture, group, pairs)
+            above = [_number(distance_m) for distance_m in distances] - floor_m
+            lowest = int(above.argmin())
+            return float(above[lowest]), distances[lowest], self.model.names(group, pairs[lowest])
+
+        return look
 
     def _forget(self) -> None:
         self._distances[:, ~self.model.is_own] = -np.inf
-        self._has_changed[~self.model.is_own] = True
+        self._floors.world_changed(~self.model.is_own)
+
+
+def _number(distance_m: float) -> float:
+    """What is no number proves nothing."""
+    return -math.inf if math.isnan(distance_m) else float(distance_m)

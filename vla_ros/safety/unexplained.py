@@ -113,7 +113,7 @@ def boxes_around(cells: NDArray[np.intp], cell_m: float, grown_m: float, name: s
     solids = []
     for low, beyond in boxes:
         low_m, high_m = np.array(low) * cell_m - grown_m, np.array(beyond) * cell_m + grown_m
-        solids.append(Solid(name, "box", high_m - low_m, transform(np.eye(3), (low_m + high_m) / 2)))
+        solids.append(Solid(name, "box", high_m - low_m, transform(np.eye(3), (low_m + high_m) / 2), grown_m))
     return solids
 
 
