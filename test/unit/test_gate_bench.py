@@ -73,6 +73,7 @@ def test_the_oracle_sees_what_a_gate_without_eyes_lets_through(monkeypatch: pyte
         ("velocity", lambda t: home() + np.outer(2.3 * t, [1, 0, 0, 0, 0, 0, 0])),
         ("acceleration", lambda t: home() + np.outer(16 / 2 * t**2, [1, 0, 0, 0, 0, 0, 0])),
         ("jerk", lambda t: home() + np.outer(8000 / 6 * t**3, [1, 0, 0, 0, 0, 0, 0])),
+        ("workspace", lambda t: home() + np.outer(np.ones_like(t), [2.5, 0, 0, 0, 0, 0, 0])),  # the hand is behind the arm
     ],
 )
 def test_the_oracle_sees_each_limit_that_is_passed(kind, motion):

@@ -135,8 +135,10 @@ class GateOracle:
         self._judge_tcp(np.array(places), np.array(turns), found)
 
     def _judge_tcp(self, places: Array, turns: Array, found: Breaches) -> None:
-        """Its speed between two samples [n, 3] m, [n, 4] wxyz; a sample that did not move is left out, which makes the next no slower."""
-        limits = self._robot.cartesian
+        """Its place and speed: [n, 3] m, [n, 4] wxyz; a sample that did not move is left out, which makes the next no slower."""
+        limits, workspace = self._robot.cartesian, self._robot.workspace
+        outside_m = np.maximum(workspace.min_m - places, places - workspace.max_m).max(axis=1)
+        found.note("workspace", int((outside_m > ROUNDING).sum()), f"{outside_m.max():.4g} m outside")
         mps = np.linalg.norm(np.diff(places, axis=0), axis=1) / PERIOD_S
         same = np.copysign(1.0, (turns[1:] * turns[:-1]).sum(axis=1))[:, None]  # a quaternion and its negative are one rotation
         half_sine = np.linalg.norm(turns[1:] * same - turns[:-1], axis=1) / 2
