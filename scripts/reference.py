@@ -79,6 +79,8 @@ REASONS: dict[SafetyReason, str] = {
     SafetyReason.WORLD_MODEL: "The world model foresees something unsafe in the chunk that is followed.",
     SafetyReason.SEPARATION: "Something that moves, or is no known object, is near: the nearer it is to what is kept from it, the slower "
     "the chunk is followed.",
+    SafetyReason.BLIND_ZONE: "No camera with depth is turned to where the hand is: nobody would be seen coming there. Slower, as "
+    "`blind_speed` says.",
     SafetyReason.UNFORESEEN: "The world model cannot tell what comes of the motion, or has not approved it in time: slowed or held, as "
     "`world_model` is set below. It ends with the next approval; is world_model running, and does it see the objects?",
     SafetyReason.SPEED_OVERRIDE: "The chunk is followed at the pace of the speed override.",
@@ -86,6 +88,8 @@ REASONS: dict[SafetyReason, str] = {
     SafetyReason.TRACKING_ERROR: "The measured arm is too far from where it was commanded to be; very far latches.",
     SafetyReason.TIME_JUMP: "The clock went back or leapt ahead; everything stamped before is forgotten and the arm is looked at anew.",
     SafetyReason.HEARTBEAT: "A node that motion depends on has been silent for too long.",
+    SafetyReason.DEADMAN: "Whoever guides the arm by hand does not hold the switch: `safety/deadman` says so, or is silent. Held until it "
+    "is pressed again, or another source sends a chunk.",
     SafetyReason.CAMERA: "A camera that the motion depends on is unusable, or its health report is too old.",
     SafetyReason.CONTACT: "A finger is pressed harder than allowed, or something pushes the arm; after a push it goes back a little.",
     SafetyReason.SLIP: "What is held has been slipping in the hand for longer than allowed.",

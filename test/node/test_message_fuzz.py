@@ -21,7 +21,7 @@ MUTANTS = 300
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
 def test_mutants_break_nothing(topic: Topic) -> None:
-    found = fuzz_topic(topic, "panda", MUTANTS, seed=7)  # of these few episodes some stand nearly still
+    found = fuzz_topic(topic, "panda", MUTANTS, seed=9)  # of these few episodes some stand nearly still
     assert found["crashes"] == 0, found["first_crash"]
     assert found["breaches"] == 0, found["first_breach"]
     assert found["mutants"] >= MUTANTS

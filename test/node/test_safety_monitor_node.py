@@ -23,6 +23,7 @@ from vla_ros.core.decisions import SafetyMode, Verdict
 from vla_ros.robots import load_robot
 from vla_ros.ros.conversions.actions import chunk_from_msg
 from vla_ros.ros.interfaces import (
+    DEADMAN,
     DIAGNOSTICS,
     ESTOP,
     ESTOP_TOPIC,
@@ -334,7 +335,7 @@ def test_without_a_world_model_motion_is_slowed_until_one_approves_again(scene: 
     def is_approved() -> bool:  # once the monitor has found the service
         since = len(scene.decisions)
         scene.arm.send(0.05 * SWEEP)
-        if wait_until(lambda: scene.decisions[since:], "a decision")[0].message.reason != "ok":
+        if wait_until(lambda: scene.decisions[since:], "a decision")[0].message.reason not in ("ok", "blind_zone"):
             return False
         return bool(scene.decided("chunk_exhausted", since))
 
@@ -349,6 +350,24 @@ def test_without_a_world_model_motion_is_slowed_until_one_approves_again(scene: 
     wait_until(lambda: at_rest(scene.arm.commands[-1].message), "the arm to rest")
     scene.world.come()
     wait_until(is_approved, "an approval of the model that has come back")
+
+
+def test_who_is_guided_moves_only_while_the_switch_is_held(scene: Scene) -> None:
+    def guide() -> Any:
+        since = len(scene.decisions)
+        scene.arm.send(SWEEP, expert="teleop")
+        return wait_until(lambda: scene.decisions[since:], "a decision")[0].message
+
+    assert guide().reason == "deadman"
+    switch, message = scene.peer.publisher(DEADMAN), load_type(DEADMAN.type)(data=True)
+    timer = scene.peer.node.create_timer(0.05, lambda: switch.publish(message))
+    wait_until(lambda: guide().action != SafetyAction.HOLD, "motion with the switch held")
+    wait_until(lambda: not at_rest(scene.arm.commands[-1].message), "motion")
+    since = len(scene.decisions)
+    message.data = False
+    assert "is not pressed" in scene.decided("deadman", since).detail
+    wait_until(lambda: at_rest(scene.arm.commands[-1].message), "the arm to rest", 1.0)
+    scene.peer.node.destroy_timer(timer)
 
 
 def test_the_speed_can_be_set_and_a_senseless_one_is_refused(scene: Scene) -> None:

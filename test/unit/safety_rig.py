@@ -27,8 +27,8 @@ def panda() -> Arm:
 
 @cache
 def safety() -> SafetyConfig:
-    """In most tests there is no world model."""
-    return load_safety_config("panda").without_world_model()
+    """In most tests there is no world model, and everything is seen."""
+    return load_safety_config("panda").without_world_model().without_blind_zones()
 
 
 def home() -> np.ndarray:

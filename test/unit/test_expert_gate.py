@@ -24,7 +24,7 @@ class GateBench(Bench):
 
     def __init__(self, arm, expert, world):
         super().__init__(arm, expert, world)
-        self.safety = load_safety_config("panda").without_world_model()
+        self.safety = load_safety_config("panda").without_world_model().without_blind_zones()
         self.gate = Gate(arm, self.safety)
         self.controller = JointTrajectoryController(arm.config.arm_joints, arm.config.home_rad)
         self.chunks, self.decisions, self.scales = {}, [], []

@@ -19,7 +19,7 @@ from vla_ros.safety.inputs import Inputs
 NOW_NS = 5_000_000_000
 STEP_NS = 1000  # more than what rounds away
 SENTENCE = re.compile(r"(joint|'\w|[A-Z][a-z']).*[a-z].*\w[.?']?")  # a name of ours may begin it
-VISION, PLAN = {"vision": True, "planned": False}, {"vision": False, "planned": True}
+VISION, PLAN, GUIDED = {"vision": True}, {"planned": True}, {"guided": True}
 
 
 def ns(seconds: float) -> int:
@@ -45,6 +45,7 @@ def heard(**ages_ns: int) -> Inputs:
     inputs.contact.on_contact(felt(stamp("contact")))
     inputs.on_camera_health(health(stamp("camera")))
     inputs.on_scene(stamp("scene"))
+    inputs.on_deadman(True, stamp("switch"))
     for node in safety().nodes:
         inputs.on_heartbeat(node, stamp(node))
     return inputs
@@ -52,7 +53,7 @@ def heard(**ages_ns: int) -> Inputs:
 
 def faults(inputs: Inputs) -> list[SafetyReason]:
     """The reasons, each of which comes with a sentence."""
-    found = (inputs.fault(NOW_NS, NOW_NS), *(inputs.partial_fault(NOW_NS, NOW_NS, **for_what) for for_what in (VISION, PLAN)))
+    found = (inputs.fault(NOW_NS, NOW_NS), *(inputs.partial_fault(NOW_NS, NOW_NS, **for_what) for for_what in (VISION, PLAN, GUIDED)))
     for fault in filter(None, found):
         assert SENTENCE.fullmatch(fault.detail), fault.detail
     return [fault.reason for fault in found if fault]
@@ -72,6 +73,7 @@ AGES = [
     ("depth_perception", safety().vision_heartbeats["depth_perception"], SafetyReason.HEARTBEAT),
     ("planner", safety().plan_heartbeats["planner"], SafetyReason.HEARTBEAT),
     ("action_expert", safety().plan_heartbeats["action_expert"], SafetyReason.HEARTBEAT),
+    ("switch", safety().deadman.age_s, SafetyReason.DEADMAN),
 ]
 
 
@@ -96,6 +98,7 @@ def without(name: str) -> Inputs:
             "contact": lambda i: i.contact.on_contact(felt(NOW_NS)),
             "camera": lambda i: i.on_camera_health(health(NOW_NS)),
             "scene": lambda i: i.on_scene(NOW_NS),
+            "switch": lambda i: i.on_deadman(True, NOW_NS),
             **{node: (lambda i, node=node: i.on_heartbeat(node, NOW_NS)) for node in safety().nodes},
         },
     )
@@ -110,7 +113,7 @@ def test_what_was_never_heard_of_is_missed(name, reason):
     assert faults(without(name)) == [reason]
     key = {"joints": "joint_states", "camera": "camera/front", "scene": "objects"}.get(name, name)
     ages = without(name).ages_s(NOW_NS + ns(0.25), NOW_NS + ns(0.25))
-    assert ages.pop(key) == math.inf
+    assert ages.pop(key, math.inf) == math.inf
     assert set(ages.values()) == {0.25}
 
 
@@ -124,6 +127,16 @@ def test_a_fault_of_what_only_some_motion_needs_says_so_and_a_planner_is_cut_sho
     assert fault is not None
     assert (fault.planned, fault.cut, fault.vision, fault.latch) == (False, False, True, False)
     assert camera.partial_fault(NOW_NS, NOW_NS, **PLAN) is None
+
+
+def test_a_switch_that_is_let_go_counts_at_once_and_only_for_who_is_guided():
+    inputs = heard()
+    inputs.on_deadman(False, NOW_NS)
+    assert faults(inputs) == [SafetyReason.DEADMAN]
+    fault = inputs.partial_fault(NOW_NS, NOW_NS, **GUIDED)
+    assert fault is not None
+    assert (fault.guided, fault.cut, fault.latch) == (True, True, False)
+    assert inputs.partial_fault(NOW_NS, NOW_NS, **VISION, **PLAN) is None
 
 
 def test_a_camera_that_says_it_cannot_see_is_believed_and_strangers_are_not_kept():

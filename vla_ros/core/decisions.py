@@ -50,11 +50,13 @@ class SafetyReason(StrEnum):
     WORLD_MODEL = "world_model"
     UNFORESEEN = "unforeseen"  # the world model cannot tell, or has not approved the motion in time
     SEPARATION = "separation"  # something that moves, or is no known object, is near: the nearer, the slower
+    BLIND_ZONE = "blind_zone"  # no camera is turned to where the hand is
     SPEED_OVERRIDE = "speed_override"
     JOINT_STATES_STALE = "joint_states_stale"
     TRACKING_ERROR = "tracking_error"
     TIME_JUMP = "time_jump"  # the clock went back, or leapt ahead
     HEARTBEAT = "heartbeat"
+    DEADMAN = "deadman"  # whoever guides the arm by hand does not hold the switch
     CAMERA = "camera"
     OBJECTS_STALE = "objects_stale"  # what stands around has not been reported for too long
     CONTACT = "contact"  # a finger is pressed too hard, or something pushes the arm

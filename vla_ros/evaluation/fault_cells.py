@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vla_ros.evaluation.fault_matrix import FaultScenario
 
 TICK_NS = 10_000_000
-PERIODS = {"contact": 2, "objects": 10, "heartbeat": 20, "camera_health": 100, "plan": 100}  # ticks between messages
+PERIODS = {"contact": 2, "deadman": 5, "objects": 10, "heartbeat": 20, "camera_health": 100, "plan": 100}  # ticks between messages
 HOLD, STOP = SafetyAction.HOLD, SafetyAction.STOP
 CUBE_M = np.full(3, 0.06)
 PERSON_MPS = 0.3
@@ -52,12 +52,14 @@ class Cell:
     mode: Mode | None = None
     act: Callable[[FaultScenario], None] | None = None
     held: bool = False  # the hand holds something from the beginning
+    guided: bool = False  # the motion comes from a person, who holds a switch
 
 
 def cells(config: SafetyConfig) -> Iterator[Cell]:
     """All of them, for the sources that this configuration waits for."""
     yield from _messages(config)
     yield from _heartbeats(config)
+    yield from _deadman(config)
     yield from _commands()
     yield from _sensors(config)
     yield from _clocks()
@@ -104,6 +106,14 @@ def _heartbeats(config: SafetyConfig) -> Iterator[Cell]:
             is_fatal = mode in (Mode.KILLED, Mode.HUNG, Mode.LATE, Mode.NONSENSE) or (thinned and gap_s > limit_s)
             expected = Expected(HOLD, SafetyReason.HEARTBEAT, limit_s) if is_fatal else GOES_ON
             yield Cell(f"heartbeat of {node} {mode}", expected, f"heartbeat of {node}", mode)
+
+
+def _deadman(config: SafetyConfig) -> Iterator[Cell]:
+    """Of whoever guides the arm by hand. Nonsense is a switch that is let go."""
+    silent = Expected(HOLD, SafetyReason.DEADMAN, config.deadman.age_s)
+    expected = dict.fromkeys((Mode.KILLED, Mode.HUNG, Mode.LATE), silent) | {Mode.NONSENSE: Expected(HOLD, SafetyReason.DEADMAN)}
+    for mode in (m for m in Mode if m not in (Mode.CLOCK_BACK, Mode.CLOCK_FORWARD)):
+        yield Cell(f"deadman switch {mode}", expected.get(mode, GOES_ON), "deadman", mode, guided=True)
 
 
 def _commands() -> Iterator[Cell]:

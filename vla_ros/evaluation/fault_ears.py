@@ -75,6 +75,10 @@ class FaultyEars:
         """As the gate's; the time is that of its arrival."""
         self._pass(f"heartbeat of {node}", lambda beat: self._gate.on_heartbeat(beat[0], max(beat[1], self._now_ns)), (node, steady_ns))
 
+    def on_deadman(self, is_pressed: bool) -> None:
+        """As the gate's; the time is that of its arrival."""
+        self._pass("deadman", lambda pressed: self._gate.on_deadman(pressed, self._now_ns), is_pressed)
+
     def on_scene(self, scene: Scene) -> None:
         """As the gate's, whose refusal the node tells."""
         self._pass("objects", self._on_scene, scene)
@@ -157,6 +161,8 @@ def nonsense(value: Any) -> Any:
         data = np.array(value.data)
         data[-1, 0] = np.nan
         return replace(value, data=data)
+    if isinstance(value, bool):  # a switch that is pressed
+        return not value
     if isinstance(value, tuple):  # a heartbeat
         return ("nobody", value[1])
     if isinstance(value, Plan):

@@ -171,6 +171,8 @@ class FaultScenario:
             rig.tell_touch(self.pressed_n)
         if is_due("heartbeat"):
             rig.tell_heartbeats()
+        if self.cell.guided and is_due("deadman"):
+            self.ears.on_deadman(True)
         if is_due("camera_health"):
             self.look()
         if is_due("objects"):
@@ -227,7 +229,7 @@ class FaultScenario:
         now_ns, arm = self.rig.now_ns, self.rig.arm.config
         chunk = ActionChunk(
             seq=self._seq,
-            expert="expert",
+            expert=self.rig.config.deadman.experts[0] if self.cell.guided else "expert",
             subtask_id="1",
             trace_id=str(self._seq),
             stamp_ns=now_ns,

@@ -169,7 +169,7 @@ class GateRig(FilterRig):
     """The same behind the gate."""
 
     def __init__(self, robot: str, ears: Callable[[Gate], Ears] = straight) -> None:
-        arm, config = load_robot(robot), load_safety_config(robot).without_world_model()
+        arm, config = load_robot(robot), load_safety_config(robot).without_world_model().without_blind_zones()
         self.gate = Gate(arm, config)
         super().__init__(arm, config, self.gate, ears(self.gate))
 

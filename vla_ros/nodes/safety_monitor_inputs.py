@@ -17,7 +17,7 @@ from vla_ros.ros.conversions.actions import chunk_from_msg
 from vla_ros.ros.conversions.robot import contact_from_msg, joint_state_from_msg
 from vla_ros.ros.conversions.scene import health_from_msg, scene_from_msg
 from vla_ros.ros.conversions.tasks import plan_from_msg
-from vla_ros.ros.interfaces import ACTION_CHUNK, CAMERA_HEALTH, CONTACT, HEARTBEAT, JOINT_STATES, OBJECTS, PLAN, Topic, load_type
+from vla_ros.ros.interfaces import ACTION_CHUNK, CAMERA_HEALTH, CONTACT, DEADMAN, HEARTBEAT, JOINT_STATES, OBJECTS, PLAN, Topic, load_type
 from vla_ros.safety.gate import Gate
 
 # rclpy raises a RuntimeError for bytes that are no message, the conversions a ValueError for values that make no sense together.
@@ -27,6 +27,7 @@ _VALUES: dict[str, Callable[[Any], Any]] = {
     ACTION_CHUNK.name: chunk_from_msg,
     CAMERA_HEALTH.name: health_from_msg,
     CONTACT.name: contact_from_msg,
+    DEADMAN.name: lambda message: bool(message.data),
     HEARTBEAT.name: lambda message: message,
     JOINT_STATES.name: joint_state_from_msg,
     OBJECTS.name: scene_from_msg,
@@ -42,6 +43,7 @@ class GateInputs:
         self._uses: dict[str, Callable[[Any], None]] = {
             CAMERA_HEALTH.name: gate.on_camera_health,
             CONTACT.name: gate.on_contact,
+            DEADMAN.name: lambda is_pressed: gate.on_deadman(is_pressed, steady_ns()),
             HEARTBEAT.name: self._on_heartbeat,
             JOINT_STATES.name: gate.on_joint_state,
             OBJECTS.name: gate.on_scene,

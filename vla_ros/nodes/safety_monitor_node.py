@@ -27,6 +27,7 @@ from vla_ros.ros.interfaces import (
     ACTION_CHUNK,
     CAMERA_HEALTH,
     CONTACT,
+    DEADMAN,
     DIAGNOSTICS,
     ESTOP,
     ESTOP_TOPIC,
@@ -111,6 +112,7 @@ class SafetyMonitorNode(VlaNode):
         self._inputs = GateInputs(self.gate, self.now_ns, self.steady_ns, self._warn)
         self._inboxes = [
             Inbox(self, HEARTBEAT, depth=MESSAGES_KEPT),
+            Inbox(self, DEADMAN, depth=MESSAGES_KEPT),
             Inbox(self, CAMERA_HEALTH, depth=MESSAGES_KEPT),
             Inbox(self, JOINT_STATES),
             Inbox(self, OBJECTS),

@@ -250,6 +250,15 @@ SAFETY_STATE = Topic(
 ESTOP_TOPIC = Topic(
     "safety/estop", "std_msgs/msg/Empty", Qos.EVENT, "never", "any node", "safety_monitor", "the first message latches the stop"
 )
+DEADMAN = Topic(
+    "safety/deadman",
+    "std_msgs/msg/Bool",
+    Qos.BEAT,
+    "10 Hz or more while the arm is guided by hand",
+    "people",
+    "safety_monitor",
+    "true while the switch is pressed",
+)
 SAFETY_MARKERS = Topic(
     "safety/markers",
     "visualization_msgs/msg/MarkerArray",

@@ -39,6 +39,7 @@ _CLEARANCE: dict[str, tuple[float, float]] = {
     "unexplained_mps": (0.0, 2.0),
     "slow_m": (0.0, 1.0),
     "slowest": (0.02, 1.0),
+    "blind_speed": (0.02, 1.0),
 }
 _CONTACT: dict[str, tuple[float, float]] = {
     "pad_n": (5.0, 300.0),
@@ -51,6 +52,7 @@ _WORLD_MODEL: dict[str, tuple[float, float]] = {
     "deadline_s": (0.05, 2.0),
     "unknown_speed": (0.0, 0.9),
 }
+_DEADMAN_S = (0.02, 0.5)
 _TIMEOUT_S = (0.05, 10.0)
 
 
@@ -78,6 +80,7 @@ class ClearanceConfig:
     unexplained_mps: float
     slow_m: float
     slowest: float
+    blind_speed: float
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,14 @@ class WorldModelConfig:
 
 
 @dataclass(frozen=True)
+class DeadmanConfig:
+    """Whose motion needs a person who holds a switch. See config/safety/panda.yaml."""
+
+    experts: tuple[str, ...]  # as their chunks name them
+    age_s: float
+
+
+@dataclass(frozen=True)
 class SafetyConfig:
     """See config/safety/panda.yaml for the meaning of each value."""
 
@@ -120,6 +131,7 @@ class SafetyConfig:
     clearance: ClearanceConfig
     contact: ContactConfig
     world_model: WorldModelConfig
+    deadman: DeadmanConfig
     heartbeats: Mapping[str, float]  # node -> longest silence [s]
     vision_heartbeats: Mapping[str, float]
     plan_heartbeats: Mapping[str, float]
@@ -139,6 +151,10 @@ class SafetyConfig:
         """The same for where there is none: nothing waits for an approval."""
         return replace(self, world_model=replace(self.world_model, required=False))
 
+    def without_blind_zones(self) -> SafetyConfig:
+        """The same for where everything is seen: the hand is nowhere slower because of where the cameras are turned to."""
+        return replace(self, clearance=replace(self.clearance, blind_speed=1.0))
+
     @staticmethod
     def from_mapping(mapping: Mapping[str, Any], where: str) -> SafetyConfig:
         """Raises ConfigError naming the key at fault and its valid range; ``where`` names the file."""
@@ -150,6 +166,7 @@ class SafetyConfig:
         values["clearance"] = ClearanceConfig(**_numbers(mapping, "clearance", _CLEARANCE, where))
         values["contact"] = _contact(mapping, where)
         values["world_model"] = _world_model(mapping, where)
+        values["deadman"] = _deadman(mapping, where)
         for key in ("heartbeats", "vision_heartbeats", "plan_heartbeats", "cameras"):
             values[key] = _timeouts(mapping, key, where)
         config = SafetyConfig(**values)
@@ -175,6 +192,15 @@ def _world_model(mapping: Mapping[str, Any], where: str) -> WorldModelConfig:
     check_keys(found, ["required", *_WORLD_MODEL], [], f"{where}, world_model")
     values = {name: number(found, name, f"{where}, world_model", *bounds) for name, bounds in _WORLD_MODEL.items()}
     return WorldModelConfig(required=truth(found, "required", f"{where}, world_model"), **values)
+
+
+def _deadman(mapping: Mapping[str, Any], where: str) -> DeadmanConfig:
+    found, place = section(mapping, "deadman", where), f"{where}, deadman"
+    check_keys(found, ["experts", "age_s"], [], place)
+    experts = found["experts"]
+    if not isinstance(experts, list) or not all(isinstance(expert, str) and expert for expert in experts):
+        raise ConfigError(f"{place}: experts must be a list of names, [] where nobody guides the arm by hand, found {experts!r}.")
+    return DeadmanConfig(tuple(experts), number(found, "age_s", place, *_DEADMAN_S))
 
 
 def _numbers(mapping: Mapping[str, Any], key: str, bounds: Mapping[str, tuple[float, float]], where: str) -> dict[str, float]:

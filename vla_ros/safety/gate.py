@@ -19,6 +19,7 @@ from vla_ros.core.scene import CameraHealth, Scene
 from vla_ros.core.tasks import Plan
 from vla_ros.robots import Arm
 from vla_ros.safety.astray import Astray
+from vla_ros.safety.blind_zones import BlindZones
 from vla_ros.safety.chunk_checks import TCP_SPACES, Accepted, ChunkDoor, ChunkId, Context, Refusal
 from vla_ros.safety.clock import Clock
 from vla_ros.safety.config import SafetyConfig
@@ -66,6 +67,7 @@ class Gate:
         self._door = ChunkDoor(arm, config)
         self._inputs = Inputs(arm, config)
         self._surroundings = Surroundings(arm, config)
+        self._blind_zones = BlindZones(arm, config)
         self._journal = Journal()
         self._run_self_test = self_test
         self._self_test = self_test(arm, config)
@@ -79,6 +81,7 @@ class Gate:
         self._leap: Fault | None = None  # of the clock, since when the arm has not been looked at anew
         self._speed = 1.0
         self._nearness: Pace | None = None  # to what moves, as of the last tick
+        self._blindness: Pace | None = None  # of the cameras to where the hand is
         self._clock = Clock()
         self._not_before_ns = 0
         self._seen: dict[str, tuple[int, int]] = {}  # expert -> last sequence number and stamp
@@ -127,6 +130,10 @@ class Gate:
     def on_heartbeat(self, node: str, steady_ns: int, *, dry_run: bool = False) -> None:
         """A node's sign of life; ``dry_run``: it sends nothing to the arm, so that the arm's standing still is no fault of its own."""
         self._inputs.on_heartbeat(node, steady_ns, dry_run=dry_run)
+
+    def on_deadman(self, is_pressed: bool, steady_ns: int) -> None:
+        """The switch of whoever guides the arm by hand: what ``config.deadman`` names moves only while it is pressed."""
+        self._inputs.on_deadman(is_pressed, steady_ns)
 
     def on_world_model(self, chunk: ChunkId, verdict: Verdict, detail: str) -> None:
         """The world model's verdict about a chunk: REJECT holds the arm while it follows that chunk or one that continues it.
@@ -381,12 +388,19 @@ class Gate:
             self._following = Following(self._door.own_way(rows, STEP_S), Progress(0.0))
 
     def _missing(self, chunk: ActionChunk) -> Fault | None:
-        """What this chunk needs beyond what any motion needs: cameras for one that rests on them, the planner for one of a plan."""
-        return self._inputs.partial_fault(self._now_ns, self._steady_ns, vision=_sees(chunk), planned=bool(chunk.subtask_id))
+        """What this chunk needs beyond what any motion needs: cameras, the planner, or a switch that a person holds."""
+        return self._inputs.partial_fault(
+            self._now_ns,
+            self._steady_ns,
+            vision=_sees(chunk),
+            planned=bool(chunk.subtask_id),
+            guided=chunk.expert in self._config.deadman.experts,
+        )
 
     def _lasts(self, fault: Fault) -> bool:
         """Whether what only some motion needs is missing yet."""
-        return bool(self._inputs.partial_fault(self._now_ns, self._steady_ns, vision=fault.vision, planned=fault.planned))
+        kinds = {"vision": fault.vision, "planned": fault.planned, "guided": fault.guided}
+        return bool(self._inputs.partial_fault(self._now_ns, self._steady_ns, **kinds))
 
     def _stop_for(self, fault: Fault) -> None:
         """Holds (or latches); what was followed is given up, and what was about to be."""
@@ -501,7 +515,9 @@ class Gate:
         measured = self._inputs.measured
         guard.width_m = self._gripper.widest_m(measured.width_m if measured else float("nan"))
         moving = self._following is not None and not self._following.finished
-        self._nearness = self._surroundings.nearness(guard.posture(guard.horizon.state.position)) if moving else None
+        posture = guard.posture(guard.horizon.state.position)
+        self._nearness = self._surroundings.nearness(posture) if moving else None
+        self._blindness = self._blind_zones.pace(self._arm.fk(posture[:-1])[:3, 3]) if moving else None
         following, fault = guard.advance(self._now_ns, self._following, self._pace(self._now_ns).share)
         if following and (unsafe := self._gripper.follow(guard, following)):
             following, fault = None, fault or unsafe
@@ -513,8 +529,7 @@ class Gate:
         asked = [Pace(self._speed)]
         if (doubt := self._foresight.doubt(now_ns)) and not self._is_going_back:  # that way it has come
             asked.append(Pace(self._config.world_model.unknown_speed, SafetyReason.UNFORESEEN, doubt))
-        if self._nearness:
-            asked.append(self._nearness)
+        asked += [pace for pace in (self._nearness, self._blindness) if pace]
         return min(asked, key=lambda pace: pace.share)
 
     def _status(self) -> Status:

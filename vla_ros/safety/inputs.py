@@ -44,6 +44,7 @@ class Inputs:
         self._scene_ns: int | None = None
         self._heard_ns: dict[str, int] = {}  # node -> steady time
         self._dry: set[str] = set()  # nodes that pass nothing on
+        self._pressed_ns: int | None = None  # steady time at which the switch of whoever guides the arm was last said to be pressed
 
     @property
     def scene_ns(self) -> int:
@@ -104,6 +105,10 @@ class Inputs:
         self._heard_ns[node] = steady_ns
         (self._dry.add if dry_run else self._dry.discard)(node)
 
+    def on_deadman(self, is_pressed: bool, steady_ns: int) -> None:
+        """The switch of whoever guides the arm by hand, by the steady clock of the receiver."""
+        self._pressed_ns = steady_ns if is_pressed else None
+
     @property
     def dry_run(self) -> bool:
         """Whether a node on the way to the arm says that it passes nothing on."""
@@ -139,8 +144,12 @@ class Inputs:
         """The first thing that is wrong for motion of any kind."""
         return self.joint_fault(now_ns) or self.contact.fault(now_ns) or self._silence(self._config.heartbeats, steady_ns)
 
-    def partial_fault(self, now_ns: int, steady_ns: int, *, vision: bool, planned: bool) -> Fault | None:
-        """What is wrong for motion that rests on what cameras see (``vision``), or that belongs to a plan (``planned``)."""
+    def partial_fault(
+        self, now_ns: int, steady_ns: int, *, vision: bool = False, planned: bool = False, guided: bool = False
+    ) -> Fault | None:
+        """What is wrong for motion that a person guides, that belongs to a plan, or that rests on what cameras see (``vision``)."""
+        if guided and (fault := self._deadman_fault(steady_ns)):
+            return fault
         if planned and (fault := self._silence(self._config.plan_heartbeats, steady_ns)):
             return replace(fault, planned=True, cut=True)
         if vision and (fault := self._vision_fault(now_ns, steady_ns)):
@@ -205,6 +214,16 @@ class Inputs:
                 detail = f"The last health report of camera '{camera}' is {age_s:.2f} s old; allowed {-FUTURE_S:g} to {limit_s:g} s."
                 return Fault(SafetyReason.CAMERA, detail)
         return None
+
+    def _deadman_fault(self, steady_ns: int) -> Fault | None:
+        limit_s = self._config.deadman.age_s
+        if self._pressed_ns is None:
+            detail = "The switch of whoever guides the arm (safety/deadman) is not pressed."
+        elif (silent_s := (steady_ns - self._pressed_ns) * 1e-9) > limit_s:
+            detail = f"The switch of whoever guides the arm (safety/deadman) was last heard of {silent_s:.2f} s ago; allowed {limit_s:g} s."
+        else:
+            return None
+        return Fault(SafetyReason.DEADMAN, detail, cut=True, guided=True)
 
     def _silence(self, nodes: Mapping[str, float], steady_ns: int) -> Fault | None:
         for node, limit_s in nodes.items():

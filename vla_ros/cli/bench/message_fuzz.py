@@ -26,10 +26,10 @@ from vla_ros.ros.conversions.actions import chunk_to_msg
 from vla_ros.ros.conversions.robot import contact_to_msg, joint_state_from_msg, joint_state_to_msg
 from vla_ros.ros.conversions.scene import health_to_msg, scene_to_msg
 from vla_ros.ros.conversions.tasks import plan_to_msg
-from vla_ros.ros.interfaces import ACTION_CHUNK, CAMERA_HEALTH, CONTACT, HEARTBEAT, JOINT_STATES, OBJECTS, PLAN, Topic, load_type
+from vla_ros.ros.interfaces import ACTION_CHUNK, CAMERA_HEALTH, CONTACT, DEADMAN, HEARTBEAT, JOINT_STATES, OBJECTS, PLAN, Topic, load_type
 from vla_ros.safety.gate import Gate
 
-TOPICS = (ACTION_CHUNK, PLAN, JOINT_STATES, OBJECTS, CONTACT, CAMERA_HEALTH, HEARTBEAT)
+TOPICS = (ACTION_CHUNK, PLAN, JOINT_STATES, OBJECTS, CONTACT, CAMERA_HEALTH, HEARTBEAT, DEADMAN)
 BURST_SHARE = 0.05  # of the messages that come each tick, about which mutants come: between two bursts the arm gets going
 RARE_BURST_SHARE = 0.25  # the same of those that come more rarely
 RARE = (ACTION_CHUNK, OBJECTS, PLAN)
@@ -74,6 +74,7 @@ class MessageEdge:
     def on_heartbeat(self, node: str, steady_ns: int) -> None:
         """As the gate's."""
         self._send(HEARTBEAT, load_type(HEARTBEAT.type)(node=node, seq=1, lifecycle_state=int(NodeState.ACTIVE)))
+        self._send(DEADMAN, load_type(DEADMAN.type)(data=True))
 
     def on_plan(self, plan: Plan) -> None:
         """As the gate's."""
