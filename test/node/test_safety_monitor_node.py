@@ -33,6 +33,7 @@ from vla_ros.ros.interfaces import (
     JOINT_TRAJECTORY,
     RESET,
     SAFETY_DECISION,
+    SAFETY_MARKERS,
     SAFETY_STATE,
     SET_SPEED,
     Service,
@@ -301,6 +302,22 @@ def test_diagnostics_say_in_a_sentence_why_the_arm_does_not_move(scene: Scene) -
     assert "Emergency stop by a call of safety/estop" in stopped.message
     assert {pair.key: pair.value for pair in stopped.values}["mode"] == "STOPPED_LATCHED"
     assert stopped.hardware_id == "panda"
+
+
+def test_rviz_is_shown_where_the_arm_would_come_to_rest_and_what_is_nearest(scene: Scene) -> None:
+    heard = scene.peer.listen(SAFETY_MARKERS, matched=True)
+    scene.arm.send(4 * SWEEP, rows=101)
+
+    def shown(namespace: str) -> list[Any]:
+        return [m.points for h in heard for m in h.message.markers if m.ns == namespace and len(m.points) > 1]
+
+    def length_m(points: list[Any]) -> float:
+        return float(np.linalg.norm([points[-1].x - points[0].x, points[-1].y - points[0].y, points[-1].z - points[0].z]))
+
+    wait_until(lambda: any(length_m(points) > 0.005 for points in shown("braking")), "the committed path of a moving arm")
+    assert all(0 < length_m(points) < 1.0 for points in shown("nearest"))
+    assert shown("nearest")
+    assert scene.peer.call(HOLD).success
 
 
 def test_a_hold_that_is_asked_for_does_not_latch(scene: Scene) -> None:

@@ -84,5 +84,5 @@ def test_a_chunk_is_slower_where_the_hand_is_not_seen_and_says_why():
         took[config.clearance.blind_speed] = next(arrived)
         slowed = [d for d in rig.decisions if d.reason == SafetyReason.BLIND_ZONE]
         assert bool(slowed) is (config is SEEING)
-        assert all("No camera is turned to where the hand is" in d.detail and d.speed_scale <= 0.5 for d in slowed)
-    assert took[0.5] > took[1.0] + 10
+        assert all("No camera is turned to where the hand is" in d.detail and d.speed_scale <= SEEING.clearance.blind_speed for d in slowed)
+    assert took[SEEING.clearance.blind_speed] > took[1.0] + 10

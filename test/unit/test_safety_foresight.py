@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from safety_rig import SWEEP, TICK_NS, Rig, home, smooth
+from safety_rig import SWEEP, TICK_NS, Rig, home, safety, smooth
 
 from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyMode, SafetyReason, Verdict
 from vla_ros.safety.chunk_checks import ChunkId
-from vla_ros.safety.config import WorldModelConfig, load_safety_config
+from vla_ros.safety.config import WorldModelConfig
 from vla_ros.safety.foresight import CHAIN_KEPT, Foresight
 
 DEADLINE_TICKS = 30
@@ -21,7 +21,7 @@ ANSWER_TICKS = 8
 
 
 def config(unknown_speed=SLOW, required=True):
-    return replace(load_safety_config("panda"), world_model=WorldModelConfig(required, DEADLINE_TICKS * TICK_NS * 1e-9, unknown_speed))
+    return replace(safety(), world_model=WorldModelConfig(required, DEADLINE_TICKS * TICK_NS * 1e-9, unknown_speed))
 
 
 class Expert:

@@ -154,13 +154,13 @@ def test_what_a_subtask_takes_may_be_touched_by_the_hand_and_by_nothing_else():
     surroundings.on_plan(plan_to(Skill.PICK))
     surroundings.on_scene(scene, np.eye(4), 0)
     posture = np.append(home(), WIDTH_M)
-    assert surroundings.nearest(posture)[1] < 0
+    assert surroundings.nearest(posture).margin_m < 0
     surroundings.expect(surroundings.subtask("1"))
-    assert surroundings.nearest(posture)[1] > 0.01
+    assert surroundings.nearest(posture).margin_m > 0.01
     surroundings.expect(None)
-    pair, margin_m = surroundings.nearest(posture)
-    assert margin_m < 0
-    assert "the red cube" in pair
+    nearest = surroundings.nearest(posture)
+    assert nearest.margin_m < 0
+    assert "the red cube" in nearest.pair
 
 
 def test_what_lies_in_the_bowl_may_be_touched_by_what_is_put_there():
@@ -210,7 +210,7 @@ def test_many_things_are_all_kept_clear_of():
     many = tuple(replace(thing_at([0.3 + 0.01 * n, 0.3, 0.0]), id=f"cube_{n}") for n in range(50))
     at_hand = replace(thing_at(ahead(0.0)[:3, 3], 0.12), id="last")
     surroundings.on_scene(Scene(0, "panda_link0", (*many, at_hand)), np.eye(4), 0)
-    assert surroundings.nearest(np.append(home(), WIDTH_M))[1] < 0
+    assert surroundings.nearest(np.append(home(), WIDTH_M)).margin_m < 0
 
 
 def test_without_a_fresh_scene_no_chunk_from_images_is_followed():
@@ -273,10 +273,11 @@ def test_an_older_scene_that_comes_late_is_left():
     rig = Rig()
     rig.things = (thing_at(ahead(0.0)[:3, 3], 0.12),)
     rig.ready()
-    pair, margin_m = rig.gate.nearest()
+    nearest = rig.gate.nearest()
     rig.gate.on_scene(Scene(rig.now_ns - 50_000_000, "panda_link0", ()))
-    assert rig.gate.nearest() == (pair, pytest.approx(margin_m))
-    assert margin_m < 0
+    assert rig.gate.nearest().pair == nearest.pair
+    assert rig.gate.nearest().margin_m == pytest.approx(nearest.margin_m)
+    assert nearest.margin_m < 0
 
 
 def test_deep_inside_a_thing_nothing_moves():
@@ -317,10 +318,10 @@ def test_a_broken_scene_does_not_hide_what_the_next_one_shows():
     broken = replace(cube, id="cube_2", pose=Pose(np.zeros(3), np.zeros(4)))
     with pytest.raises(ValueError, match="orientation"):
         rig.gate.on_scene(Scene(rig.now_ns, "panda_link0", (cube, broken)))
-    assert rig.gate.nearest()[1] > 0
+    assert rig.gate.nearest().margin_m > 0
     rig.things = (cube,)
     rig.step(1)
-    assert rig.gate.nearest()[1] < 0
+    assert rig.gate.nearest().margin_m < 0
 
 
 @pytest.mark.parametrize(
@@ -370,11 +371,11 @@ def test_an_arm_near_a_thing_can_always_leave_it(margin_m):
         wall = thing_at(hand + [0.2, 0.0, 0.0], 0.1, last_seen_ns=rig.now_ns)
         rig.things = (wall,)
         rig.step(1)
-        off = rig.gate.nearest()[1] - margin_m
+        off = rig.gate.nearest().margin_m - margin_m
         hand = hand - [min(off, 0.1), 0.0, 0.0]
         if abs(off) < 1e-4:
             break
-    assert rig.gate.nearest()[1] == pytest.approx(margin_m, abs=3e-4)
+    assert rig.gate.nearest().margin_m == pytest.approx(margin_m, abs=3e-4)
     rig.send(way_to(ahead(-0.04)))
     rig.step(400)
     assert np.linalg.norm(panda().fk(rig.arm_state()[0])[:3, 3] - ahead(-0.04)[:3, 3]) < 2e-3, [d.detail for d in rig.decisions]
@@ -388,9 +389,9 @@ def test_a_new_plan_gives_the_chunk_that_is_followed_no_new_contacts():
     surroundings.expect(surroundings.subtask("1"))
     surroundings.on_plan(plan_to(Skill.PICK))
     surroundings.on_scene(replace(scene, stamp_ns=1), np.eye(4), 1)
-    assert surroundings.nearest(np.append(home(), WIDTH_M))[1] < 0
+    assert surroundings.nearest(np.append(home(), WIDTH_M)).margin_m < 0
     surroundings.expect(surroundings.subtask("1"))
-    assert surroundings.nearest(np.append(home(), WIDTH_M))[1] > 0
+    assert surroundings.nearest(np.append(home(), WIDTH_M)).margin_m > 0
 
 
 @pytest.mark.parametrize(("relation", "may_touch"), [(Relation.ON, True), (Relation.LEFT_OF, False)])
@@ -400,7 +401,7 @@ def test_only_what_something_is_put_in_or_on_may_be_touched(relation, may_touch)
     surroundings.on_plan(plan_to(Skill.PLACE, relation, "cube_2"))
     surroundings.on_scene(Scene(0, "panda_link0", (target,)), np.eye(4), 0)
     surroundings.expect(surroundings.subtask("1"))
-    assert (surroundings.nearest(np.append(home(), WIDTH_M))[1] > 0) is may_touch
+    assert (surroundings.nearest(np.append(home(), WIDTH_M)).margin_m > 0) is may_touch
 
 
 def test_a_world_that_changes_elsewhere_lets_nothing_creep_nearer():

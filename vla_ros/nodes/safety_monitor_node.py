@@ -46,7 +46,7 @@ from vla_ros.ros.interfaces import (
     SET_SPEED,
 )
 from vla_ros.ros.lifecycle import VlaNode
-from vla_ros.ros.markers import safety_markers
+from vla_ros.ros.markers import Witness, safety_markers
 from vla_ros.ros.parameters import declare, parameter
 from vla_ros.ros.qos import Qos
 from vla_ros.ros.spin import run
@@ -262,8 +262,8 @@ class SafetyMonitorNode(VlaNode):
         self.get_logger().warning(sentence, throttle_duration_sec=1.0)
 
     def _report(self) -> None:
-        nearest, clearance_m = self.gate.nearest()
-        state = replace(self.gate.state(), nearest=nearest, clearance_m=clearance_m)
+        nearest = self.gate.nearest()
+        state = replace(self.gate.state(), nearest=nearest.pair, clearance_m=nearest.margin_m)
         is_news = self._said is None or (self._said.mode, self._said.reason) != (state.mode, state.reason)
         if is_news:
             self.get_logger().info(f"{state.mode.name}: {state.detail}")
@@ -273,7 +273,8 @@ class SafetyMonitorNode(VlaNode):
         self._said = state
         self._state.publish(safety_state_to_msg(state))
         if self._markers.get_subscription_count():
-            self._markers.publish(safety_markers(self._proposed_path(), SHOWN_AS[state.mode], state, self.arm.config.workspace))
+            shown = Witness(SHOWN_AS[state.mode], self._proposed_path(), self.gate.committed_path_m(), nearest.points_m)
+            self._markers.publish(safety_markers(shown, state, self.arm.config.workspace))
 
     def _proposed_path(self) -> Any:
         """[n, 3] TCP positions of the newest chunk's rows, in the base frame."""

@@ -61,6 +61,15 @@ class _Group:
             return float("inf"), -1
         return float(self.data.distanceResults[nearest].min_distance), nearest % len(self._others)
 
+    def nearest_points(self, model: pinocchio.Model, data: pinocchio.Data) -> Array:
+        """[2, 3] of the mover and the other body that ``distance`` is measured between, in the base frame; NaN: there are none."""
+        pinocchio.updateGeometryPlacements(model, data, self.geometry, self.data)
+        nearest = pinocchio.computeDistances(self.geometry, self.data)
+        if nearest >= len(self._movers) * len(self._others):
+            return np.full((2, 3), np.nan)
+        found = self.data.distanceResults[nearest]
+        return np.array([found.getNearestPoint1(), found.getNearestPoint2()])
+
     def all_distances(self, model: pinocchio.Model, data: pinocchio.Data) -> Array:
         """[pairs] as ``distance``; infinity for those that do not count. Their numbers are those of the other methods."""
         self.distance(model, data)
@@ -222,6 +231,11 @@ class ClearanceModel:
         self._compute(posture)
         distance_m, other = self._groups[group].distance(self._model, self._data)
         return distance_m, self._names(group, self._solid(group, other))
+
+    def nearest_points(self, posture: Array, group: int) -> Array:
+        """[2, 3] where the two that are nearest to each other in one group are, in the base frame; NaN where nothing is to be compared."""
+        self._compute(posture)
+        return self._groups[group].nearest_points(self._model, self._data)
 
     def pair_distances(self, posture: Array, group: int) -> Array:
         """[pairs] of one group [m], by the pairs' numbers; infinity for those that do not count."""

@@ -266,7 +266,7 @@ SAFETY_MARKERS = Topic(
     "5 Hz when subscribed",
     "safety_monitor",
     "RViz",
-    "proposed path coloured by the decision, workspace, text",
+    "proposed path coloured by the decision, committed path with its stop, nearest pair, workspace, text",
 )
 
 DIAGNOSTICS = Topic(

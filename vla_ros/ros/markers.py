@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -76,21 +77,44 @@ def object_markers(scene: Scene) -> Any:
     return MarkerArray(markers=markers)
 
 
-def safety_markers(path_m: Array, action: SafetyAction, state: SafetyState, workspace: Box) -> Any:
-    """The TCP's proposed path [n, 3], the workspace and the monitor's sentence above it."""
-    from geometry_msgs.msg import Point
+@dataclass(frozen=True, eq=False)
+class Witness:
+    """What there is to see of a decision, in the workspace's frame."""
+
+    action: SafetyAction
+    proposed_m: Array  # [n, 3] the TCP along the newest chunk
+    committed_m: Array  # [n, 3] the TCP along what is committed, and the stop after it
+    nearest_m: Array  # [2, 3] where the two bodies that are nearest to each other are so; NaN: nowhere
+
+
+def safety_markers(shown: Witness, state: SafetyState, workspace: Box) -> Any:
+    """The TCP's proposed and committed paths, the nearest pair, the workspace and the monitor's sentence above it."""
     from visualization_msgs.msg import Marker, MarkerArray
 
-    frame, stamp_ns = workspace.frame, state.stamp_ns
-    line = _marker("path", 0, Marker.LINE_STRIP, stamp_ns, frame, DECISION_COLOURS[action])
-    line.scale.x = 0.006
-    line.points = [Point(x=float(x), y=float(y), z=float(z)) for x, y, z in path_m]
-    if len(path_m) < 2:
-        line.action = Marker.DELETE
+    frame, stamp_ns, colour = workspace.frame, state.stamp_ns, DECISION_COLOURS[shown.action]
     box = _marker("workspace", 0, Marker.CUBE, stamp_ns, frame, (0.2, 0.5, 0.9), 0.08)
     box.pose = pose_to_msg(Pose((workspace.min_m + workspace.max_m) / 2))
     box.scale = vector_to_msg(workspace.max_m - workspace.min_m)
-    text = _marker("text", 0, Marker.TEXT_VIEW_FACING, stamp_ns, frame, DECISION_COLOURS[action])
+    text = _marker("text", 0, Marker.TEXT_VIEW_FACING, stamp_ns, frame, colour)
     text.pose = pose_to_msg(Pose(np.array([workspace.min_m[0], 0.0, workspace.max_m[2] + 0.1])))
     text.text, text.scale.z = f"{state.mode.name}: {state.detail}", 0.05
-    return MarkerArray(markers=[line, box, text])
+    lines = [
+        _line("path", shown.proposed_m, stamp_ns, frame, colour, 0.006),
+        _line("braking", shown.committed_m, stamp_ns, frame, COLOURS["white"], 0.012),
+        _line("nearest", shown.nearest_m, stamp_ns, frame, COLOURS["purple"], 0.008),
+    ]
+    return MarkerArray(markers=[*lines, box, text])
+
+
+def _line(namespace: str, points_m: Array, stamp_ns: int, frame: str, rgb: tuple[float, float, float], width_m: float) -> Any:
+    """Through ``points_m`` [n, 3]; no line where there is none."""
+    from geometry_msgs.msg import Point
+    from visualization_msgs.msg import Marker
+
+    line = _marker(namespace, 0, Marker.LINE_STRIP, stamp_ns, frame, rgb)
+    line.scale.x = width_m
+    if len(points_m) < 2 or not np.all(np.isfinite(points_m)):
+        line.action = Marker.DELETE
+    else:
+        line.points = [Point(x=float(x), y=float(y), z=float(z)) for x, y, z in points_m]
+    return line

@@ -32,7 +32,7 @@ from vla_ros.safety.motion_guard import Following, MotionGuard
 from vla_ros.safety.pace import Pace
 from vla_ros.safety.retreat import STEP_S, Retreat
 from vla_ros.safety.self_test import SelfTest, run_self_test
-from vla_ros.safety.surroundings import Surroundings
+from vla_ros.safety.surroundings import Nearest, Surroundings
 from vla_ros.safety.tcp_desk import Order, TcpDesk
 from vla_ros.safety.tcp_rows import Turning, Unreached
 from vla_ros.safety.tracker import Progress
@@ -254,13 +254,15 @@ class Gate:
         """The decisions since the last call: one for each chunk, and for each change of action, reason or a chunk's limiting joint."""
         return self._journal.drain()
 
-    def nearest(self) -> tuple[str, float]:
-        """The nearest pair of bodies where the arm is commanded to be, in words, and its distance beyond what is kept [m].
-
-        It takes half a millisecond.
-        """
+    def nearest(self) -> Nearest:
+        """The nearest pair of bodies where the arm is commanded to be. It takes half a millisecond."""
         guard = self._guard
-        return self._surroundings.nearest(guard.posture(guard.horizon.state.position)) if guard else ("", float("nan"))
+        return self._surroundings.nearest(guard.posture(guard.horizon.state.position)) if guard else Nearest.unknown()
+
+    def committed_path_m(self) -> Array:
+        """[n, 3] where the TCP goes from now on if nothing else comes: what is committed, and the stop after it."""
+        guard = self._guard
+        return self._arm.tcp_positions(guard.horizon.rows_from(guard.horizon.tick_at(self._now_ns))) if guard else np.zeros((0, 3))
 
     def state(self) -> SafetyState:
         """As of the last tick, without the nearest pair."""

@@ -53,6 +53,20 @@ class TooNear:
 
 
 @dataclass(frozen=True, eq=False)
+class Nearest:
+    """The pair that leaves the least room."""
+
+    pair: str  # in words
+    margin_m: float  # distance beyond what is kept between them; NaN: not known
+    points_m: Array  # [2, 3] where they are nearest to each other, in the base frame
+
+    @staticmethod
+    def unknown() -> Nearest:
+        """Of an arm that has not been seen."""
+        return Nearest("", math.nan, np.full((2, 3), np.nan))
+
+
+@dataclass(frozen=True, eq=False)
 class _Standing:
     """A thing as it was when it was last seen to move."""
 
@@ -175,13 +189,13 @@ class Surroundings:
         """To be called while the arm rests: see SweepProof."""
         self._clearance.look_around(posture)
 
-    def nearest(self, posture: Array) -> tuple[str, float]:
-        """The nearest pair at a posture, in words, and its distance beyond what is kept between them [m]."""
-        breach, strange = self._clearance.nearest(posture), self._unexplained.nearest(posture)
-        if strange and strange.distance_m < breach.distance_m:
-            breach = strange
-        a, b = (self._called(name) for name in breach.pair)
-        return f"{a} and {b}", breach.distance_m
+    def nearest(self, posture: Array) -> Nearest:
+        """The nearest pair at a posture."""
+        nearest, strange = self._clearance.nearest(posture), self._unexplained.nearest(posture)
+        if strange and strange.distance_m < nearest.distance_m:
+            nearest = strange
+        a, b = (self._called(name) for name in nearest.pair)
+        return Nearest(f"{a} and {b}", nearest.distance_m, nearest.points_m)
 
     def nearness(self, posture: Array) -> Pace | None:
         """How fast the arm may go beside what moves: slower, the nearer it is to what is kept from it. None where nothing moves."""

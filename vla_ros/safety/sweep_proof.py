@@ -39,6 +39,15 @@ class Breach:
     proven: bool = True  # False: it may be free, but that could not be shown in time
 
 
+@dataclass(frozen=True, eq=False)
+class NearestPair:
+    """Two bodies, and where they are nearest to each other."""
+
+    distance_m: float  # beyond what is kept between them
+    pair: tuple[str, str]
+    points_m: Array  # [2, 3] in the base frame; of a thing, on the border of what is kept from it
+
+
 class SweepProof:
     """For one arm. Postures are [dof + 1]: joints [rad], then the gripper's width [m]."""
 
@@ -103,11 +112,12 @@ class SweepProof:
         for group in np.flatnonzero(np.isneginf(self._distances.max(axis=0)))[:AT_ONCE]:
             self._measure(int(group), posture)
 
-    def nearest(self, posture: Array) -> Breach:
+    def nearest(self, posture: Array) -> NearestPair:
         """The pair that is nearest to each other, relative to what is kept, at one posture."""
         distances = self.model.distances(posture) - self._base
         group = int(np.argmin(distances))
-        return Breach(float(distances[group]), self.model.distance(posture, group)[1], bool(self.model.is_own[group]))
+        names = self.model.distance(posture, group)[1]
+        return NearestPair(float(distances[group]), names, self.model.nearest_points(posture, group))
 
     def _prove(
         self, group: int, look: _Look, postures: Array, need: Array, is_open: NDArray[np.bool_], left: int

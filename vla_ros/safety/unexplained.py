@@ -15,7 +15,7 @@ from vla_ros.core.geometry import Array, transform
 from vla_ros.robots import Arm
 from vla_ros.robots.clearance import Solid
 from vla_ros.safety.config import SafetyConfig
-from vla_ros.safety.sweep_proof import Breach, SweepProof
+from vla_ros.safety.sweep_proof import Breach, NearestPair, SweepProof
 
 STANDING, COMING = "unexplained", "unexplained, coming"  # names of the boxes
 STANDS_AFTER_NS = 1_000_000_000
@@ -82,7 +82,7 @@ class Unexplained:
         found = (self.proofs[name].breach(before, rows, accelerations) for name in self._present())
         return next((breach for breach in found if breach), None)
 
-    def nearest(self, posture: Array) -> Breach | None:
+    def nearest(self, posture: Array) -> NearestPair | None:
         """The nearest of it, relative to what is kept."""
         return min((self.proofs[name].nearest(posture) for name in self._present()), key=lambda breach: breach.distance_m, default=None)
 
