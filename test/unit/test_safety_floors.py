@@ -31,27 +31,50 @@ HAND = "panda_hand"
     ],
 )
 def test_a_pair_may_come_a_little_nearer_and_does_not_touch(near, floor_m):
-    assert Floors(1).of(0, [near]) == {0: pytest.approx(floor_m, abs=1e-12)}
+    assert floors_of(Floors(), near) == {0: pytest.approx(floor_m, abs=1e-12)}
 
 
-def test_what_a_pair_has_come_away_to_counts_until_the_world_changes():
-    floors = Floors(2)
-    floors.of(1, [Near(4, -0.003, -0.01)])
-    assert floors.of(1, [Near(4, -0.001, -0.01)]) == {4: pytest.approx(-0.002)}
-    assert floors.of(1, [Near(4, -0.0019, -0.01), Near(5, -0.006, -0.01)]) == {4: pytest.approx(-0.002), 5: pytest.approx(-0.007)}
-    floors.world_changed(np.array([True, False]))
-    assert floors.of(1, [Near(4, -0.003, -0.01)]) == {4: pytest.approx(-0.002)}, "another group's world"
-    floors.world_changed()
-    assert floors.of(1, [Near(4, -0.003, -0.01)]) == {4: pytest.approx(-0.003 - ROUNDING_M)}
-    floors.leave(1)
-    assert floors.of(1, [Near(4, -0.005, -0.01)]) == {4: pytest.approx(-0.006)}
+def floors_of(floors: Floors, *near: Near, group: int = 1, turned_rad: float = 0.0) -> dict[int, float]:
+    return floors.of(group, near, np.append(home() + turned_rad, WIDTH_M), np.ones(8))
+
+
+def test_what_a_pair_has_come_away_to_counts():
+    floors = Floors()
+    floors_of(floors, Near(4, -0.003, -0.01))
+    assert floors_of(floors, Near(4, -0.001, -0.01)) == {4: pytest.approx(-0.002)}
+    assert floors_of(floors, Near(4, -0.0019, -0.01)) == {4: pytest.approx(-0.002)}
+    assert floors_of(floors, Near(4, -0.002 - 0.5 * ROUNDING_M, -0.01)) == {4: pytest.approx(-0.002)}, "by less than distances are exact"
+    assert floors_of(floors, Near(4, -0.005, -0.01), group=2) == {4: pytest.approx(-0.006)}, "another group"
+
+
+def test_a_pair_that_is_nearer_all_the_same_may_stay_and_come_no_nearer():
+    """It was pushed, it braked sooner than it was to, or the thing is known to be nearer."""
+    floors = Floors()
+    floors_of(floors, Near(4, -0.003, -0.01))
+    assert floors_of(floors, Near(4, -0.007, -0.01)) == {4: pytest.approx(-0.007 - ROUNDING_M)}
+
+
+def test_what_is_kept_may_grow_and_shrink_without_letting_anything_come_nearer():
+    floors = Floors()
+    for _ in range(20):
+        floors_of(floors, Near(4, -0.001, -0.003))
+        floors_of(floors, Near(4, -0.003, -0.005))
+    assert floors_of(floors, Near(4, -0.001, -0.003)) == {4: pytest.approx(-0.002)}
+
+
+def test_a_pair_that_was_not_there_has_no_more_room_than_one_that_has_gone():
+    floors = Floors()
+    floors_of(floors, Near(4, -0.001, -0.01), Near(5, -0.004, -0.01))
+    assert floors_of(floors, Near(5, -0.004, -0.01)) == {5: pytest.approx(-0.005)}, "its own"
+    assert floors_of(floors, Near(6, -0.003, -0.01)) == {6: pytest.approx(-0.003 - ROUNDING_M)}, "in place of one that was farther off"
+    assert floors_of(floors, Near(7, -0.0005, -0.01)) == {7: pytest.approx(-0.0015)}, "that of the highest one"
+    assert floors_of(floors, Near(8, -0.004, -0.01), turned_rad=0.01) == {8: pytest.approx(-0.005)}, "the arm is elsewhere"
 
 
 def test_where_the_arm_is_mounted_may_be_reported_higher():
-    floors = Floors(1)
-    floors.of(0, [Near(0, -0.2, -0.0005, may_be_deep=True)])
-    floors.world_changed()
-    assert floors.of(0, [Near(0, -0.25, -0.0005, may_be_deep=True)]) == {0: pytest.approx(-0.25 - ROUNDING_M)}
+    floors = Floors()
+    floors_of(floors, Near(0, -0.2, -0.0005, may_be_deep=True))
+    assert floors_of(floors, Near(0, -0.25, -0.0005, may_be_deep=True)) == {0: pytest.approx(-0.25, abs=ROUNDING_M)}
 
 
 def at(position: np.ndarray, width_m: float = WIDTH_M) -> np.ndarray:

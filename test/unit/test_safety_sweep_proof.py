@@ -381,6 +381,35 @@ def test_an_arm_near_a_thing_can_always_leave_it(margin_m):
     assert np.linalg.norm(panda().fk(rig.arm_state()[0])[:3, 3] - ahead(-0.04)[:3, 3]) < 2e-3, [d.detail for d in rig.decisions]
 
 
+@pytest.mark.parametrize("after_ticks", [8, 16, 24])
+def test_an_arm_that_is_stopped_while_it_leaves_can_leave_later(after_ticks):
+    """What it was to come away to does not count where it did not come to."""
+    rig = Rig().ready()
+    hand, unsure = ahead(0.0)[:3, 3], np.diag([0.0035**2, 0.0, 0.0, 0.0, 0.0, 0.0])  # 10 mm are kept
+    wall = thing_at(hand + [0.2, 0.0, 0.0], 0.1, covariance=unsure)
+
+    def step(ticks: int) -> None:
+        for _ in range(ticks):
+            rig.things = (replace(wall, last_seen_ns=rig.now_ns),)
+            rig.step(1)
+
+    for _ in range(30):
+        step(1)
+        wall = replace(wall, pose=Pose(wall.pose.position_m - [min(rig.gate.nearest().margin_m + 0.008, 0.1), 0.0, 0.0]))
+    start_m = rig.gate.nearest().margin_m
+    assert start_m == pytest.approx(-0.008, abs=1e-3)
+    rows = way_to(ahead(-0.04))
+    rig.send(rows, dt_s=0.008)
+    step(after_ticks)
+    rig.gate.hold("the test")
+    step(120)
+    rest = rig.arm_state()[0]
+    rig.send(rest + rows - rows[0], seq=2)
+    step(400)
+    went = np.abs(rig.arm_state()[0] - (rest + rows[-1] - rows[0])).max()
+    assert went < 1e-3, [d.detail for d in rig.decisions]
+
+
 def test_a_new_plan_gives_the_chunk_that_is_followed_no_new_contacts():
     surroundings = Surroundings(panda(), safety())
     scene = Scene(0, "panda_link0", (thing_at(ahead(0.0)[:3, 3], 0.12),))

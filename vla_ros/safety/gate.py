@@ -343,7 +343,6 @@ class Gate:
             if np.abs(commanded - position).max() <= ANCHOR_STEP_RAD:
                 position = commanded
         self._leap = None
-        self._surroundings.put_elsewhere()
         self._retreat.trail.clear()
         self._guard = MotionGuard(self._arm, self._config, self._surroundings, position, self._now_ns)
         self._following = None

@@ -130,11 +130,6 @@ class Surroundings:
         self._permit()
         return has_changed
 
-    def put_elsewhere(self) -> None:
-        """The arm stands where it was not commanded to go."""
-        self._clearance.put_elsewhere()
-        self._unexplained.put_elsewhere()
-
     def subtask(self, subtask_id: str) -> Subtask | None:
         """Of the plan in force; a later one may give the same id to another subtask."""
         return self._subtasks.get(subtask_id)
@@ -327,13 +322,17 @@ def _check(scene: Scene, base_frame: str) -> None:
 
 
 def _slab(height_m: float, grown_m: float) -> Solid:
+    """It may be reported by half of STAYS_M above where it is put."""
     top_m = height_m + grown_m
     size = np.array([TABLE_SIDE_M, TABLE_SIDE_M, top_m - TABLE_BOTTOM_M])
-    return Solid(TABLE, "box", size, transform(np.eye(3), np.array([0.0, 0.0, (top_m + TABLE_BOTTOM_M) / 2])), grown_m)
+    return Solid(
+        TABLE, "box", size, transform(np.eye(3), np.array([0.0, 0.0, (top_m + TABLE_BOTTOM_M) / 2])), max(grown_m - STAYS_M / 2, 0.0)
+    )
 
 
 def _solid(thing: SceneObject, grown_m: float, T_base_solid: Array) -> Solid:
-    return Solid(thing.id, _kind(thing), np.asarray(thing.size_m, dtype=float) + 2 * grown_m, T_base_solid, grown_m)
+    """Grown by what is kept from a thing; it may be reported by STAYS_M beside where it is put."""
+    return Solid(thing.id, _kind(thing), np.asarray(thing.size_m, dtype=float) + 2 * grown_m, T_base_solid, grown_m - STAYS_M)
 
 
 def _stays(old: SceneObject, new: SceneObject) -> bool:

@@ -18,7 +18,7 @@ from vla_ros.core.geometry import Array
 from vla_ros.robots import Arm
 from vla_ros.robots.clearance import ClearanceModel, Solid
 from vla_ros.safety.config import SafetyConfig
-from vla_ros.safety.floors import NEARER_M, ROUNDING_M, Floors, Near
+from vla_ros.safety.floors import INEXACT_M, NEARER_M, REPEATS_M, ROUNDING_M, Floors, Near
 
 ANCHORS = 2  # postures whose distances are kept, for each group
 MEASUREMENTS = 120  # for one stop at most; one takes 5 to 20 microseconds
@@ -63,7 +63,7 @@ class SweepProof:
         self._postures = np.zeros((ANCHORS, groups, arm.config.dof + 1))
         self._distances = np.full((ANCHORS, groups), -np.inf)
         self._oldest = np.zeros(groups, dtype=int)
-        self._floors = Floors(groups)
+        self._floors = Floors()
 
     def place(self, solids: Sequence[Solid], held_m: Array | None, T_tcp_held: Array) -> None:
         """What stands around, grown by what is kept from it, and what the hand holds."""
@@ -75,17 +75,12 @@ class SweepProof:
             self._forget()
         else:
             self._distances[:, ~self.model.is_own] -= nearer_m
-            self._floors.world_changed(~self.model.is_own)
 
     def permit(self, contacts: Mapping[str, frozenset[str]]) -> None:
         """The contacts that are meant: link -> names of things."""
         self._permitted = dict(contacts)
         if self.model.permit(contacts):
             self._forget()
-
-    def put_elsewhere(self) -> None:
-        """The arm stands where it was not commanded to go: it was pushed, or it is looked at anew."""
-        self._floors.world_changed()
 
     def breach(self, before: Array, rows: Array, accelerations: Array | None = None) -> Breach | None:
         """Whether the motion from ``before`` [dof + 1] through ``rows`` [n, dof + 1] comes too near to anything.
@@ -142,8 +137,10 @@ class SweepProof:
         pairs = [int(pair) for pair in np.flatnonzero(~(distances - ROUNDING_M >= base_m))]
         everywhere = np.ones(len(postures), dtype=bool)
         if pairs:
-            floors = self._floors.of(group, (self._near(group, pair, distances[pair]) for pair in pairs))
-            breach, left = self._prove(group, self._above(group, floors), postures, np.zeros(len(postures)), everywhere, left)
+            near = [self._near(group, pair, distances[pair]) for pair in pairs]
+            look = self._above(group, self._floors.of(group, near, postures[0], self.model.reach_m[:, group]))
+            room_m = min(-INEXACT_M, look(postures[0])[0] - REPEATS_M)  # on its floor the arm may be a nanometre below it
+            breach, left = self._prove(group, look, postures, np.full(len(postures), room_m), everywhere, left)
             if breach:
                 return breach, left
         rest_m = float(np.delete(distances, pairs).min(initial=math.inf)) - ROUNDING_M
@@ -169,7 +166,6 @@ class SweepProof:
                 inside.append(group)
                 need[:, group] = -np.inf
                 continue
-            self._floors.leave(group)
             if distance_m < need[0, group]:
                 need[:, group] = np.minimum(need[:, group], max(self._base[group], distance_m - NEARER_M))
         return need, inside, len(near) > 0
@@ -235,7 +231,6 @@ class SweepProof:
 
     def _forget(self) -> None:
         self._distances[:, ~self.model.is_own] = -np.inf
-        self._floors.world_changed(~self.model.is_own)
 
 
 def _number(distance_m: float) -> float:

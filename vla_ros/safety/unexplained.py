@@ -72,11 +72,6 @@ class Unexplained:
         self._held = (size_m, T_tcp_held)
         self._place()
 
-    def put_elsewhere(self) -> None:
-        """The arm stands where it was not commanded to go."""
-        for proof in self.proofs.values():
-            proof.put_elsewhere()
-
     def breach(self, before: Array, rows: Array, accelerations: Array | None) -> Breach | None:
         """As SweepProof's."""
         found = (self.proofs[name].breach(before, rows, accelerations) for name in self._present())
