@@ -128,3 +128,13 @@ def test_from_inside_one_margin_another_thing_is_kept_clear_of_as_ever():
     breach = proof.breach(at(rows[0]), np.array([at(row) for row in rows[1:]]))
     assert breach is not None
     assert "ahead" in breach.pair
+
+
+@pytest.mark.parametrize(("deep_m", "may_leave"), [(0.028, True), (0.032, False)])
+def test_from_deeper_than_that_nothing_moves_not_even_away(deep_m, may_leave):
+    proof = SweepProof(panda(), safety())
+    proof.place([beside_the_hand(0.06 - deep_m, 0.06, np.array([1.0, 0.0, 0.0]), "ahead")], None, np.eye(4))
+    away = panda().fk(home())
+    away[0, 3] -= 0.02
+    rows = np.linspace(home(), panda().ik(away, home()), 60)
+    assert (proof.breach(at(rows[0]), np.array([at(row) for row in rows[1:]])) is None) is may_leave

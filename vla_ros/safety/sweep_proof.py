@@ -139,8 +139,10 @@ class SweepProof:
         if pairs:
             near = [self._near(group, pair, distances[pair]) for pair in pairs]
             look = self._above(group, self._floors.of(group, near, postures[0], self.model.reach_m[:, group]))
-            room_m = min(-INEXACT_M, look(postures[0])[0] - REPEATS_M)  # on its floor the arm may be a nanometre below it
-            breach, left = self._prove(group, look, postures, np.full(len(postures), room_m), everywhere, left)
+            above_m, need_m = look(postures[0])[0], -INEXACT_M
+            if -ROUNDING_M < above_m < need_m:  # on its floor the arm may be a nanometre below it
+                need_m = above_m - REPEATS_M
+            breach, left = self._prove(group, look, postures, np.full(len(postures), need_m), everywhere, left)
             if breach:
                 return breach, left
         rest_m = float(np.delete(distances, pairs).min(initial=math.inf)) - ROUNDING_M
