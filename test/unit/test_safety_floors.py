@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -133,7 +135,7 @@ def test_from_inside_one_margin_another_thing_is_kept_clear_of_as_ever():
 @pytest.mark.parametrize(("deep_m", "may_leave"), [(0.028, True), (0.032, False)])
 def test_from_deeper_than_that_nothing_moves_not_even_away(deep_m, may_leave):
     proof = SweepProof(panda(), safety())
-    proof.place([beside_the_hand(0.06 - deep_m, 0.06, np.array([1.0, 0.0, 0.0]), "ahead")], None, np.eye(4))
+    proof.place([replace(beside_the_hand(-deep_m, 0.0, np.array([1.0, 0.0, 0.0]), "ahead"), grown_m=0.06)], None, np.eye(4))
     away = panda().fk(home())
     away[0, 3] -= 0.02
     rows = np.linspace(home(), panda().ik(away, home()), 60)
