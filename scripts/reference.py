@@ -275,6 +275,8 @@ def valid_range(outer: str, key: str, inner: bool) -> str:
         return "{:g} to {:g}".format(*bounds[key])
     if outer == "world_model":
         return "{:g} to {:g}".format(*safety_config._WORLD_MODEL[key]) if key in safety_config._WORLD_MODEL else "true, false"
+    if outer == "deadman":
+        return "{:g} to {:g} s".format(*safety_config._DEADMAN_S) if key == "age_s" else "names"
     return "0.01 to 1" if outer in ("operation", "braking") else "{:g} to {:g} s".format(*safety_config._TIMEOUT_S)
 
 
