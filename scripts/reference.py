@@ -88,8 +88,8 @@ REASONS: dict[SafetyReason, str] = {
     SafetyReason.TRACKING_ERROR: "The measured arm is too far from where it was commanded to be; very far latches.",
     SafetyReason.TIME_JUMP: "The clock went back or leapt ahead; everything stamped before is forgotten and the arm is looked at anew.",
     SafetyReason.HEARTBEAT: "A node that motion depends on has been silent for too long.",
-    SafetyReason.DEADMAN: "Whoever guides the arm by hand does not hold the switch: `safety/deadman` says so, or is silent. Held until it "
-    "is pressed again, or another source sends a chunk.",
+    SafetyReason.DEADMAN: "Whoever guides the arm by hand does not hold the switch: `safety/deadman` says so, or is silent. A fresh chunk "
+    "resumes, of who is guided only while the switch is held.",
     SafetyReason.CAMERA: "A camera that the motion depends on is unusable, or its health report is too old.",
     SafetyReason.CONTACT: "A finger is pressed harder than allowed, or something pushes the arm; after a push it goes back a little.",
     SafetyReason.SLIP: "What is held has been slipping in the hand for longer than allowed.",

@@ -9,10 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
 
@@ -21,7 +23,9 @@ from ros_harness import Heard, NodeProcess, Peer, Ros, wait_until
 
 from vla_ros.core.actions import ActionChunk, ActionSpace
 from vla_ros.core.decisions import SafetyMode
+from vla_ros.core.resources import config_path
 from vla_ros.core.robot_state import JointState
+from vla_ros.core.yaml_files import load_yaml
 from vla_ros.motion.interpolation import judge_samples
 from vla_ros.robots import load_robot_config
 from vla_ros.ros.conversions.actions import chunk_to_msg
@@ -106,6 +110,16 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
+def safety(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Panda's, with full speed in blind zones too: the swings are high above the table."""
+    values = load_yaml(config_path("safety", "panda"))
+    values["clearance"]["blind_speed"] = 1.0
+    path = tmp_path_factory.mktemp("safety") / "panda.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
 def bench(shared_ros: Ros) -> Bench:
     shared_ros.process("sim_robot", sensor_noise="false")
     shared_ros.process("tactile_perception")
@@ -117,11 +131,11 @@ def bench(shared_ros: Ros) -> Bench:
 
 
 @pytest.fixture
-def stack(bench: Bench) -> Iterator[dict[str, NodeProcess]]:
+def stack(bench: Bench, safety: Path) -> Iterator[dict[str, NodeProcess]]:
     """A fresh monitor and forwarder that are ready to move the arm and are heard; those that were killed still stand in the ROS graph."""
     states, beats, known = len(bench.states), len(bench.beats), bench.endpoints()
     processes = {
-        "safety_monitor": bench.ros.process("safety_monitor", use_sim_time="true"),
+        "safety_monitor": bench.ros.process("safety_monitor", use_sim_time="true", safety=str(safety)),
         "motion_forwarder": bench.ros.process("motion_forwarder"),
     }
     bench.expert = bench.expert or bench.peer.node.create_publisher(load_type(ACTION_CHUNK.type), ACTION_CHUNK.name, 10)

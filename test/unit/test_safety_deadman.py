@@ -7,7 +7,7 @@ import pytest
 from safety_rig import SWEEP, Rig, safety, smooth
 
 from vla_ros.core.actions import SafetyAction
-from vla_ros.core.decisions import SafetyReason
+from vla_ros.core.decisions import SafetyMode, SafetyReason
 
 EXPERT = safety().deadman.experts[0]
 
@@ -56,6 +56,7 @@ def test_a_switch_that_is_let_go_brakes_from_the_next_tick_on_and_motion_needs_a
     rig.step(1)
     assert rig.gate.state().reason == SafetyReason.DEADMAN
     rig.step(60)
+    assert rig.gate.state().mode == SafetyMode.READY, "others may go on"
     rest = rig.arm_state()[0]
     rig.pressed = True
     rig.step(120)

@@ -135,7 +135,7 @@ def test_a_switch_that_is_let_go_counts_at_once_and_only_for_who_is_guided():
     assert faults(inputs) == [SafetyReason.DEADMAN]
     fault = inputs.partial_fault(NOW_NS, NOW_NS, **GUIDED)
     assert fault is not None
-    assert (fault.guided, fault.cut, fault.latch) == (True, True, False)
+    assert (fault.cut, fault.latch) == (True, False)
     assert inputs.partial_fault(NOW_NS, NOW_NS, **VISION, **PLAN) is None
 
 

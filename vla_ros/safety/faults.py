@@ -20,7 +20,6 @@ class Fault:
     latch: bool = False  # only a reset resumes
     retreat: bool = False  # once at rest, go back a little the way that the arm has come
     vision: bool = False  # concerns only motion that rests on what cameras see ...
-    planned: bool = False  # ... or that belongs to a plan ...
-    guided: bool = False  # ... or that a person guides
+    planned: bool = False  # ... or that belongs to a plan
     limiting: str = ""  # the joint or the pair of bodies
     margin_m: float = math.nan  # of that pair

@@ -400,8 +400,7 @@ class Gate:
 
     def _lasts(self, fault: Fault) -> bool:
         """Whether what only some motion needs is missing yet."""
-        kinds = {"vision": fault.vision, "planned": fault.planned, "guided": fault.guided}
-        return bool(self._inputs.partial_fault(self._now_ns, self._steady_ns, **kinds))
+        return bool(self._inputs.partial_fault(self._now_ns, self._steady_ns, vision=fault.vision, planned=fault.planned))
 
     def _stop_for(self, fault: Fault) -> None:
         """Holds (or latches); what was followed is given up, and what was about to be."""

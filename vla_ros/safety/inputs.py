@@ -223,7 +223,7 @@ class Inputs:
             detail = f"The switch of whoever guides the arm (safety/deadman) was last heard of {silent_s:.2f} s ago; allowed {limit_s:g} s."
         else:
             return None
-        return Fault(SafetyReason.DEADMAN, detail, cut=True, guided=True)
+        return Fault(SafetyReason.DEADMAN, detail, cut=True)
 
     def _silence(self, nodes: Mapping[str, float], steady_ns: int) -> Fault | None:
         for node, limit_s in nodes.items():
