@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safety_rig import home, panda, safety
 
-from vla_ros.core.geometry import transform
+from vla_ros.core.geometry import Pose, transform
+from vla_ros.core.scene import Scene, SceneObject
 from vla_ros.robots.clearance import ClearanceModel, Solid
 from vla_ros.safety.floors import DEEPEST_M, NEARER_M, ROUNDING_M, TOUCHING_NEARER_M, UNTOUCHED_M, Floors, Near
+from vla_ros.safety.surroundings import STAYS_M, Surroundings
 from vla_ros.safety.sweep_proof import SweepProof
 
 WIDTH_M = panda().config.gripper.width_open_m
@@ -140,3 +142,15 @@ def test_from_deeper_than_that_nothing_moves_not_even_away(deep_m, may_leave):
     away[0, 3] -= 0.02
     rows = np.linspace(home(), panda().ik(away, home()), 60)
     assert (proof.breach(at(rows[0]), np.array([at(row) for row in rows[1:]])) is None) is may_leave
+
+
+def test_a_touch_begins_no_deeper_than_where_a_thing_is_reported_that_stays():
+    """What is reported a little beside its place stays there, for the proof."""
+    around, at_m = Surroundings(panda(), safety()), panda().fk(home())[:3, 3] + [0.3, 0.0, 0.0]
+    for off_m in (0.0, 0.9 * STAYS_M):
+        thing = SceneObject("cube_1", "red cube", "red", "cube", Pose(at_m - [off_m, 0.0, 0.0]), np.full(3, 0.05), 0.9, 1)
+        around.on_scene(Scene(1, panda().config.base_frame, (thing,)), panda().fk(home()), 1)
+    solid = around._standing["cube_1"].solid
+    assert solid.T_base_solid[0, 3] == at_m[0], "it stays"
+    touch_m = solid.T_base_solid[0, 3] - solid.size_m[0] / 2 + solid.grown_m
+    assert touch_m <= thing.pose.position_m[0] - 0.025
