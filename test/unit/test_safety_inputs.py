@@ -113,7 +113,8 @@ def test_what_was_never_heard_of_is_missed(name, reason):
     assert faults(without(name)) == [reason]
     key = {"joints": "joint_states", "camera": "camera/front", "scene": "objects"}.get(name, name)
     ages = without(name).ages_s(NOW_NS + ns(0.25), NOW_NS + ns(0.25))
-    assert ages.pop(key, math.inf) == math.inf
+    if name != "switch":  # of which there is no age when nobody guides
+        assert ages.pop(key) == math.inf
     assert set(ages.values()) == {0.25}
 
 

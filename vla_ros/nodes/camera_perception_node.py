@@ -15,6 +15,7 @@ from vla_ros.data.images import jpeg_encode
 from vla_ros.perception.camera import CameraMonitor, CameraMonitorConfig, policy_image
 from vla_ros.perception.motion_in_view import robot_moves_in_view
 from vla_ros.robots import load_robot
+from vla_ros.robots.values import WORLD_FRAME
 from vla_ros.ros.conversions.images import ImageView, compressed_to_msg, image_to_cdr
 from vla_ros.ros.conversions.robot import joint_state_from_msg
 from vla_ros.ros.conversions.scene import health_to_msg
@@ -26,7 +27,6 @@ from vla_ros.ros.spin import run
 
 REPORT_PERIOD_S = 0.2
 MOVING_RADPS = 0.05
-WORLD_FRAME = "world"
 JPEG_QUALITY = 95
 
 

@@ -10,6 +10,7 @@ from vla_ros.core.scheduling import Urgency
 from vla_ros.robots import load_robot
 from vla_ros.robots.description import resolved_urdf
 from vla_ros.robots.frames import link_tree
+from vla_ros.robots.values import WORLD_FRAME
 from vla_ros.ros.conversions.frames import transforms_to_msg
 from vla_ros.ros.conversions.robot import joint_state_from_msg
 from vla_ros.ros.inbox import Latest
@@ -17,8 +18,6 @@ from vla_ros.ros.interfaces import JOINT_STATES, ROBOT_DESCRIPTION, TF, TF_STATI
 from vla_ros.ros.lifecycle import VlaNode
 from vla_ros.ros.parameters import declare, parameter
 from vla_ros.ros.spin import run
-
-WORLD_FRAME = "world"
 
 
 @dataclass(frozen=True)

@@ -55,17 +55,15 @@ class _Group:
 
     def distance(self, model: pinocchio.Model, data: pinocchio.Data) -> tuple[float, int]:
         """(smallest distance [m], number of the other body) at the posture that ``data`` was computed for."""
-        pinocchio.updateGeometryPlacements(model, data, self.geometry, self.data)
-        nearest = pinocchio.computeDistances(self.geometry, self.data)
-        if nearest >= len(self._movers) * len(self._others):
+        nearest = self._nearest(model, data)
+        if nearest is None:
             return float("inf"), -1
         return float(self.data.distanceResults[nearest].min_distance), nearest % len(self._others)
 
     def nearest_points(self, model: pinocchio.Model, data: pinocchio.Data) -> Array:
         """[2, 3] of the mover and the other body that ``distance`` is measured between, in the base frame; NaN: there are none."""
-        pinocchio.updateGeometryPlacements(model, data, self.geometry, self.data)
-        nearest = pinocchio.computeDistances(self.geometry, self.data)
-        if nearest >= len(self._movers) * len(self._others):
+        nearest = self._nearest(model, data)
+        if nearest is None:
             return np.full((2, 3), np.nan)
         found = self.data.distanceResults[nearest]
         return np.array([found.getNearestPoint1(), found.getNearestPoint2()])
@@ -80,6 +78,12 @@ class _Group:
         """Of these pairs alone [m]."""
         pinocchio.updateGeometryPlacements(model, data, self.geometry, self.data)
         return [float(pinocchio.computeDistance(self.geometry, self.data, pair).min_distance) for pair in pairs]
+
+    def _nearest(self, model: pinocchio.Model, data: pinocchio.Data) -> int | None:
+        """The number of the nearest pair at the posture that ``data`` was computed for; None where no pair counts."""
+        pinocchio.updateGeometryPlacements(model, data, self.geometry, self.data)
+        nearest = int(pinocchio.computeDistances(self.geometry, self.data))
+        return nearest if nearest < len(self._movers) * len(self._others) else None
 
     def other(self, pair: int) -> int:
         """The number of a pair's other body."""

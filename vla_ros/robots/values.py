@@ -129,6 +129,9 @@ class Controllers:
         return f"{space}{slash}follow_joint_trajectory"
 
 
+WORLD_FRAME = "world"  # the base of each robot stands at its origin
+
+
 @dataclass(frozen=True)
 class CameraConfig:
     """A pinhole camera without distortion. Pixel centres lie at whole numbers, as in sensor_msgs/CameraInfo."""

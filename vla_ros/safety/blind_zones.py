@@ -9,11 +9,9 @@ from __future__ import annotations
 from vla_ros.core.decisions import SafetyReason
 from vla_ros.core.geometry import Array, inverse
 from vla_ros.robots import Arm
-from vla_ros.robots.values import CameraConfig
+from vla_ros.robots.values import WORLD_FRAME, CameraConfig
 from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.pace import Pace
-
-WORLD_FRAME = "world"  # the arm's base stands at its origin
 
 
 class BlindZones:

@@ -515,9 +515,9 @@ class Gate:
         measured = self._inputs.measured
         guard.width_m = self._gripper.widest_m(measured.width_m if measured else float("nan"))
         moving = self._following is not None and not self._following.finished
-        posture = guard.posture(guard.horizon.state.position)
-        self._nearness = self._surroundings.nearness(posture) if moving else None
-        self._blindness = self._blind_zones.pace(self._arm.fk(posture[:-1])[:3, 3]) if moving else None
+        position = guard.horizon.state.position
+        self._nearness = self._surroundings.nearness(guard.posture(position)) if moving else None
+        self._blindness = self._blind_zones.pace(self._arm.fk(position)[:3, 3]) if moving else None
         following, fault = guard.advance(self._now_ns, self._following, self._pace(self._now_ns).share)
         if following and (unsafe := self._gripper.follow(guard, following)):
             following, fault = None, fault or unsafe

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +98,7 @@ class SweepProof:
                 return breach
         is_open = (self._bound(postures) if has_measured else bound) < need
         for group in map(int, np.flatnonzero(is_open.any(axis=0))):
-            breach, left = self._prove(group, self._measuring(group), postures, need[:, group], is_open[:, group], left)
+            breach, left = self._prove(group, partial(self._measure, group), postures, need[:, group], is_open[:, group], left)
             if breach:
                 return breach
         return None
@@ -148,7 +149,7 @@ class SweepProof:
         rest_m = float(np.delete(distances, pairs).min(initial=math.inf)) - ROUNDING_M
         need = np.minimum(base_m + sweep, max(base_m, rest_m - NEARER_M))
         with self.model.without(group, pairs):
-            return self._prove(group, self._looking(group), postures, need, everywhere, left)
+            return self._prove(group, partial(self._look, group), postures, need, everywhere, left)
 
     def _near(self, group: int, pair: int, distance_m: float) -> Near:
         touch_m = -self.model.grown_m(group, pair)
@@ -163,7 +164,7 @@ class SweepProof:
         need, inside = self._base + sweep, []
         near = np.flatnonzero(bound < need[0])
         for group in map(int, near):
-            distance_m = self._measure(group, before)
+            distance_m = self._measure(group, before)[0]
             if distance_m < self._base[group]:
                 inside.append(group)
                 need[:, group] = -np.inf
@@ -198,27 +199,17 @@ class SweepProof:
         nearer = np.einsum("nagj,jg->nag", moved, self.model.reach_m)
         return np.asarray((self._distances[None] - nearer).max(axis=1))
 
-    def _measure(self, group: int, posture: Array) -> float:
-        """The distance of a group [m]; it is kept, for what it says about postures around."""
-        return self._measuring(group)(posture)[0]
+    def _look(self, group: int, posture: Array) -> tuple[float, float, tuple[str, str]]:
+        distance_m, names = self.model.distance(posture, group)
+        return _number(distance_m) - ROUNDING_M, distance_m, names
 
-    def _measuring(self, group: int) -> _Look:
-        def measure(posture: Array) -> tuple[float, float, tuple[str, str]]:
-            found = look(posture)
-            slot = self._oldest[group]
-            self._postures[slot, group], self._distances[slot, group] = posture, found[0]
-            self._oldest[group] = (slot + 1) % ANCHORS
-            return found
-
-        look = self._looking(group)
-        return measure
-
-    def _looking(self, group: int) -> _Look:
-        def look(posture: Array) -> tuple[float, float, tuple[str, str]]:
-            distance_m, names = self.model.distance(posture, group)
-            return _number(distance_m) - ROUNDING_M, distance_m, names
-
-        return look
+    def _measure(self, group: int, posture: Array) -> tuple[float, float, tuple[str, str]]:
+        """The same, and it is kept for what it says about postures around."""
+        found = self._look(group, posture)
+        slot = self._oldest[group]
+        self._postures[slot, group], self._distances[slot, group] = posture, found[0]
+        self._oldest[group] = (slot + 1) % ANCHORS
+        return found
 
     def _above(self, group: int, floors: Mapping[int, float]) -> _Look:
         pairs, floor_m = list(floors), np.array(list(floors.values()))
