@@ -350,6 +350,18 @@ def test_ticks_that_were_committed_one_by_one_are_cut_at_once_whatever_has_come_
     assert guard.horizon.end == 30
 
 
+def test_an_arm_that_brakes_already_keeps_to_the_stop_that_was_verified():
+    guard, following = guard_along(smooth(30, 3 * SWEEP))
+    for tick in range(1, 70):
+        following, _ = guard.advance(tick * 10_000_000, following, 1.0)
+    for tick in range(70, 79):  # held: the stop is followed
+        guard.advance(tick * 10_000_000, None, 1.0)
+    assert guard.horizon.stop_tick < 80 < guard.horizon.end
+    committed = guard.horizon.rows_from(79)
+    guard.cut(78 * 10_000_000)
+    np.testing.assert_array_equal(guard.horizon.rows_from(79), committed)
+
+
 def pushed_past_the_door(target, reason):
     """A guard that is given a path which the door would have refused; returns its curve's positions."""
     rows = np.linspace(home(), target, 60)

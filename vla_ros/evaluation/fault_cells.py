@@ -15,6 +15,7 @@ from vla_ros.core.geometry import Array, Pose, transform
 from vla_ros.core.robot_state import JointState
 from vla_ros.core.scene import CameraFault, SceneObject
 from vla_ros.evaluation.fault_ears import Mode
+from vla_ros.robots import RobotConfig
 from vla_ros.safety.chunk_checks import ChunkId
 from vla_ros.safety.config import SafetyConfig
 
@@ -55,25 +56,27 @@ class Cell:
     guided: bool = False  # the motion comes from a person, who holds a switch
 
 
-def cells(config: SafetyConfig) -> Iterator[Cell]:
-    """All of them, for the sources that this configuration waits for."""
-    yield from _messages(config)
+def cells(robot: RobotConfig, config: SafetyConfig) -> Iterator[Cell]:
+    """All of them, for what this robot feels and this configuration waits for."""
+    yield from _messages(robot, config)
     yield from _heartbeats(config)
     yield from _deadman(config)
     yield from _commands()
-    yield from _sensors(config)
+    yield from _sensors(robot, config)
     yield from _clocks()
-    yield from _requests(config)
+    yield from _requests()
     yield from _surroundings()
 
 
-def _messages(config: SafetyConfig) -> Iterator[Cell]:
+def _messages(robot: RobotConfig, config: SafetyConfig) -> Iterator[Cell]:
     stale = {
         "joint_states": Expected(HOLD, SafetyReason.JOINT_STATES_STALE, config.joint_states_age_s),
-        "contact": Expected(HOLD, SafetyReason.CONTACT_STALE, config.contact.age_s),
         "objects": Expected(HOLD, SafetyReason.OBJECTS_STALE, config.scene_age_s),
-        "camera_health": Expected(HOLD, SafetyReason.CAMERA, max(config.cameras.values())),
     }
+    if robot.tactile:
+        stale["contact"] = Expected(HOLD, SafetyReason.CONTACT_STALE, config.contact.age_s)
+    if config.cameras:
+        stale["camera_health"] = Expected(HOLD, SafetyReason.CAMERA, max(config.cameras.values()))
     at_once = {
         ("joint_states", Mode.NONSENSE): SafetyReason.JOINT_STATES_STALE,
         ("joint_states", Mode.CLOCK_FORWARD): SafetyReason.JOINT_STATES_STALE,
@@ -110,6 +113,8 @@ def _heartbeats(config: SafetyConfig) -> Iterator[Cell]:
 
 def _deadman(config: SafetyConfig) -> Iterator[Cell]:
     """Of whoever guides the arm by hand. Nonsense is a switch that is let go."""
+    if not config.deadman.experts:
+        return
     silent = Expected(HOLD, SafetyReason.DEADMAN, config.deadman.age_s)
     expected = dict.fromkeys((Mode.KILLED, Mode.HUNG, Mode.LATE), silent) | {Mode.NONSENSE: Expected(HOLD, SafetyReason.DEADMAN)}
     for mode in (m for m in Mode if m not in (Mode.CLOCK_BACK, Mode.CLOCK_FORWARD)):
@@ -131,7 +136,7 @@ def _commands() -> Iterator[Cell]:
         yield Cell(f"commands {mode}", expected, "commands", mode)
 
 
-def _sensors(config: SafetyConfig) -> Iterator[Cell]:
+def _sensors(robot: RobotConfig, config: SafetyConfig) -> Iterator[Cell]:
     for camera in config.cameras:
         for fault in (f for f in CameraFault if f is not CameraFault.OK):
             yield Cell(f"camera {camera} {fault.name.lower()}", Expected(HOLD, SafetyReason.CAMERA), act=partial(_blind, camera, fault))
@@ -141,7 +146,8 @@ def _sensors(config: SafetyConfig) -> Iterator[Cell]:
     yield Cell("joint_states without velocities", GOES_ON, act=lambda s: _misread(s, _without_velocities))
     yield Cell("a joint reads a little off", Expected(HOLD, off), act=lambda s: _misread(s, partial(_off_by, 1.2 * hold_rad)))
     yield Cell("a joint reads far off", Expected(STOP, off), act=lambda s: _misread(s, partial(_off_by, 1.2 * latch_rad)))
-    yield Cell("finger pressed", Expected(HOLD, SafetyReason.CONTACT), act=lambda s: _press(s, 1.5 * config.contact.pad_n))
+    if robot.tactile:
+        yield Cell("finger pressed", Expected(HOLD, SafetyReason.CONTACT), act=lambda s: _press(s, 1.5 * config.contact.pad_n))
     yield Cell("arm blocked, and its drives give way", Expected(HOLD, SafetyReason.TRACKING_ERROR, grows=True), act=_block)
 
 
@@ -156,7 +162,7 @@ def _clocks() -> Iterator[Cell]:
     yield Cell("the monitor is killed", Expected(HOLD), act=lambda s: setattr(s, "monitor_is_dead", True))
 
 
-def _requests(config: SafetyConfig) -> Iterator[Cell]:
+def _requests() -> Iterator[Cell]:
     yield Cell("emergency stop", Expected(STOP, SafetyReason.ESTOP), act=lambda s: s.rig.gate.estop("a person"))
     yield Cell("rogue publisher", Expected(STOP, SafetyReason.BYPASS), act=lambda s: s.rig.gate.bypass("a stranger publishes"))
     yield Cell("rogue action client", Expected(STOP, SafetyReason.BYPASS), act=lambda s: s.rig.gate.bypass("a stranger may send goals"))
@@ -178,9 +184,8 @@ def _surroundings() -> Iterator[Cell]:
 
 def _foresee(scenario: FaultScenario) -> None:
     rig = scenario.rig
-    following = rig.gate._following
-    assert following is not None, "the arm is under way"
-    chunk = following.accepted.chunk
+    chunk = rig.gate.followed_chunk
+    assert chunk is not None, "the arm is under way"
     rig.gate.on_world_model(ChunkId(chunk.expert, chunk.seq, chunk.stamp_ns), Verdict.REJECT, "The hand hits the cube.")
 
 

@@ -23,6 +23,7 @@ from vla_ros.evaluation.fault_ears import FaultyEars
 from vla_ros.evaluation.gate_oracle import Box
 from vla_ros.evaluation.gate_rig import MS, START_NS, GateRig
 from vla_ros.motion.forwarding import Forwarding
+from vla_ros.robots import load_robot
 from vla_ros.safety.config import load_safety_config
 
 FAULT_TICK = 150  # the arm is under way
@@ -77,6 +78,7 @@ class FaultScenario:
         self.things = [cube_at("cube_1", (0.45, 0.0, 0.03)), cube_at("cube_2", (0.5, -0.3, 0.03))]
         if cell.held:
             self.things.append(replace(cube_at("held_1", (0, 0, 0), held=True), pose=self.tcp_pose(), size_m=np.full(3, 0.03)))
+        self._where: list[tuple[object, ...]] = []  # what the oracle knows to stand around
         self._woke = False
         self._forwarding = Forwarding(arm.arm_joints)
         self._played: list[Array] = []  # what was judged already
@@ -190,9 +192,12 @@ class FaultScenario:
         """Perception reports what stands around now; what moves has moved on since it did so last."""
         now_ns = self.rig.now_ns
         self.things = [self._now(thing) for thing in self.things]
-        if any(np.any(thing.velocity_mps) for thing in self.things) or now_ns == self._fault_ns:
+        standing = [thing for thing in self.things if not thing.held]
+        where = [(thing.id, *thing.pose.position_m, *thing.size_m) for thing in standing]
+        if where != self._where:
             self._judge()
-            self.rig.oracle.place([Box(t.size_m, t.pose.matrix()) for t in self.things if t.last_seen_ns and not t.held])
+            self._where = where
+            self.rig.oracle.place([Box(thing.size_m, thing.pose.matrix()) for thing in standing])
         known = tuple(thing for thing in self.things if thing.shape != STRANGE)
         cells_m = np.concatenate([np.zeros((0, 3)), *(_cells_of(thing) for thing in self.things if thing.shape == STRANGE)])
         self.ears.on_scene(Scene(now_ns, self.rig.arm.config.base_frame, known, 0.0, cells_m, CELL_M))
@@ -238,6 +243,7 @@ class FaultScenario:
             dt_s=DT_S,
             data=self._path[first:],
             gripper_width_m=np.full(ROWS - first, np.nan),
+            gripper_force_n=arm.gripper.grasp_force_n,
             input_stamps_ns={"joint_states": now_ns, "camera/front": now_ns},
             continues_seq=old_seq,
             continues_row=float(first - self._first_row),
@@ -305,7 +311,7 @@ def _word(action: SafetyAction | None) -> str:
 def run_matrix(robot: str, pattern: str = "", progress: Callable[[dict[str, Any]], None] = lambda line: None) -> list[dict[str, Any]]:
     """A line for each cell whose name contains ``pattern``."""
     lines = []
-    for cell in cells(load_safety_config(robot)):
+    for cell in cells(load_robot(robot).config, load_safety_config(robot)):
         if pattern in cell.name:
             lines.append(FaultScenario(cell, robot).run())
             progress(lines[-1])

@@ -9,6 +9,7 @@ from typing import Any
 from vla_ros.evaluation.box_clamp import BoxClamp
 from vla_ros.evaluation.gate_bench import GateBench
 from vla_ros.evaluation.gate_goals import KINDS, Reaches, run_goals, summary
+from vla_ros.evaluation.gate_oracle import BREACHES
 from vla_ros.evaluation.gate_rig import Filter, GateRig, rig_without_gate
 from vla_ros.evaluation.pose_check import PoseCheck
 from vla_ros.evaluation.reject_only import RejectOnly
@@ -66,10 +67,9 @@ def _goals(kind: str, text: Callable[[Mapping[str, Any]], str]) -> Callable[[Map
     return lambda of: text(of["goals"][kind])
 
 
-_BREACHES = ("collision", "position", "velocity", "acceleration", "jerk")
 _ROWS: list[tuple[str, Callable[[Mapping[str, Any]], str]]] = [
     ("adversary: commands", _adversary("commands")),
-    *((f"adversary: samples of 1 ms in breach, {kind}", _samples(kind)) for kind in _BREACHES),
+    *((f"adversary: samples of 1 ms in breach, {kind}", _samples(kind)) for kind in BREACHES),
     ("adversary: way of all joints, rad", _adversary("moved_rad")),
     ("adversary: holds and stops", _adversary("held")),
     ("adversary: CPU per command, p50 / p99.9, ms", lambda of: f"{of['adversary']['p50_ms']} / {of['adversary']['p999_ms']}"),

@@ -17,6 +17,7 @@ from vla_ros.robots import RobotConfig, resolved_urdf
 PERIOD_S = 0.001  # between samples
 ROUNDING = 1e-6  # of a limit
 TOUCH_M = 1e-6  # depth from which on two bodies touch
+BREACHES = ("collision", "position", "velocity", "acceleration", "jerk", "workspace", "TCP velocity", "TCP turning")  # what it looks for
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Breaches:
 
     def note(self, kind: str, count: int, what: str) -> None:
         """Counts ``count`` samples."""
+        assert kind in BREACHES
         if count:
             self.kinds[kind] = self.kinds.get(kind, 0) + count
             self.first = self.first or f"{kind}: {what}"

@@ -38,6 +38,7 @@ from vla_ros.safety.tcp_rows import Turning, Unreached
 from vla_ros.safety.tracker import Progress
 
 HOLD_NS = 500_000_000  # a hold lasts at least this long, so that everybody sees it
+SETTLES_NS = 100_000_000  # for so long an arm that moved must have stood before its command begins anew where it stands
 SCENE_AHEAD_NS = 200_000_000  # a scene may be stamped this far ahead of the monitor's last tick
 EXPERTS_KEPT = 64  # whose last sequence numbers are remembered
 # A refusal for one of these says that the message is not for now; the motion that was passed before it goes on to its end.
@@ -72,6 +73,7 @@ class Gate:
         self._run_self_test = self_test
         self._self_test = self_test(arm, config)
         self._guard: MotionGuard | None = None  # None: not anchored to the measured arm yet
+        self._moved_ns = -SETTLES_NS  # when it was last seen to move without being anchored, by the steady clock
         self._following: Following | None = None
         self._retreat = Retreat(config.contact.retreat_rad)
         self._astray = Astray(config.at_rest_radps)
@@ -199,6 +201,8 @@ class Gate:
         self._self_test = self._run_self_test(self._arm, self._config)
         if not self._self_test.passed:
             return False, f"Not reset: {self._self_test.detail}"
+        if self._guard is None:
+            return False, "Not reset: the arm has to stand still for a moment before its commands can begin there; ask again."
         self._hold = None
         self._not_before_ns = self._now_ns
         self._anchor(measured)
@@ -299,7 +303,7 @@ class Gate:
     def _start_anew(self, leap: str) -> None:
         """After a leap nothing is commanded: the controller ends its last message, and its stop, by its own clock."""
         self._not_before_ns = self._now_ns
-        self._guard = None
+        self._guard, self._moved_ns = None, self._steady_ns
         self._inputs.forget_stamps()
         self._foresight.forget()
         self._seen = {expert: (seq, 0) for expert, (seq, _) in self._seen.items()}
@@ -331,7 +335,10 @@ class Gate:
         if fault or measured is None:
             return replace(self._leap, detail=f"{self._leap.detail} {fault.detail}") if fault and self._leap else fault
         if measured.speed_radps > self._config.at_rest_radps:
+            self._moved_ns = self._steady_ns
             return Fault(SafetyReason.STARTING, f"Waiting for the arm to stand still ({measured.speed_radps:.3f} rad/s).")
+        if self._steady_ns - self._moved_ns < SETTLES_NS:  # one that is about to come to rest is as slow
+            return Fault(SafetyReason.STARTING, "Waiting for the arm to stand still for a while.")
         self._anchor(measured)
         return None
 

@@ -2,7 +2,7 @@
 
 Knots lie on a grid of ticks in ROS time and never change once they are committed, so that consecutive messages agree wherever they
 overlap. Behind the last committed knot lies its verified stop: a controller that hears nothing more follows it to rest. Only ``cut``
-(an emergency stop) takes committed knots back.
+(for a fault that does not wait for the end of what is committed) takes committed knots back.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Horizon:
         self._end = 0  # tick of the last committed knot
         self._stop = still(self._knots[0, 0])
         self._stop_row = 0  # row of the stop that the last committed knot is
+        self._stop_tick = 0  # at which the stop begins
 
     @property
     def state(self) -> MotionState:
@@ -44,6 +45,11 @@ class Horizon:
     def end(self) -> int:
         """Tick of the last committed knot."""
         return self._end
+
+    @property
+    def stop_tick(self) -> int:
+        """From which tick on the verified stop is followed, or will be."""
+        return self._stop_tick
 
     @property
     def at_rest(self) -> bool:
@@ -69,7 +75,7 @@ class Horizon:
         for state in states[:-1]:
             self._append(state.position, state.velocity, state.acceleration)
         self._append(stop.positions[0], stop.velocities[0], stop.accelerations[0])
-        self._stop, self._stop_row = stop, 0
+        self._stop, self._stop_row, self._stop_tick = stop, 0, self._end
 
     def follow_stop(self) -> None:
         """Adds the next knot of the verified stop (the same position again when it is over)."""
@@ -96,7 +102,7 @@ class Horizon:
         taken = self._count - 1 - self._row_of(tick)
         self._count -= taken
         self._end -= taken
-        self._stop, self._stop_row = stop, 0
+        self._stop, self._stop_row, self._stop_tick = stop, 0, self._end
 
     def rows_from(self, tick: int) -> Array:
         """[n, dof] positions of the knots from ``tick`` on and of the stop after them; one row where the arm rests already."""

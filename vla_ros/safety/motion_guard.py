@@ -79,11 +79,13 @@ class MotionGuard:
         """Brakes from the soonest tick on instead of after the look-ahead.
 
         Of ticks that were committed together only the stop after the last one was verified: from amid them the arm brakes at the first
-        from which that is safe too, at the latest after the last.
+        from which that is safe too, at the latest after the last. Where it brakes already it goes on: no other stop would be verified.
         """
         states = self.horizon.states_from(self._soonest(now_ns))
         first = self.horizon.end - len(states) + 1
         for tick, state in enumerate(states[:-1], first):
+            if tick >= self.horizon.stop_tick:
+                return
             stop = self._stop_from(state)
             if isinstance(stop, Stop) and (tick not in self._unproven or self._verify(stop, state) is None):
                 self.horizon.cut(tick, stop)
