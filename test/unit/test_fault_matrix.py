@@ -16,7 +16,6 @@ from vla_ros.safety.config import load_safety_config
 from vla_ros.safety.inputs import Inputs
 
 
-
 def cells_of(robot: str) -> list[Cell]:
     return list(cells(load_robot(robot).config, load_safety_config(robot)))
 
@@ -42,7 +41,10 @@ def test_what_a_robot_does_not_feel_and_nobody_waits_for_is_no_cell():
 
 
 @pytest.mark.parametrize("robot", ["fr3", "wx250s"])
-@pytest.mark.parametrize("name", ["joint_states late", "heartbeat of planner killed", "the monitor's clock goes back by 0.05 s", "an object is moved into the path"])
+@pytest.mark.parametrize(
+    "name",
+    ["joint_states late", "heartbeat of planner killed", "the monitor's clock goes back by 0.05 s", "an object is moved into the path"],
+)
 def test_other_arms_are_as_safe(robot: str, name: str):
     line = next(line for line in run_matrix(robot, name) if line["name"] == name)
     assert line["safe"], line["detail"]

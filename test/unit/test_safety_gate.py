@@ -49,17 +49,18 @@ def test_an_arm_that_still_moves_is_not_taken_over():
     assert rig.gate.state().reason == SafetyReason.STARTING
 
 
-def test_an_arm_that_is_about_to_come_to_rest_after_a_leap_of_the_clock_is_not_taken_over_yet():
-    rig = moving_rig()
-    rig.now_ns -= 50_000_000
-    commanded = []
-    for tick in range(100):
-        rig.step(scene=False)
-        still = np.abs(rig.arm_state()[1]).max() < 1e-9
-        commanded.append((rig.command is not None, still))
-    first = [is_commanded for is_commanded, _ in commanded].index(True)
-    assert all(still for _, still in commanded[first - 5 :])
-    assert rig.gate.state().mode == SafetyMode.READY
+def test_an_arm_that_is_about_to_come_to_rest_is_not_taken_over_before_it_has_stood_for_a_while():
+    rig = Rig()
+
+    def step(speed_radps: float):
+        rig.gate.on_joint_state(standing(rig.now_ns + TICK_NS, home(), np.full(7, speed_radps)))
+        return rig.step(joints=False)
+
+    assert step(0.3) is None
+    for _ in range(9):
+        assert step(0.9 * safety().at_rest_radps) is None
+    assert "for a while" in rig.gate.state().detail
+    assert step(0.0) is not None
 
 
 def test_a_chunk_is_followed_to_its_last_row_and_the_arm_rests_there():
