@@ -277,7 +277,9 @@ def valid_range(outer: str, key: str, inner: bool) -> str:
         return "{:g} to {:g}".format(*safety_config._WORLD_MODEL[key]) if key in safety_config._WORLD_MODEL else "true, false"
     if outer == "deadman":
         return "{:g} to {:g} s".format(*safety_config._DEADMAN_S) if key == "age_s" else "names"
-    return "0.01 to 1" if outer in ("operation", "braking") else "{:g} to {:g} s".format(*safety_config._TIMEOUT_S)
+    if outer in ("operation", "braking"):
+        return "{:g} to {:g}".format(*safety_config.share_bounds(outer, key))
+    return "{:g} to {:g} s".format(*safety_config._TIMEOUT_S)
 
 
 # --- README

@@ -35,9 +35,9 @@ def change(path, value):
     [
         ("enabled", False, "Unknown key 'enabled'"),
         ("gate", "off", "Unknown key 'gate'"),
-        ("operation.velocity", 0, "0.01 to 1"),
-        ("operation.velocity", 3.0, "0.01 to 1"),
-        ("operation.velocity", 1.0, "0.95 at most"),
+        ("operation.velocity", 0, "0.01 to 0.95"),
+        ("operation.acceleration", 3.0, "0.01 to 1,"),
+        ("operation.velocity", 1.0, "0.95"),
         ("operation.acceleration", 0.9, "braking must be at least as strong"),
         ("braking.jerk", True, "must be a finite number"),
         ("joint_states_age_s", float("inf"), "must be a finite number"),

@@ -7,7 +7,7 @@ import pytest
 from safety_rig import home, panda, safety
 
 from vla_ros.safety.braking import MotionState, braking_of
-from vla_ros.safety.horizon import KEPT_TICKS, PAST_AT_REST, REST_S, ROOM_TICKS, Horizon
+from vla_ros.safety.horizon import KEPT_NS, PAST_AT_REST, REST_S, ROOM, Horizon
 
 TICK_NS = 10_000_000
 ORIGIN_NS = 1_000_000_000
@@ -147,9 +147,11 @@ def test_positions_between_knots_lie_on_a_line_and_beyond_them_at_the_ends():
 
 
 def test_old_knots_are_forgotten_and_ticks_stay_what_they_were():
-    horizon = moving(ROOM_TICKS + 30)
-    oldest = ROOM_TICKS - KEPT_TICKS
-    for tick in (oldest, oldest + 1, ROOM_TICKS - 1, ROOM_TICKS, ROOM_TICKS + 30):
+    kept = KEPT_NS // TICK_NS
+    room = ROOM * kept
+    horizon = moving(room + 30)
+    oldest = room - kept
+    for tick in (oldest, oldest + 1, room - 1, room, room + 30):
         assert horizon.position_at(tick_ns(tick))[0] - home()[0] == pytest.approx(tick * 0.01 * SPEED_RADPS)
     assert horizon.position_at(tick_ns(oldest - 5)) == pytest.approx(horizon.position_at(tick_ns(oldest)))
 

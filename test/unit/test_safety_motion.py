@@ -15,7 +15,7 @@ from vla_ros.motion.interpolation import JointSpline
 from vla_ros.safety.braking import Braking, MotionState
 from vla_ros.safety.chunk_checks import Accepted
 from vla_ros.safety.motion_guard import Following, MotionGuard
-from vla_ros.safety.path import LOOK_S, ChunkPath
+from vla_ros.safety.path import LOOK_S, ChunkPath, Tightest
 from vla_ros.safety.surroundings import Surroundings
 from vla_ros.safety.tracker import Progress, Tracker
 from vla_ros.safety.workspace import Workspace
@@ -128,6 +128,17 @@ def test_the_pace_falls_to_nothing_at_the_last_row_and_is_capped_by_the_limits()
     assert path.slowest_cap < 1.0
     paces = [path.pace_at(r)[0] for r in np.linspace(0, 19, 200)]
     assert max(paces) <= 1.0
+
+
+def test_a_path_says_which_limit_slows_it():
+    fast = ChunkPath(home() + np.linspace(0, 4, 20)[:, None] * np.eye(7)[2], 0.05, V, A)
+    assert fast.tightest == Tightest(2, by_acceleration=False)
+    there_and_back = np.abs(np.linspace(-0.4, 0.4, 21))[:, None]
+    bent = ChunkPath(home() + there_and_back * (np.eye(7)[4] + 0.2 * np.eye(7)[0]), 0.05, V, A)
+    assert bent.slowest_cap < 1.0
+    assert bent.tightest == Tightest(4, by_acceleration=True)
+    still = ChunkPath(np.tile(home(), (5, 1)), 0.05, V, A)
+    assert still.slowest_cap == 1.0
 
 
 @settings(max_examples=60, deadline=None)
@@ -261,7 +272,7 @@ def test_an_arm_that_enters_a_path_in_motion_keeps_its_pace():
 def guard_along(rows) -> tuple[MotionGuard, Following]:
     """At home, with a path that nobody has judged."""
     path = ChunkPath(rows, 0.05, LIMITS.velocity_radps * 0.5, LIMITS.acceleration_radps2 * 0.4)
-    accepted = Accepted(chunk_of(rows, 1), path, 0.0, False, 0.0, 0.0, 0.0, "")
+    accepted = Accepted(chunk_of(rows, 1), path, 0.0, False, 0.0, 0.0, 0.0, "", SafetyReason.OK)
     return MotionGuard(panda(), safety(), Surroundings(panda(), safety()), home(), 0), Following(accepted, Progress(0.0))
 
 

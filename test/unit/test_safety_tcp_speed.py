@@ -40,7 +40,7 @@ def test_a_path_followed_at_its_pace_keeps_the_share_of_the_limits(seed, dt_s):
     rows = home() + (10 * s**3 - 15 * s**4 + 6 * s**5) * rng.uniform(-1.0, 1.0, 7)
     ample = np.full(7, 1e6)
     path = ChunkPath(rows, dt_s, ample, ample)
-    path = path.under(TcpSpeed(panda(), config).highest_pace(*path.looks()))
+    path = path.under(TcpSpeed(panda(), config).highest_pace(*path.looks())[0])
     tcp_m = panda().tcp_positions(rows)
     caps = np.array([path.pace_at(row)[0] for row in range(29)])
     mps = np.linalg.norm(np.diff(tcp_m, axis=0), axis=1) / dt_s * caps
@@ -49,20 +49,21 @@ def test_a_path_followed_at_its_pace_keeps_the_share_of_the_limits(seed, dt_s):
 
 def test_what_is_slow_anyway_is_not_slowed_and_what_is_slowed_says_that_it_is_the_tcp():
     speed, still = TcpSpeed(panda(), safety()), np.zeros((4, 7))
-    assert speed.highest_pace(np.tile(home(), (4, 1)), still, 0.05).min() > 1000
+    assert speed.highest_pace(np.tile(home(), (4, 1)), still, 0.05)[0].min() > 1000
     turn = np.zeros(7)
     turn[0] = 1.0
     rows = home() + np.linspace(0, 1, 20)[:, None] * turn
-    pace = speed.highest_pace(rows, np.tile(turn, (20, 1)), 0.05)
+    pace, slowed_by = speed.highest_pace(rows, np.tile(turn, (20, 1)), 0.05)
     share = VELOCITY_SHARE * safety().operation.velocity
     centripetal = ACCELERATION_SHARE * safety().operation.acceleration
     off_m = float(np.linalg.norm(panda().fk(home())[:2, 3]))
-    expected = min(
-        share * LIMITS.linear_velocity_mps / off_m,
-        share * LIMITS.angular_velocity_radps,
-        np.sqrt(centripetal * LIMITS.linear_acceleration_mps2 / off_m),
-    )
-    assert pace[5:15] == pytest.approx(expected, rel=1e-3)
+    by_velocity = min(share * LIMITS.linear_velocity_mps / off_m, share * LIMITS.angular_velocity_radps)
+    by_acceleration = np.sqrt(centripetal * LIMITS.linear_acceleration_mps2 / off_m)
+    assert pace[5:15] == pytest.approx(min(by_velocity, by_acceleration), rel=1e-3)
+    assert by_velocity < by_acceleration
+    assert slowed_by is SafetyReason.VELOCITY_LIMIT
+    shaken = np.where(np.arange(20) % 2, 0.01, -0.01)[:, None] * turn
+    assert speed.highest_pace(home() + shaken, shaken / 0.05, 0.05)[1] is SafetyReason.ACCELERATION_LIMIT
 
 
 def test_a_motion_that_is_too_fast_is_named():

@@ -38,7 +38,7 @@ TCP_ROWS = 100  # of a chunk in a TCP space: each takes a quadratic programme or
 FARTHEST_M = 10.0  # no arm reaches so far
 UNIT = 0.01  # a quaternion may be so much longer or shorter than 1
 DT_S = (0.005, 0.5)  # between rows
-FUTURE_S = 0.05  # a stamp may lie this far ahead of the monitor's clock
+CHUNK_FUTURE_S = 0.05  # a stamp may lie this far ahead of the monitor's clock
 ROUNDING = 1 + 1e-6
 OWN = "safety_monitor"  # whose a path is that no expert proposed
 TCP_SPACES = (ActionSpace.TCP_POSE, ActionSpace.TCP_DELTA)
@@ -96,7 +96,8 @@ class Accepted:
     margin_position_rad: float
     margin_velocity: float
     margin_workspace_m: float
-    tightest_joint: str
+    tightest_joint: str  # or the TCP's frame
+    slowed_by: SafetyReason  # the limit of that joint that is the nearest
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,8 @@ class ChunkDoor:
             margin_position_rad=float(room.min()),
             margin_velocity=float(1 - use.max()),
             margin_workspace_m=float(rows.inside_m.min()),
-            tightest_joint=self.arm.config.arm_joints[int(np.argmax(use))],
+            tightest_joint=self.arm.config.arm_joints[path.tightest.joint],
+            slowed_by=SafetyReason.ACCELERATION_LIMIT if path.tightest.by_acceleration else SafetyReason.VELOCITY_LIMIT,
         )
 
 
@@ -327,7 +329,7 @@ def check_stamp(door: ChunkDoor, chunk: ActionChunk, context: Context) -> Refusa
     wrong = ""
     if chunk.stamp_ns <= 0 or age_s > door.config.chunk_age_s:
         wrong = f"It was computed from what was seen {age_s:.2f} s ago; allowed {door.config.chunk_age_s} s."
-    elif age_s < -FUTURE_S:
+    elif age_s < -CHUNK_FUTURE_S:
         wrong = f"Its stamp lies {-age_s:.2f} s in the future; the clocks of expert and monitor differ."
     elif chunk.stamp_ns < context.not_before_ns:
         wrong = "It was computed before the arm was held; only a chunk that has seen what came after is followed."

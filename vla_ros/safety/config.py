@@ -47,6 +47,8 @@ _CONTACT: dict[str, tuple[float, float]] = {
     "age_s": (0.02, 2.0),
     "retreat_rad": (0.0, 0.5),
 }
+_SHARE = (0.01, 1.0)
+_LESS_THAN_ALL = {("operation", "velocity"): 0.95, ("braking", "acceleration"): 0.95}  # the rest is a margin
 _TORQUE_NM = (0.5, 100.0)
 _WORLD_MODEL: dict[str, tuple[float, float]] = {
     "deadline_s": (0.05, 2.0),
@@ -183,8 +185,13 @@ def load_safety_config(name: str) -> SafetyConfig:
 def _shares(mapping: Mapping[str, Any], key: str, names: tuple[str, ...], where: str) -> Shares:
     shares = section(mapping, key, where)
     check_keys(shares, names, [], f"{where}, {key}")
-    found = {name: number(shares, name, f"{where}, {key}", 0.01, 1.0) for name in names}
+    found = {name: number(shares, name, f"{where}, {key}", *share_bounds(key, name)) for name in names}
     return Shares(velocity=found.get("velocity", 1.0), acceleration=found["acceleration"], jerk=found["jerk"])
+
+
+def share_bounds(key: str, name: str) -> tuple[float, float]:
+    """Lowest and highest valid value of ``operation`` and ``braking``."""
+    return _SHARE[0], _LESS_THAN_ALL.get((key, name), _SHARE[1])
 
 
 def _world_model(mapping: Mapping[str, Any], where: str) -> WorldModelConfig:
@@ -231,8 +238,6 @@ def _check_order(config: SafetyConfig, where: str) -> None:
     """Values that must stand in an order to each other."""
     if config.braking.acceleration < config.operation.acceleration or config.braking.jerk < config.operation.jerk:
         raise ConfigError(f"{where}: braking must be at least as strong as operation (acceleration and jerk), or it could not stop it.")
-    if config.operation.velocity > 0.95 or config.braking.acceleration > 0.95:
-        raise ConfigError(f"{where}: operation.velocity and braking.acceleration may be 0.95 at most; the rest is a margin.")
     if config.tracking_latch_rad <= config.tracking_hold_rad:
         raise ConfigError(f"{where}: tracking_latch_rad must be above tracking_hold_rad ({config.tracking_hold_rad:g}).")
     if config.contact.torque_nm and config.joint_states_age_s >= GAP_S:

@@ -21,9 +21,9 @@ from vla_ros.robots import Arm
 from vla_ros.safety.astray import Astray
 from vla_ros.safety.blind_zones import BlindZones
 from vla_ros.safety.chunk_checks import TCP_SPACES, Accepted, ChunkDoor, ChunkId, Context, Refusal
-from vla_ros.safety.clock import Clock
+from vla_ros.safety.clock import LEAP_NS, Clock
 from vla_ros.safety.config import SafetyConfig
-from vla_ros.safety.faults import Fault
+from vla_ros.safety.faults import FUTURE_S, Fault
 from vla_ros.safety.foresight import Foresight
 from vla_ros.safety.gripper_plan import GripperPlan
 from vla_ros.safety.inputs import ANCHOR_STEP_RAD, Inputs, Measured
@@ -39,7 +39,7 @@ from vla_ros.safety.tracker import Progress
 
 HOLD_NS = 500_000_000  # a hold lasts at least this long, so that everybody sees it
 SETTLES_NS = 100_000_000  # for so long an arm that moved must have stood before its command begins anew where it stands
-SCENE_AHEAD_NS = 200_000_000  # a scene may be stamped this far ahead of the monitor's last tick
+SCENE_AHEAD_NS = round(FUTURE_S * 1e9) + LEAP_NS  # a scene may be stamped this far ahead of the last tick, which may be so far back
 EXPERTS_KEPT = 64  # whose last sequence numbers are remembered
 # A refusal for one of these says that the message is not for now; the motion that was passed before it goes on to its end.
 _UNTIMELY = (SafetyReason.CHUNK_SEQUENCE, SafetyReason.CHUNK_STALE, SafetyReason.CHUNK_SOURCE)

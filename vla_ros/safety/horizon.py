@@ -15,8 +15,8 @@ from vla_ros.core.actions import ShortTrajectory
 from vla_ros.core.geometry import Array
 from vla_ros.safety.braking import AT_REST, MotionState, Stop, still
 
-KEPT_TICKS = 60  # of the past, to compare measurements with
-ROOM_TICKS = 10 * KEPT_TICKS  # before the oldest are dropped
+KEPT_NS = 1_000_000_000  # of the past, to compare measurements with
+ROOM = 10  # times as much, before the oldest are dropped
 REST_S = 0.2  # that a message at rest lasts beyond its last knot
 PAST_AT_REST = 4  # knots that stand for a time at rest that was skipped; a message begins among them
 
@@ -28,7 +28,8 @@ class Horizon:
         self._origin_ns = origin_ns
         self._tick_ns = tick_ns
         self._names = names
-        self._knots = np.zeros((3, ROOM_TICKS, len(position)))  # positions, velocities, accelerations
+        self._kept = -(-KEPT_NS // tick_ns)
+        self._knots = np.zeros((3, ROOM * self._kept, len(position)))  # positions, velocities, accelerations
         self._knots[0, 0] = position
         self._count = 1  # of knots that are there
         self._end = 0  # tick of the last committed knot
@@ -142,8 +143,8 @@ class Horizon:
         return min(max(self._count - 1 - (self._end - tick), 0), self._count - 1)
 
     def _append(self, position: Array, velocity: Array, acceleration: Array) -> None:
-        if self._count == ROOM_TICKS:
-            self._keep(KEPT_TICKS)
+        if self._count == self._knots.shape[1]:
+            self._keep(self._kept)
         self._knots[:, self._count] = position, velocity, acceleration
         self._count += 1
         self._end += 1

@@ -41,8 +41,10 @@ def following_status(following: Following, pace: Pace) -> Status:
         detail = f"Chunk {chunk.seq} is played at {pace.share:.0%} of its speed. {pace.why}".rstrip()
         return Status(SafetyAction.SLOW, pace.reason, detail, *common)
     if cap < 0.98:
-        detail = f"Chunk {chunk.seq} is slowed to {cap:.0%} where it would pass the operational limits ({accepted.tightest_joint})."
-        return Status(SafetyAction.SLOW, SafetyReason.VELOCITY_LIMIT, detail, *common)
+        limit = f"limit of {accepted.slowed_by.value.removesuffix('_limit')} ({accepted.tightest_joint})"
+        return Status(
+            SafetyAction.SLOW, accepted.slowed_by, f"Chunk {chunk.seq} is slowed to {cap:.0%} to keep the operational {limit}.", *common
+        )
     return Status(SafetyAction.PASS, SafetyReason.OK, f"Chunk {chunk.seq} of '{chunk.expert}' is followed.", *common)
 
 

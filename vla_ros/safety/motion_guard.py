@@ -124,9 +124,13 @@ class MotionGuard:
         if following.knows_tcp or (following.tcp_may_wait and ticks <= UNKNOWN_TICKS):
             return following
         accepted = following.accepted
-        path = accepted.path.under(self._tcp_speed.highest_pace(*accepted.path.looks()))
-        tightest = self._arm.config.tcp_frame if path.slowest_cap < accepted.path.slowest_cap else accepted.tightest_joint
-        return replace(following, accepted=replace(accepted, path=path, tightest_joint=tightest), knows_tcp=True)
+        most, reason = self._tcp_speed.highest_pace(*accepted.path.looks())
+        path = accepted.path.under(most)
+        if path.slowest_cap < accepted.path.slowest_cap:
+            accepted = replace(accepted, path=path, tightest_joint=self._arm.config.tcp_frame, slowed_by=reason)
+        else:
+            accepted = replace(accepted, path=path)
+        return replace(following, accepted=accepted, knows_tcp=True)
 
     def _commit(self, states: list[MotionState]) -> Fault | None:
         stop = self._stop_from(states[-1])

@@ -27,6 +27,14 @@ class PathPoint:
     curvature: Array  # [dof] rad/row2
 
 
+@dataclass(frozen=True)
+class Tightest:
+    """Which limit a path comes nearest to, or is slowed by."""
+
+    joint: int
+    by_acceleration: bool
+
+
 class ChunkPath:
     """The natural cubic spline through ``rows`` [n, dof] (rad) that lie ``dt_s`` apart.
 
@@ -44,7 +52,7 @@ class ChunkPath:
         self._coefficients = np.empty((len(linear), 4, self.rows.shape[1]))
         for power, values in enumerate((self.rows[:-1], linear, bend[:-1] / 2, np.diff(bend, axis=0) / 6)):
             self._coefficients[:, power] = values
-        caps, self._gain = self._limits(linear, bend, velocity, acceleration)
+        caps, self._gain, self.tightest = self._limits(linear, bend, velocity, acceleration)
         self._cap, self._reach = self._paces(caps)
 
     def looks(self) -> tuple[Array, Array, float]:
@@ -103,17 +111,20 @@ class ChunkPath:
         """The lowest pace that the operational limits force anywhere on the path."""
         return min(self._cap)
 
-    def _limits(self, linear: Array, bend: Array, velocity: Array, acceleration: Array) -> tuple[Array, list[float]]:
-        """For each segment the cap on the pace and on its change."""
+    def _limits(self, linear: Array, bend: Array, velocity: Array, acceleration: Array) -> tuple[Array, list[float], Tightest]:
+        """For each segment the cap on the pace and on its change; and which limit is the nearest anywhere."""
         middle = linear + bend[:-1] / 2 + np.diff(bend, axis=0) / 8
         end = linear + (bend[:-1] + bend[1:]) / 2
         speed = np.maximum(np.maximum(np.abs(linear), np.abs(middle)), np.abs(end)) / self.dt_s
         curve = np.maximum(np.abs(bend[:-1]), np.abs(bend[1:])) / self.dt_s**2
         with np.errstate(divide="ignore", invalid="ignore"):
-            by_speed = np.fmin.reduce(VELOCITY_SHARE * velocity / speed, axis=1, initial=np.inf)  # 0 / 0: what does not move has no limit
-            by_curve = np.sqrt(np.min(ACCELERATION_SHARE * acceleration / curve, axis=1))
+            by_speed = np.fmin(VELOCITY_SHARE * velocity / speed, np.inf)  # 0 / 0: what does not move has no limit
+            by_curve = np.sqrt(ACCELERATION_SHARE * acceleration / curve)
             gain = np.minimum(np.min(PACE_SHARE * acceleration / speed, axis=1), PACE_CAP_PER_S)
-        return np.minimum(np.minimum(by_speed, by_curve), 1.0), gain.tolist()
+        lowest = np.minimum(by_speed, by_curve)
+        segment, joint = np.unravel_index(int(lowest.argmin()), lowest.shape)
+        tightest = Tightest(int(joint), bool(by_curve[segment, joint] < by_speed[segment, joint]))
+        return np.minimum(lowest.min(axis=1), 1.0), gain.tolist(), tightest
 
     def _paces(self, caps: Array) -> tuple[list[float], list[float]]:
         """The caps, and for each row the pace from which all caps after it can be kept."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from vla_ros.core.decisions import SafetyReason
 from vla_ros.core.geometry import Array
 from vla_ros.robots import Arm
 from vla_ros.safety.config import SafetyConfig
@@ -26,15 +27,19 @@ class TcpSpeed:
         self._velocity = velocity * np.array([limits.linear_velocity_mps, limits.angular_velocity_radps])
         self._acceleration = acceleration * np.array([limits.linear_acceleration_mps2, limits.angular_acceleration_radps2])
 
-    def highest_pace(self, rows: Array, velocities: Array, dt_s: float) -> Array:
-        """[n] at ``rows`` [n, dof], ``dt_s`` apart, which are passed with ``velocities`` [n, dof] rad/s at a pace of 1."""
+    def highest_pace(self, rows: Array, velocities: Array, dt_s: float) -> tuple[Array, SafetyReason]:
+        """[n] at ``rows`` [n, dof], ``dt_s`` apart, which are passed with ``velocities`` [n, dof] rad/s at a pace of 1; and the limit.
+
+        That is the one which is the nearest anywhere: of velocity or of acceleration.
+        """
         rates = np.stack(self._arm.tcp_rates(rows, velocities), axis=1)  # [n, 2, 3]
         changes = np.empty_like(rates)
         changes[1:-1] = (rates[2:] - rates[:-2]) / (2 * dt_s)
         changes[0], changes[-1] = (rates[1] - rates[0]) / dt_s, (rates[-1] - rates[-2]) / dt_s
-        by_velocity = self._velocity / np.maximum(_lengths(rates), STILL)
-        by_acceleration = np.sqrt(self._acceleration / np.maximum(_lengths(changes), STILL))
-        return np.asarray(np.minimum(by_velocity, by_acceleration).min(axis=1))
+        by_velocity = (self._velocity / np.maximum(_lengths(rates), STILL)).min(axis=1)
+        by_acceleration = np.sqrt(self._acceleration / np.maximum(_lengths(changes), STILL)).min(axis=1)
+        reason = SafetyReason.VELOCITY_LIMIT if by_velocity.min() <= by_acceleration.min() else SafetyReason.ACCELERATION_LIMIT
+        return np.minimum(by_velocity, by_acceleration), reason
 
     def excess(self, positions: Array, velocities: Array, tcp_m: Array) -> str:
         """What is too fast, as a clause, or "": of a motion [n, dof] one tick from row to row, whose TCP is at ``tcp_m`` [n, 3]."""
