@@ -53,26 +53,31 @@ MODES: dict[SafetyMode, str] = {
     SafetyMode.STARTING: "The self-test has not passed, or the arm has not been seen standing still yet. Nothing may move.",
     SafetyMode.READY: "Chunks are accepted; one may be followed at full pace.",
     SafetyMode.SLOWED: "A chunk is followed more slowly than it asks for, or the speed override is below 1.",
-    SafetyMode.HOLDING: "The arm brakes or stands still. The hold ends when its cause is gone and a fresh chunk passes.",
+    SafetyMode.HOLDING: "The arm brakes or stands still. The hold ends half a second after its cause is gone; to move on takes a "
+    "fresh chunk.",
     SafetyMode.STOPPED_LATCHED: "The arm brakes or stands still until `safety/reset` is called.",
 }
 REASONS: dict[SafetyReason, str] = {
     SafetyReason.OK: "A chunk is followed as it is.",
-    SafetyReason.STARTING: "The arm has not been anchored yet: joint states are awaited, or the arm still moves.",
+    SafetyReason.STARTING: "The arm has not been anchored yet: it still moves, or has not stood for 0.1 s since it moved.",
     SafetyReason.NO_CHUNK: "Ready, and nothing is asked for.",
     SafetyReason.CHUNK_SHAPE: "Rows, columns, widths, the time between rows or the row that is continued are of no valid form.",
     SafetyReason.CHUNK_NOT_FINITE: "A position, or the row at which another chunk is continued, is NaN or infinite.",
     SafetyReason.CHUNK_SPACE: "The chunk's space is not known, or a chunk of the TCP is not given in the arm's base frame.",
     SafetyReason.CHUNK_JOINTS: "The columns are not the arm's joints (of the TCP: not those of its space), each once.",
-    SafetyReason.CHUNK_STALE: "It was computed from what was seen too long ago, in the future or before the last hold.",
+    SafetyReason.CHUNK_STALE: "It was computed from what was seen too long ago, in the future or before the last hold; or the arm "
+    "was held before it was judged.",
     SafetyReason.CHUNK_SEQUENCE: "The chunk's number does not count up, or a newer one came before it was judged.",
     SafetyReason.CHUNK_SOURCE: "Another source's chunk is being followed; sources take over only from rest.",
     SafetyReason.CHUNK_JUMP: "The chunk would begin, or continue another one, with a step.",
     SafetyReason.CHUNK_UNREACHABLE: "No joints inside the limits bring the TCP along the chunk's rows, to 5 mm and 2 deg.",
     SafetyReason.CHUNK_EXHAUSTED: "The chunk came to its last row; the arm rests there.",
     SafetyReason.POSITION_LIMIT: "A joint, the gripper's width or its force would pass its limit.",
-    SafetyReason.VELOCITY_LIMIT: "A joint would pass its velocity limit (refused or held), or the path is slowed to keep it (slowed).",
-    SafetyReason.ACCELERATION_LIMIT: "A joint would need more acceleration than allowed, or could not be stopped after the next tick.",
+    SafetyReason.VELOCITY_LIMIT: "A joint or the TCP would pass its limit of velocity (refused or held), or the path is slowed to "
+    "keep it (slowed).",
+    SafetyReason.ACCELERATION_LIMIT: "A joint would need more acceleration than allowed, or could not be stopped after the next "
+    "tick; or the path of a joint or "
+    "of the TCP is slowed to keep its limit (slowed).",
     SafetyReason.WORKSPACE: "The TCP would leave the workspace, along the chunk or while stopping.",
     SafetyReason.COLLISION: "A link or what the hand holds would come too near to another link, the table or an object.",
     SafetyReason.OBJECTS_STALE: "What stands around the arm has not been reported, or not lately; is depth_perception running?",
@@ -83,7 +88,7 @@ REASONS: dict[SafetyReason, str] = {
     "`blind_speed` says.",
     SafetyReason.UNFORESEEN: "The world model cannot tell what comes of the motion, or has not approved it in time: slowed or held, as "
     "`world_model` is set below. It ends with the next approval; is world_model running, and does it see the objects?",
-    SafetyReason.SPEED_OVERRIDE: "The chunk is followed at the pace of the speed override.",
+    SafetyReason.SPEED_OVERRIDE: "The chunk is followed at the pace of the speed override; at 0 the arm is held.",
     SafetyReason.JOINT_STATES_STALE: "Joint states are missing, too old, incomplete or not finite.",
     SafetyReason.TRACKING_ERROR: "The measured arm is too far from where it was commanded to be; very far latches.",
     SafetyReason.TIME_JUMP: "The clock went back or leapt ahead; everything stamped before is forgotten and the arm is looked at anew.",
@@ -93,11 +98,11 @@ REASONS: dict[SafetyReason, str] = {
     SafetyReason.CAMERA: "A camera that the motion depends on is unusable, or its health report is too old.",
     SafetyReason.CONTACT: "A finger is pressed harder than allowed, or something pushes the arm; after a push it goes back a little.",
     SafetyReason.SLIP: "What is held has been slipping in the hand for longer than allowed.",
-    SafetyReason.CONTACT_STALE: "The robot has taxels, and what they feel is missing or too old.",
+    SafetyReason.CONTACT_STALE: "What the taxels feel, or the torques that a push is told by (`contact.torque_nm`), is missing or too old.",
     SafetyReason.DRY_RUN: "Dry run: the motion passed, and is held because nothing is sent to the arm, which stays where it is.",
     SafetyReason.REQUESTED: "Somebody asked for a stop that does not latch.",
     SafetyReason.ESTOP: "An emergency stop was asked for; latched.",
-    SafetyReason.BYPASS: "Somebody else publishes to the arm's controller or as the monitor; latched.",
+    SafetyReason.BYPASS: "Somebody else publishes to the arm's controller or as the monitor, or may send goals to a controller; latched.",
     SafetyReason.SELF_TEST: "The self-test failed; nothing may move.",
 }
 

@@ -6,18 +6,26 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from vla_ros.core.actions import ActionChunk, ActionSpace, GatedCommand, ShortTrajectory
+from vla_ros.core.decisions import SafetyDecision
+from vla_ros.core.geometry import Array, Pose
+from vla_ros.core.resources import config_path
 from vla_ros.core.robot_state import ContactState, FingerContact, JointState
 from vla_ros.core.scene import CameraFault, CameraHealth, Scene, SceneObject
 from vla_ros.motion.interpolation import JointSpline
 from vla_ros.robots import Arm, load_robot
 from vla_ros.safety.config import SafetyConfig, load_safety_config
 from vla_ros.safety.gate import Gate
+from vla_ros.safety.surroundings import STAYS_M
+from vla_ros.safety.tcp_rows import DELTA_COLUMNS, POSE_COLUMNS
 
+ROBOTS = tuple(sorted(path.stem for path in config_path("robots", "panda").parent.glob("*.yaml")))  # all that there are
 TICK_NS = 10_000_000
 START_NS = 5_000_000_000
 MS = 1_000_000
+DT_S = 0.05  # between the rows of chunks
 
 
 @cache
@@ -29,6 +37,10 @@ def panda() -> Arm:
 def safety() -> SafetyConfig:
     """In most tests there is no world model, and everything is seen."""
     return load_safety_config("panda").without_world_model().without_blind_zones()
+
+
+WIDTH_M = panda().config.gripper.width_open_m
+KEPT_M = safety().clearance.things_m + STAYS_M  # from what is known well
 
 
 def home() -> np.ndarray:
@@ -168,3 +180,47 @@ def largest_disagreement(older: ShortTrajectory, newer: ShortTrajectory, from_ns
     times = np.arange(from_ns, to_ns, MS // 2)
     old, new = sample(older, times), sample(newer, times)
     return max(float(np.abs(old[0] - new[0]).max()), 0.01 * float(np.abs(old[1] - new[1]).max()))
+
+
+def thing_at(position: np.ndarray, size_m: float = 0.05, name: str = "red cube", **changes) -> SceneObject:
+    colour, shape = name.split()
+    thing = SceneObject(f"{shape}_1", name, colour, shape, Pose(np.asarray(position)), np.full(3, size_m), 0.9, 0)
+    return replace(thing, **changes)
+
+
+def ahead(x_m: float, z_m: float = 0.0) -> np.ndarray:
+    """T_base_tcp of home, moved forward and up."""
+    T = panda().fk(home())
+    T[:3, 3] += [x_m, 0.0, z_m]
+    return T
+
+
+def with_width(rows: np.ndarray) -> np.ndarray:
+    return np.column_stack([rows, np.full(len(rows), WIDTH_M)])
+
+
+def poses_along(arm: Arm, rows: Array) -> Array:
+    """[n, 7] of the TCP."""
+    T = np.array([arm.fk(q) for q in rows])
+    return np.column_stack([T[:, :3, 3], Rotation.from_matrix(T[:, :3, :3]).as_quat()])
+
+
+def tcp_chunk(arm: Arm, data: Array, **changes) -> ActionChunk:
+    space, names = (ActionSpace.TCP_POSE, POSE_COLUMNS) if data.shape[1] == 7 else (ActionSpace.TCP_DELTA, DELTA_COLUMNS)
+    chunk = chunk_of(data, START_NS, seq=5, dt_s=DT_S, space=space, names=names, frame_id=arm.config.base_frame)
+    return replace(chunk, gripper_width_m=np.full(len(data), np.nan), **{"gripper_force_n": 3.0, **changes})
+
+
+def decided(rig: Rig, chunk: ActionChunk, ticks: int = 40) -> SafetyDecision:
+    for _ in range(ticks):
+        found = [d for d in rig.decisions if (d.chunk_seq, d.trace_id) == (chunk.seq, chunk.trace_id)]
+        if found:
+            return found[0]
+        rig.step()
+    raise AssertionError(f"nothing was decided about chunk {chunk.seq} in {ticks} ticks")
+
+
+def way_to(T_base_tcp: np.ndarray, rows: int = 60) -> np.ndarray:
+    """[rows, 7] from home, at rest at both ends."""
+    s = np.linspace(0, 1, rows)[:, None]
+    return home() + (10 * s**3 - 15 * s**4 + 6 * s**5) * (panda().ik(T_base_tcp, home()) - home())

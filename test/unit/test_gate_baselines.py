@@ -6,8 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from safety_rig import SWEEP, chunk_of, home, panda, safety, smooth
-from test_safety_tcp_rows import poses_along, tcp_chunk
+from safety_rig import SWEEP, chunk_of, home, panda, poses_along, safety, smooth, tcp_chunk
 
 from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyReason

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from safety_rig import home, panda
+from safety_rig import ROBOTS, home, panda
 
 from vla_ros.core.geometry import transform
 from vla_ros.evaluation import gate_bench, gate_rig
@@ -22,7 +22,7 @@ from vla_ros.safety.surroundings import Surroundings
 WIDTH_M = 0.08
 
 
-@pytest.mark.parametrize(("robot", "seed"), [("panda", 15), ("fr3", 15), ("wx250s", 15)])
+@pytest.mark.parametrize(("robot", "seed"), [(robot, 15) for robot in ROBOTS])
 def test_an_adversary_gets_nothing_through_that_the_oracle_objects_to(robot: str, seed: int):
     bench = GateBench(robot, seed)
     bench.run(2400)

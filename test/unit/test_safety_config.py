@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import copy
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
-from safety_rig import panda, safety
+from safety_rig import ROBOTS, panda, safety
 
 from vla_ros.core.errors import ConfigError
 from vla_ros.core.resources import config_path
 from vla_ros.core.yaml_files import load_yaml
+from vla_ros.robots import Arm, load_robot
 from vla_ros.safety import chunk_checks
-from vla_ros.safety.config import SafetyConfig
+from vla_ros.safety.config import SafetyConfig, load_safety_config
 from vla_ros.safety.self_test import run_self_test
 
 
@@ -69,9 +72,17 @@ def test_every_key_is_needed():
             SafetyConfig.from_mapping(mapping, "safety.yaml")
 
 
-def test_the_self_test_passes_on_the_real_door():
-    result = run_self_test(panda(), safety())
+@pytest.mark.parametrize("robot", ROBOTS)
+def test_the_self_test_passes_on_the_real_door(robot):
+    result = run_self_test(load_robot(robot), load_safety_config(robot))
     assert result.passed, result.detail
+
+
+def test_the_self_test_fails_where_the_border_of_the_workspace_cannot_be_reached():
+    wide = replace(panda().config.workspace, min_m=np.full(3, -2.0), max_m=np.full(3, 2.0))
+    result = run_self_test(Arm(replace(panda().config, workspace=wide)), safety())
+    assert not result.passed
+    assert "whose border could not be tried" in result.detail
 
 
 RULES = [*chunk_checks.FORMAL_RULES, *chunk_checks.ROW_RULES]

@@ -96,7 +96,7 @@ def test_the_signal_keeps_the_hard_limits_wherever_the_messages_break_off(story_
 @given(events)
 @example([("near_limit", 132175, 10, 39), ("reach", 0, 1, 70)])  # a tick that comes when the stop has just ended
 def test_messages_agree_wherever_they_overlap(story_events):
-    """Without an emergency stop nothing that was sent is taken back before the end of the look-ahead."""
+    """Without a fault that cuts it nothing that was sent is taken back before the end of the look-ahead."""
     story = Story()
     for event in story_events:
         story.play(event)

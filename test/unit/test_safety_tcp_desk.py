@@ -7,8 +7,7 @@ from dataclasses import replace
 import daqp
 import numpy as np
 import pytest
-from safety_rig import SWEEP, Rig, home, panda, smooth
-from test_safety_tcp_rows import decided, poses_along, tcp_chunk
+from safety_rig import SWEEP, Rig, decided, home, panda, poses_along, smooth, tcp_chunk
 
 from vla_ros.core.actions import ActionChunk, SafetyAction
 from vla_ros.core.decisions import SafetyReason

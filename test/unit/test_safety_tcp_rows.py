@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from safety_rig import START_NS, SWEEP, Rig, chunk_of, home, panda, safety, smooth
+from safety_rig import DT_S, ROBOTS, START_NS, SWEEP, Rig, decided, home, panda, poses_along, safety, smooth, tcp_chunk
 from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 
@@ -23,9 +23,6 @@ from vla_ros.safety.config import load_safety_config
 from vla_ros.safety.path import ChunkPath
 from vla_ros.safety.tcp_rows import DELTA_COLUMNS, POSE_COLUMNS, SLOWEST_PACE
 
-ROBOTS = ("panda", "fr3", "wx250s")
-DT_S = 0.05
-
 
 @cache
 def door_of(robot: str) -> ChunkDoor:
@@ -35,22 +32,10 @@ def door_of(robot: str) -> ChunkDoor:
     return ChunkDoor(Arm(replace(arm.config, workspace=wide)), load_safety_config(robot))
 
 
-def poses_along(arm: Arm, rows: Array) -> Array:
-    """[n, 7] of the TCP."""
-    T = np.array([arm.fk(q) for q in rows])
-    return np.column_stack([T[:, :3, 3], Rotation.from_matrix(T[:, :3, :3]).as_quat()])
-
-
 def deltas_along(poses: Array) -> Array:
     """[n, 6]: row 0 stays where the first pose is."""
     turn = Rotation.from_quat(poses[:, 3:])
     return np.vstack([np.zeros(6), np.column_stack([np.diff(poses[:, :3], axis=0), (turn[1:] * turn[:-1].inv()).as_rotvec()])])
-
-
-def tcp_chunk(arm: Arm, data: Array, **changes) -> ActionChunk:
-    space, names = (ActionSpace.TCP_POSE, POSE_COLUMNS) if data.shape[1] == 7 else (ActionSpace.TCP_DELTA, DELTA_COLUMNS)
-    chunk = chunk_of(data, START_NS, seq=5, dt_s=DT_S, space=space, names=names, frame_id=arm.config.base_frame)
-    return replace(chunk, gripper_width_m=np.full(len(data), np.nan), **{"gripper_force_n": 3.0, **changes})
 
 
 def judge(door: ChunkDoor, chunk: ActionChunk, position: Array, **changes) -> Accepted | Refusal:
@@ -61,15 +46,6 @@ def decision_of(rig: Rig, chunk: ActionChunk, ticks: int = 40) -> SafetyDecision
     """It is judged over several ticks."""
     assert rig.gate.on_chunk(chunk, rig.now_ns) is None
     return decided(rig, chunk, ticks)
-
-
-def decided(rig: Rig, chunk: ActionChunk, ticks: int = 40) -> SafetyDecision:
-    for _ in range(ticks):
-        found = [d for d in rig.decisions if (d.chunk_seq, d.trace_id) == (chunk.seq, chunk.trace_id)]
-        if found:
-            return found[0]
-        rig.step()
-    raise AssertionError(f"nothing was decided about chunk {chunk.seq} in {ticks} ticks")
 
 
 def assert_near(arm: Arm, rows: Array, poses: Array, distance_m: float = 1e-3, angle_rad: float = np.radians(0.5)) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from safety_rig import SWEEP, Rig, home, panda, smooth
-from test_safety_sweep_proof import KEPT_M, ahead, thing_at
+from safety_rig import KEPT_M, SWEEP, Rig, ahead, home, panda, smooth, thing_at
 
 
 def test_the_nearest_pair_is_shown_where_it_is_nearest():

@@ -69,6 +69,40 @@ class SafetyReason(StrEnum):
     SELF_TEST = "self_test"
 
 
+# A chunk that is refused for one of these is not for now; the motion that was passed before it goes on to its end.
+UNTIMELY = frozenset({SafetyReason.CHUNK_SEQUENCE, SafetyReason.CHUNK_STALE, SafetyReason.CHUNK_SOURCE})
+
+# The monitor holds for these because of the chunk, and takes another one meanwhile: an expert need not wait for the hold to end.
+CURED_BY_A_CHUNK = frozenset(
+    {
+        SafetyReason.CHUNK_SHAPE,
+        SafetyReason.CHUNK_NOT_FINITE,
+        SafetyReason.CHUNK_SPACE,
+        SafetyReason.CHUNK_JOINTS,
+        SafetyReason.CHUNK_JUMP,
+        SafetyReason.CHUNK_UNREACHABLE,
+        SafetyReason.POSITION_LIMIT,
+        SafetyReason.VELOCITY_LIMIT,
+        SafetyReason.ACCELERATION_LIMIT,
+        SafetyReason.WORKSPACE,
+        SafetyReason.COLLISION,
+        SafetyReason.WORLD_MODEL,
+    }
+)
+
+# No intervention: the arm has nothing to do, or its user wants it slow.
+UNDISTURBED = frozenset(
+    {
+        SafetyReason.OK,
+        SafetyReason.STARTING,
+        SafetyReason.SELF_TEST,
+        SafetyReason.NO_CHUNK,
+        SafetyReason.CHUNK_EXHAUSTED,
+        SafetyReason.SPEED_OVERRIDE,
+    }
+)
+
+
 @dataclass(frozen=True)
 class SafetyDecision:
     """What was done with a command, and why. NaN: that margin was not measured."""
@@ -81,8 +115,8 @@ class SafetyDecision:
     chunk_seq: int = 0
     trace_id: str = ""
     speed_scale: float = 1.0
-    limiting_joint: str = ""  # or pair of bodies
-    margin_position_rad: float = float("nan")  # smallest distance to a joint limit along command and braking
+    limiting_joint: str = ""  # or pair of bodies, the TCP's frame, "gripper"
+    margin_position_rad: float = float("nan")  # smallest distance to a joint limit along the chunk's rows
     margin_velocity: float = float("nan")  # 1 - largest |v| / limit
     margin_workspace_m: float = float("nan")
     margin_clearance_m: float = float("nan")  # of the nearest pair of bodies, beyond what is kept between them; negative: within that

@@ -3,19 +3,7 @@
 from __future__ import annotations
 
 from vla_ros.core.actions import SafetyAction
-from vla_ros.core.decisions import SafetyReason
-
-# The arm has nothing to do, or its user wants it slow: nobody stepped in.
-_NONE = frozenset(
-    {
-        SafetyReason.OK,
-        SafetyReason.STARTING,
-        SafetyReason.SELF_TEST,
-        SafetyReason.NO_CHUNK,
-        SafetyReason.CHUNK_EXHAUSTED,
-        SafetyReason.SPEED_OVERRIDE,
-    }
-)
+from vla_ros.core.decisions import UNDISTURBED
 
 
 class Interventions:
@@ -28,5 +16,5 @@ class Interventions:
     def note(self, action: int, reason: str) -> None:
         """Takes the next decision."""
         now = (action, reason)
-        self.count += action != SafetyAction.PASS and reason not in _NONE and now != self._before
+        self.count += action != SafetyAction.PASS and reason not in UNDISTURBED and now != self._before
         self._before = now

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vla_ros.core.actions import ActionChunk, GatedCommand
-from vla_ros.core.decisions import SafetyMode, SafetyReason, SafetyState
+from vla_ros.core.decisions import CURED_BY_A_CHUNK, SafetyMode, SafetyState
 from vla_ros.core.outcomes import FailureKind
 from vla_ros.core.robot_state import ContactState, JointState
 from vla_ros.core.scene import Scene
@@ -45,29 +45,6 @@ class Observation:
     safety_hold: bool = False  # the monitor lets nothing pass at present
     safety_reason: str = ""  # why, when it holds
     images: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)  # camera -> RGB [h, w, 3]
-
-
-# The monitor holds for these until a better chunk comes: an expert that waited for the hold to end would wait for ever.
-CURED_BY_A_CHUNK = frozenset(
-    {
-        SafetyReason.NO_CHUNK,
-        SafetyReason.CHUNK_SHAPE,
-        SafetyReason.CHUNK_NOT_FINITE,
-        SafetyReason.CHUNK_SPACE,
-        SafetyReason.CHUNK_JOINTS,
-        SafetyReason.CHUNK_STALE,
-        SafetyReason.CHUNK_SEQUENCE,
-        SafetyReason.CHUNK_JUMP,
-        SafetyReason.CHUNK_UNREACHABLE,
-        SafetyReason.CHUNK_EXHAUSTED,
-        SafetyReason.POSITION_LIMIT,
-        SafetyReason.VELOCITY_LIMIT,
-        SafetyReason.ACCELERATION_LIMIT,
-        SafetyReason.WORKSPACE,
-        SafetyReason.COLLISION,
-        SafetyReason.WORLD_MODEL,
-    }
-)
 
 
 def holds_expert(state: SafetyState) -> bool:

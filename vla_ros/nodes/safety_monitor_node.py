@@ -279,11 +279,12 @@ class SafetyMonitorNode(VlaNode):
     def _proposed_path(self) -> Any:
         """[n, 3] TCP positions of the newest chunk's rows, in the base frame."""
         chunk = self._chunk
-        if chunk is None or chunk.space is not ActionSpace.JOINT_POSITION or chunk.data.shape[1] != self.arm.config.dof:
+        joints = self.arm.config.arm_joints
+        if chunk is None or chunk.space is not ActionSpace.JOINT_POSITION or sorted(chunk.names) != sorted(joints):
             return np.zeros((0, 3))
-        if not np.all(np.isfinite(chunk.data)):
+        if chunk.data.shape[1] != len(joints) or not np.all(np.isfinite(chunk.data)):
             return np.zeros((0, 3))
-        return np.array([self.arm.fk(row)[:3, 3] for row in chunk.data[::4]])
+        return self.arm.tcp_positions(chunk.data[::4, [chunk.names.index(name) for name in joints]])
 
 
 def main() -> int:

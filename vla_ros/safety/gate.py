@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vla_ros.core.actions import ActionChunk, GatedCommand, SafetyAction
-from vla_ros.core.decisions import SafetyDecision, SafetyMode, SafetyReason, SafetyState, Verdict
+from vla_ros.core.decisions import UNTIMELY, SafetyDecision, SafetyMode, SafetyReason, SafetyState, Verdict
 from vla_ros.core.geometry import Array
 from vla_ros.core.robot_state import ContactState, JointState
 from vla_ros.core.scene import CameraHealth, Scene
@@ -41,9 +41,6 @@ HOLD_NS = 500_000_000  # a hold lasts at least this long, so that everybody sees
 SETTLES_NS = 100_000_000  # for so long an arm that moved must have stood before its command begins anew where it stands
 SCENE_AHEAD_NS = round(FUTURE_S * 1e9) + LEAP_NS  # a scene may be stamped this far ahead of the last tick, which may be so far back
 EXPERTS_KEPT = 64  # whose last sequence numbers are remembered
-# A refusal for one of these says that the message is not for now; the motion that was passed before it goes on to its end.
-_UNTIMELY = (SafetyReason.CHUNK_SEQUENCE, SafetyReason.CHUNK_STALE, SafetyReason.CHUNK_SOURCE)
-
 # Nothing may wait at speed 0 for the speed to be raised: whoever asked for it may be gone, and whoever raises it does not expect motion.
 _STANDSTILL = Fault(SafetyReason.SPEED_OVERRIDE, "The speed override is 0: nothing moves until it is raised (vla speed, safety/set_speed).")
 
@@ -505,7 +502,7 @@ class Gate:
         """Says why; what the followed expert gets wrong (or anybody, when nothing is followed) stops the arm too."""
         decision = self._turn_down(chunk, refusal, now_ns)
         mine = self._following is None or self._following.finished or self._following.accepted.chunk.expert == chunk.expert
-        if mine and not self._faulty and not self._is_going_back and refusal.reason not in _UNTIMELY:
+        if mine and not self._faulty and not self._is_going_back and refusal.reason not in UNTIMELY:
             self._remember(chunk)
             fault = self._missing(chunk) or Fault(refusal.reason, refusal.detail)
             asked = self._hold.fault if self._hold and self._hold.fault.reason == SafetyReason.REQUESTED else None  # known already

@@ -12,6 +12,7 @@ import numpy as np
 
 from vla_ros.core.actions import ActionChunk, ActionSpace
 from vla_ros.core.decisions import SafetyReason
+from vla_ros.core.errors import MotionError
 from vla_ros.core.geometry import Array, quat_from_rotation, transform
 from vla_ros.robots import Arm
 from vla_ros.robots.clearance import Solid
@@ -24,6 +25,7 @@ _NOW_NS = 1_000_000_000_000
 _ROWS = 8
 _DT_S = 0.05
 _TURN_RAD, _SWEEP_ROWS = 0.3, 30
+_MARGIN_RAD = 0.2  # more than any configuration keeps from a joint's end
 
 
 @dataclass(frozen=True)
@@ -129,10 +131,14 @@ def _changed(data: Array, value: float) -> Array:
 
 
 def _outside(arm: Arm) -> Array:
-    """A posture near home inside the joint limits whose TCP is outside the workspace: the base turned until it is."""
-    home = np.asarray(arm.config.home_rad, dtype=float)
-    for turn in np.arange(0.1, 2.0, 0.1):
+    """A posture near home whose TCP is outside the workspace: the base turned until it is, one way or the other.
+
+    Raises MotionError where joint 1 cannot turn so far.
+    """
+    home, limits = np.asarray(arm.config.home_rad, dtype=float), arm.config.limits
+    for turn in (sign * turn for turn in np.arange(0.1, 2.0, 0.1) for sign in (1, -1)):
         posture = home + np.eye(len(home))[0] * turn
-        if not arm.config.workspace.contains(arm.fk(posture)[:3, 3]):
+        inside = limits.position_min_rad[0] + _MARGIN_RAD < posture[0] < limits.position_max_rad[0] - _MARGIN_RAD
+        if inside and not arm.config.workspace.contains(arm.fk(posture)[:3, 3]):
             return posture
-    return home
+    raise MotionError("no turn of joint 1 by up to 1.9 rad leads the TCP from home out of the workspace, whose border could not be tried")

@@ -22,7 +22,7 @@ from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.floors import INEXACT_M, NEARER_M, REPEATS_M, ROUNDING_M, Floors, Near
 
 ANCHORS = 2  # postures whose distances are kept, for each group
-MEASUREMENTS = 120  # for one stop at most; one takes 5 to 20 microseconds
+MEASUREMENTS = 120  # for one proof at most, beside those that are needed to begin; one takes 10 to 50 microseconds
 AT_ONCE = 4  # measurements in a tick at rest
 TABLE = "table"  # the thing of that name is a slab that may reach under the arm's own base
 CAPACITY = 32  # things that there is room for at first
