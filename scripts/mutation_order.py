@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-ORDER = ("clock", "floors", "inputs", "horizon", "chunk_checks", "motion", "tcp_desk", "contact", "sweep_proof")  # test_safety_*.py
+ORDER = ("clock", "floors", "inputs", "horizon", "chunk_checks", "motion", "chunk_desk", "contact", "sweep_proof")  # test_safety_*.py
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:

@@ -222,9 +222,9 @@ def test_a_continued_chunk_with_another_dt_is_entered_at_the_same_moment():
     fine = home() + (10 * s**3 - 15 * s**4 + 6 * s**5) * SWEEP  # the same motion at dt / 10
     start = 10 * int(row) - 20
     assert rig.send(fine[start : start + 200], seq=2, dt_s=0.005, continues_seq=1, continues_row=int(row) - 2).action == SafetyAction.PASS
-    rig.step()
+    rig.step(2)  # the first one leaves its rows to the second
     assert rig.command.chunk_seq == 2
-    assert rig.command.chunk_row == pytest.approx((row - (int(row) - 2)) * 10 + 2, abs=0.3)
+    assert rig.command.chunk_row == pytest.approx((row - (int(row) - 2)) * 10 + 4, abs=0.3)
 
 
 def test_a_continuation_that_jumps_is_refused_and_the_arm_stops():
@@ -285,7 +285,7 @@ def test_vision_chunks_need_the_camera_and_others_do_not():
         rig.send(smooth(40, SWEEP), input_stamps_ns=inputs)
         rig.step(20)
         rig.gate.on_camera_health(replace(black, stamp_ns=rig.now_ns))
-        rig.step(camera=False)
+        rig.step(camera=False, scene=False)
         assert rig.gate.state().reason == expected
         refused = rig.send(smooth(40, SWEEP), seq=2, input_stamps_ns=inputs)
         assert (refused.reason == SafetyReason.CAMERA) == (expected == SafetyReason.CAMERA)

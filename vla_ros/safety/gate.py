@@ -21,6 +21,7 @@ from vla_ros.robots import Arm
 from vla_ros.safety.astray import Astray
 from vla_ros.safety.blind_zones import BlindZones
 from vla_ros.safety.chunk_checks import TCP_SPACES, Accepted, ChunkDoor, ChunkId, Context, Refusal
+from vla_ros.safety.chunk_desk import ChunkDesk, Order
 from vla_ros.safety.clock import LEAP_NS, Clock
 from vla_ros.safety.config import SafetyConfig
 from vla_ros.safety.faults import FUTURE_S, Fault
@@ -33,7 +34,6 @@ from vla_ros.safety.pace import Pace
 from vla_ros.safety.retreat import STEP_S, Retreat
 from vla_ros.safety.self_test import SelfTest, run_self_test
 from vla_ros.safety.surroundings import Nearest, Surroundings
-from vla_ros.safety.tcp_desk import Order, TcpDesk
 from vla_ros.safety.tcp_rows import Turning, Unreached
 from vla_ros.safety.tracker import Progress
 
@@ -77,6 +77,7 @@ class Gate:
         self._hold: Hold | None = None
         self._faulty = False  # as of the last tick
         self._cut = False  # brake from the next tick on
+        self._was_busy = False  # since the last tick, with a chunk or a scene
         self._leap: Fault | None = None  # of the clock, since when the arm has not been looked at anew
         self._speed = 1.0
         self._nearness: Pace | None = None  # to what moves, as of the last tick
@@ -84,7 +85,7 @@ class Gate:
         self._clock = Clock()
         self._not_before_ns = 0
         self._seen: dict[str, tuple[int, int]] = {}  # expert -> last sequence number and stamp
-        self._desk = TcpDesk()
+        self._desk = ChunkDesk()
         self._foresight = Foresight(config.world_model)
         self._seq = 0
         self._gripper = GripperPlan(arm.config.gripper.width_open_m)
@@ -118,6 +119,7 @@ class Gate:
         if scene.stamp_ns < self._inputs.scene_ns:
             return  # a newer one has come before it
         has_changed = self._surroundings.on_scene(scene, self._arm.fk(position), self._now_ns)
+        self._was_busy = True
         self._inputs.on_scene(scene.stamp_ns)
         if has_changed and self._guard is not None and (fault := self._guard.committed_fault(self._now_ns)):
             self._stop_for(fault)
@@ -146,14 +148,16 @@ class Gate:
     def on_chunk(self, chunk: ActionChunk, now_ns: int) -> SafetyDecision | None:
         """Judges a chunk; a passed one is followed from the end of the committed look-ahead on.
 
-        None: it is one of the TCP, which takes several ticks to judge; the decision is among those that are drained then.
+        None: it is one of the TCP, which takes several ticks to judge, or the next tick has enough to do; the decision is among those that
+        are drained then.
         """
         order = Order(chunk, self._surroundings.subtask(chunk.subtask_id))
-        if chunk.space not in TCP_SPACES:
+        is_joints = chunk.space not in TCP_SPACES
+        if is_joints and not self._owes_ticks and not self._desk.has_joints:
             return self._decide(order, self._verdict(order, now_ns), now_ns)
         if refusal := self._formal_fault(order, now_ns):
             return self._refuse(chunk, refusal, now_ns)
-        if given_up := self._desk.put(order):
+        if given_up := (self._desk.put_joints if is_joints else self._desk.put)(order):
             newer = Refusal(SafetyReason.CHUNK_SEQUENCE, "A newer one came before it could be judged.")
             self._turn_down(given_up.chunk, newer, now_ns)
         return None
@@ -229,7 +233,7 @@ class Gate:
         if self._cut:
             self._guard.cut(self._now_ns)
         self._cut = False
-        self._turn_rows()
+        self._work_at_desk()
         if not self._is_going_back:
             self._retreat.trail.note(self._guard.horizon.position_at(self._now_ns))
         self._go_back(self._guard)
@@ -288,6 +292,11 @@ class Gate:
     @property
     def _at_rest(self) -> bool:
         return self._guard is None or self._guard.horizon.at_rest
+
+    @property
+    def _owes_ticks(self) -> bool:
+        """Whether the next tick commits what the last one did not."""
+        return self._guard is not None and self._guard.owes_ticks
 
     @property
     def _now_ns(self) -> int:
@@ -437,6 +446,7 @@ class Gate:
         return self._closed(order.chunk) or self._door.formal_fault(order.chunk, self._context(order, now_ns))
 
     def _verdict(self, order: Order, now_ns: int, turned: Array | Unreached | None = None) -> Accepted | Refusal:
+        self._was_busy = True
         return self._closed(order.chunk) or self._door.judge(order.chunk, self._context(order, now_ns), turned)
 
     def _decide(self, order: Order, verdict: Accepted | Refusal, now_ns: int) -> SafetyDecision:
@@ -456,10 +466,10 @@ class Gate:
         self._retreat.forget()
         return self._journal.note(self._following_status(self._following, now_ns), now_ns)
 
-    def _turn_rows(self) -> None:
-        """A chunk of the TCP comes a little farther; in the tick after it is done, it is judged as any other one."""
-        if turned := self._desk.go_on(self._begin_to_turn):
-            self._decide(turned.order, self._verdict(turned.order, self._now_ns, turned.joints), self._now_ns)
+    def _work_at_desk(self) -> None:
+        """A chunk of the TCP comes a little farther; in the tick after it is done, it is judged as any other one that waits."""
+        if ready := self._desk.go_on(self._begin_to_turn, may_judge=not self._owes_ticks):
+            self._decide(ready.order, self._verdict(ready.order, self._now_ns, ready.joints), self._now_ns)
 
     def _begin_to_turn(self, order: Order) -> Turning | None:
         if refusal := self._formal_fault(order, self._now_ns):
@@ -522,7 +532,8 @@ class Gate:
         position = guard.horizon.state.position
         self._nearness = self._surroundings.nearness(guard.posture(position)) if moving else None
         self._blindness = self._blind_zones.pace(self._arm.fk(position)[:3, 3]) if moving else None
-        following, fault = guard.advance(self._now_ns, self._following, self._pace(self._now_ns).share)
+        following, fault = guard.advance(self._now_ns, self._following, self._pace(self._now_ns).share, may_wait=self._was_busy)
+        self._was_busy = False
         if following and (unsafe := self._gripper.follow(guard, following)):
             following, fault = None, fault or unsafe
         self._gripper.reach(guard.horizon.tick_at(self._now_ns))

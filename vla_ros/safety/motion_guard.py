@@ -22,7 +22,8 @@ from vla_ros.safety.tracker import Progress, Tracker, VelocityRange
 from vla_ros.safety.workspace import Workspace
 
 VELOCITY_ROUNDING_RADPS = 1e-9
-UNKNOWN_TICKS = 2  # that are committed at most before it is known how fast the TCP may go
+SPARE_TICKS = 3  # beyond what a message can still change, for the next ticks to be committed a tick later
+UNKNOWN_TICKS = 4  # that are committed at most before it is known how fast the TCP may go: those of two ticks that were late
 OPENING_STEP_M = 0.004  # of the gripper, between two looks
 
 
@@ -61,12 +62,22 @@ class MotionGuard:
         self.horizon = Horizon(position, now_ns, config.tick_ns, self._names)
         self._unproven: set[int] = set()  # committed ticks from which no stop was verified
         self._inside_m = self._workspace.inside_m(position)
+        self.owes_ticks = False  # what the last call did not commit, the next one does
 
-    def advance(self, now_ns: int, following: Following | None, speed: float) -> tuple[Following | None, Fault | None]:
-        """Commits what is missing up to the look-ahead. Returns where the chunk is now, or None and why its next ticks were not safe."""
+    def advance(
+        self, now_ns: int, following: Following | None, speed: float, *, may_wait: bool = False
+    ) -> tuple[Following | None, Fault | None]:
+        """Commits what is missing up to the look-ahead. Returns where the chunk is now, or None and why its next ticks were not safe.
+
+        ``may_wait``: what is missing may be committed together with the next call's, where enough is committed until then.
+        """
         end = self.horizon.tick_at(now_ns) + self._lookahead
         self.horizon.skip_to(self._soonest(now_ns))
         fault = None
+        spare = self.horizon.end - self._soonest(now_ns)
+        self.owes_ticks = may_wait and not self.owes_ticks and following is not None and not following.finished and spare >= SPARE_TICKS
+        if self.owes_ticks:
+            return following, None
         if following is not None and not following.finished and self.horizon.end < end:
             following, fault = self._follow(following, speed, end - self.horizon.end)
         elif self.horizon.at_rest:

@@ -7,13 +7,13 @@ from dataclasses import replace
 import daqp
 import numpy as np
 import pytest
-from safety_rig import SWEEP, Rig, decided, home, panda, poses_along, smooth, tcp_chunk
+from safety_rig import SWEEP, Rig, chunk_of, decided, home, panda, poses_along, smooth, tcp_chunk
 
 from vla_ros.core.actions import ActionChunk, SafetyAction
 from vla_ros.core.decisions import SafetyReason
 from vla_ros.core.tasks import Plan, Predicate, Relation, Skill, Subtask
 from vla_ros.safety import tcp_rows
-from vla_ros.safety.tcp_desk import PROGRAMMES_PER_TICK, Order, TcpDesk
+from vla_ros.safety.chunk_desk import PROGRAMMES_PER_TICK, ChunkDesk, Order
 
 FOLLOWED = (SafetyAction.PASS, SafetyAction.SLOW)
 ROWS = 60
@@ -176,9 +176,67 @@ def test_one_that_is_too_late_by_the_time_of_its_turn_takes_no_time() -> None:
 
 
 def test_the_desk_begins_nothing_that_it_is_told_not_to() -> None:
-    desk, rig = TcpDesk(), Rig()
+    desk, rig = ChunkDesk(), Rig()
     order = Order(long_way(rig), None)
     assert desk.put(order) is None
     assert desk.put(order) is order
     assert desk.go_on(lambda _: None) is None
     assert desk.go_on(lambda _: pytest.fail("it was given up")) is None
+
+
+def test_a_tick_with_a_chunk_or_a_scene_leaves_its_rows_to_the_next_one_and_no_other_tick_does() -> None:
+    rig = Rig().ready()
+    rig.step(scene=False)
+    rig.send(smooth(120, SWEEP), seq=4)
+    rig.step()
+    assert rig.gate.state().reason is SafetyReason.OK
+    rig.step(40)
+    rig.step(scene=False)
+    rows = [rig.command.chunk_row]
+    for scene in (False, True, False, False, True, True, True):
+        rig.step(scene=scene)
+        rows.append(rig.command.chunk_row)
+    assert [bool(step) for step in np.diff(rows)] == [True, False, True, True, False, True, False]
+    rig.step(600)
+    assert rig.command.chunk_row == 119.0
+
+
+def test_what_is_left_to_the_next_tick_changes_nothing_of_the_way() -> None:
+    quiet, busy = Rig().ready(), Rig().ready()
+    quiet.step(scene=False)
+    busy.step(scene=False)
+    for rig, scene in ((quiet, False), (busy, True)):
+        rig.send(smooth(60, SWEEP), seq=4)
+        for tick in range(300):
+            rig.step(scene=scene or tick % 10 == 9)
+    np.testing.assert_allclose(quiet.signal()[1], busy.signal()[1], atol=1e-6)  # how near to its end it comes to rest
+
+
+def test_one_of_joints_that_comes_when_ticks_are_owed_is_judged_a_tick_later_and_the_newest_of_several() -> None:
+    rig = Rig().ready()
+    rig.step(scene=False)
+    assert rig.send(smooth(120, SWEEP), seq=4).action in FOLLOWED
+    rig.step(40)
+    rig.step(scene=False)
+    rig.step(scene=True)
+    chunks = [chunk_of(smooth(120, SWEEP), rig.now_ns, seq=seq, continues_seq=4, continues_row=0.0) for seq in (5, 6)]
+    assert [rig.gate.on_chunk(chunk, rig.now_ns) for chunk in chunks] == [None, None]
+    for followed in (4, 6):
+        rig.step(scene=False)
+        assert rig.command.chunk_seq == followed
+    assert "newer" in decided(rig, chunks[0], ticks=1).detail
+    assert decided(rig, chunks[1], ticks=1).action in FOLLOWED
+
+
+def test_one_of_joints_that_waits_is_given_up_by_an_emergency_stop() -> None:
+    rig = Rig().ready()
+    rig.step(scene=False)
+    rig.send(smooth(120, SWEEP), seq=4)
+    rig.step()
+    waiting = chunk_of(smooth(120, SWEEP), rig.now_ns, seq=5, continues_seq=4, continues_row=0.0)
+    assert rig.gate.on_chunk(waiting, rig.now_ns) is None
+    rig.gate.estop("a person")
+    rig.step()
+    assert decided(rig, waiting).reason is SafetyReason.CHUNK_STALE
+    rig.step(60)
+    assert rig.command.action is SafetyAction.STOP
