@@ -27,6 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 from vla_ros.cli.main import command_names, load_command  # noqa: E402 - the checkout's own modules, not installed ones
 from vla_ros.core.decisions import SafetyMode, SafetyReason  # noqa: E402
+from vla_ros.core.reasons import MEANINGS  # noqa: E402
 from vla_ros.launcher.arguments import declared_arguments, default_text  # noqa: E402
 from vla_ros.robots.config import load_robot_config  # noqa: E402
 from vla_ros.ros.interfaces import ACTIONS, SERVICES, TOPICS, Action, Service  # noqa: E402
@@ -57,56 +58,6 @@ MODES: dict[SafetyMode, str] = {
     "fresh chunk.",
     SafetyMode.STOPPED_LATCHED: "The arm brakes or stands still until `safety/reset` is called.",
 }
-REASONS: dict[SafetyReason, str] = {
-    SafetyReason.OK: "A chunk is followed as it is.",
-    SafetyReason.STARTING: "The arm has not been anchored yet: it still moves, or has not stood for 0.1 s since it moved.",
-    SafetyReason.NO_CHUNK: "Ready, and nothing is asked for.",
-    SafetyReason.CHUNK_SHAPE: "Rows, columns, widths, the time between rows or the row that is continued are of no valid form.",
-    SafetyReason.CHUNK_NOT_FINITE: "A position, or the row at which another chunk is continued, is NaN or infinite.",
-    SafetyReason.CHUNK_SPACE: "The chunk's space is not known, or a chunk of the TCP is not given in the arm's base frame.",
-    SafetyReason.CHUNK_JOINTS: "The columns are not the arm's joints (of the TCP: not those of its space), each once.",
-    SafetyReason.CHUNK_STALE: "It was computed from what was seen too long ago, in the future or before the last hold; or the arm "
-    "was held before it was judged.",
-    SafetyReason.CHUNK_SEQUENCE: "The chunk's number does not count up, or a newer one came before it was judged.",
-    SafetyReason.CHUNK_SOURCE: "Another source's chunk is being followed; sources take over only from rest.",
-    SafetyReason.CHUNK_JUMP: "The chunk would begin, or continue another one, with a step.",
-    SafetyReason.CHUNK_UNREACHABLE: "No joints inside the limits bring the TCP along the chunk's rows, to 5 mm and 2 deg.",
-    SafetyReason.CHUNK_EXHAUSTED: "The chunk came to its last row; the arm rests there.",
-    SafetyReason.POSITION_LIMIT: "A joint, the gripper's width or its force would pass its limit.",
-    SafetyReason.VELOCITY_LIMIT: "A joint or the TCP would pass its limit of velocity (refused or held), or the path is slowed to "
-    "keep it (slowed).",
-    SafetyReason.ACCELERATION_LIMIT: "A joint would need more acceleration than allowed, or could not be stopped after the next "
-    "tick; or the path of a joint or "
-    "of the TCP is slowed to keep its limit (slowed).",
-    SafetyReason.WORKSPACE: "The TCP would leave the workspace, along the chunk or while stopping.",
-    SafetyReason.COLLISION: "A link or what the hand holds would come too near to another link, the table or an object.",
-    SafetyReason.OBJECTS_STALE: "What stands around the arm has not been reported, or not lately; is depth_perception running?",
-    SafetyReason.WORLD_MODEL: "The world model foresees something unsafe in the chunk that is followed.",
-    SafetyReason.SEPARATION: "Something that moves, or is no known object, is near: the nearer it is to what is kept from it, the slower "
-    "the chunk is followed.",
-    SafetyReason.BLIND_ZONE: "No camera with depth is turned to where the hand is: nobody would be seen coming there. Slower, as "
-    "`blind_speed` says.",
-    SafetyReason.UNFORESEEN: "The world model cannot tell what comes of the motion, or has not approved it in time: slowed or held, as "
-    "`world_model` is set below. It ends with the next approval; is world_model running, and does it see the objects?",
-    SafetyReason.SPEED_OVERRIDE: "The chunk is followed at the pace of the speed override; at 0 the arm is held.",
-    SafetyReason.JOINT_STATES_STALE: "Joint states are missing, too old, incomplete or not finite.",
-    SafetyReason.TRACKING_ERROR: "The measured arm is too far from where it was commanded to be; very far latches.",
-    SafetyReason.TIME_JUMP: "The clock went back or leapt ahead; everything stamped before is forgotten and the arm is looked at anew.",
-    SafetyReason.HEARTBEAT: "A node that motion depends on has been silent for too long.",
-    SafetyReason.DEADMAN: "Whoever guides the arm by hand does not hold the switch: `safety/deadman` says so, or is silent. A fresh chunk "
-    "resumes, of who is guided only while the switch is held.",
-    SafetyReason.CAMERA: "A camera that the motion depends on is unusable, or its health report is too old.",
-    SafetyReason.CONTACT: "A finger is pressed harder than allowed, or something pushes the arm; after a push it goes back a little.",
-    SafetyReason.SLIP: "What is held has been slipping in the hand for longer than allowed.",
-    SafetyReason.CONTACT_STALE: "What the taxels feel, or the torques that a push is told by (`contact.torque_nm`), is missing or too old.",
-    SafetyReason.DRY_RUN: "Dry run: the motion passed, and is held because nothing is sent to the arm, which stays where it is.",
-    SafetyReason.REQUESTED: "Somebody asked for a stop that does not latch.",
-    SafetyReason.ESTOP: "An emergency stop was asked for; latched.",
-    SafetyReason.BYPASS: "Somebody else publishes to the arm's controller or as the monitor, or may send goals to a controller; latched.",
-    SafetyReason.SELF_TEST: "The self-test failed; nothing may move.",
-}
-
-
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table; a bar inside a cell is escaped."""
     lines = [head, ["---"] * len(head), *rows]
@@ -234,7 +185,7 @@ def node_section(node: str, module: ModuleType) -> str:
 
 def safety_page() -> str:
     """docs/reference/safety.md. Raises ValueError when a mode or reason has no sentence here."""
-    absent = [word for words, known in ((SafetyMode, MODES), (SafetyReason, REASONS)) for word in words if word not in known]
+    absent = [word for words, known in ((SafetyMode, MODES), (SafetyReason, MEANINGS)) for word in words if word not in known]
     if absent:
         raise ValueError(f"scripts/reference.py has no sentence for {', '.join(word.name for word in absent)}.")
     return "\n\n".join(
@@ -247,7 +198,7 @@ def safety_page() -> str:
             table(["number", "mode", "meaning"], ([str(int(m)), m.name, text] for m, text in MODES.items())),
             "## Reasons",
             "`safety/state` and `safety/decision`, field `reason`. A sentence with the joint, the value and the limit stands in `detail`.",
-            table(["word", "meaning"], ([code(r.value), text] for r, text in REASONS.items())),
+            table(["word", "meaning", "what to do"], ([code(r.value), m.what, m.to_do] for r, m in MEANINGS.items())),
             "## Settings",
             "`config/safety/<robot>.yaml`. Every key is required; an unknown one is refused. No key switches the monitor off, and none "
             "raises a limit of `config/robots/<robot>.yaml`.",

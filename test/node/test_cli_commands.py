@@ -79,3 +79,27 @@ def test_a_goal_whose_planner_dies_ends_with_a_sentence(ros: Ros, tmp_path: Path
     assert goal.exit_code() == 2, goal.output
     assert "Died: planner" in goal.output
     assert "The safety monitor says: " in goal.output
+
+
+def test_the_state_says_why_the_arm_does_not_move_and_what_to_do(ros: Ros, tmp_path: Path) -> None:
+    ros.process("safety_monitor")
+    peer = ros.peer()
+    states = peer.listen(SAFETY_STATE, matched=True)
+    FakeArm(peer)
+    wait_until(lambda: states and states[-1].message.mode == SafetyMode.READY, "the monitor to be ready")
+    ready = Command(tmp_path, "state")
+    assert ready.exit_code() == 0, ready.output
+    assert ready.output.startswith("READY (no_chunk): Ready"), ready.output
+    assert "What to do" not in ready.output
+    assert "joint_states 0." in ready.output
+    assert Command(tmp_path, "estop").exit_code() == 0
+    stopped = Command(tmp_path, "state")
+    assert stopped.exit_code() == 0
+    assert "STOPPED_LATCHED (estop): Emergency stop by" in stopped.output
+    assert "What to do: See to it that nobody is in danger, then `vla reset`" in stopped.output
+
+
+def test_the_state_of_no_graph_is_told_in_a_sentence(ros: Ros, tmp_path: Path) -> None:
+    state = Command(tmp_path, "state")
+    assert state.exit_code() == 2
+    assert "Nobody offers the topic safety/state of safety_monitor in ROS domain" in state.output

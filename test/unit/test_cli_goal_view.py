@@ -75,7 +75,9 @@ def test_safety_is_shown_when_it_changes_and_why_the_arm_may_not_move(watched: W
     assert watched.hear(1.0, safety_detail="Ready, in other words.") == []
     held = {"safety_mode": SafetyMode.HOLDING, "safety_detail": "Camera 'front' is dark."}
     assert watched.hear(2.0, **held) == ["   2.0 s  safety HOLDING Camera 'front' is dark."]
-    assert watched.hear(3.0, safety_mode=SafetyMode.SLOWED) == ["   3.0 s  safety SLOWED"]
+    slowed = {"safety_mode": SafetyMode.SLOWED, "safety_detail": "A hand is 0.1 m away."}
+    assert watched.hear(3.0, **slowed) == ["   3.0 s  safety SLOWED  A hand is 0.1 m away."]
+    assert watched.hear(3.5, **{**slowed, "safety_detail": "A hand is 0.2 m away."}) == []
     assert watched.hear(4.0) == ["   4.0 s  safety READY"]
 
 

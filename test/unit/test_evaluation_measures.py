@@ -72,6 +72,7 @@ def test_what_was_not_recorded_is_not_a_number() -> None:
         ([(HOLD, "starting"), (HOLD, "no_chunk"), (PASS, "ok"), (HOLD, "chunk_exhausted"), (SLOW, "speed_override")], 0),
         ([(PASS, "ok"), (SLOW, "velocity_limit"), (PASS, "ok"), (SLOW, "velocity_limit")], 2),
         ([(HOLD, "camera"), (HOLD, "camera"), (HOLD, "joint_states_stale"), (STOP, "estop")], 3),
+        ([(STOP, "estop"), (HOLD, "estop"), (STOP, "estop")], 1),  # a chunk was refused meanwhile
     ],
 )
 def test_interventions(decisions: list[tuple[SafetyAction, str]], count: int) -> None:

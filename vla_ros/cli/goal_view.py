@@ -44,7 +44,8 @@ class GoalView:
         if f.reasoning:
             self._show(f.elapsed, "reasoning", f"{'':<14} {f.reasoning}")
         if not self.canceled:
-            self._show(f.elapsed, "safety", _safety_text(f))
+            mode = SafetyMode(f.safety_mode)
+            self._show(f.elapsed, "safety", _safety_text(f), key=mode.name if mode in MOVING else "")
 
     def poll(self) -> None:
         """To be called all the while: says the state again, with the time, where nothing has been said for a while."""
@@ -52,9 +53,10 @@ class GoalView:
         if self._began_s is not None and now_s - self._said_s >= QUIET_S:
             self._print(now_s - self._began_s, self._shown["state"])
 
-    def _show(self, elapsed_s: float, kind: str, text: str) -> None:
-        if self._shown.get(kind) != text:
-            self._shown[kind] = text
+    def _show(self, elapsed_s: float, kind: str, text: str, key: str = "") -> None:
+        """``key``: what has to change for ``text`` to be news; without one, the text itself."""
+        if self._shown.get(kind) != (key or text):
+            self._shown[kind] = key or text
             self._print(elapsed_s, text)
 
     def _print(self, elapsed_s: float, text: str) -> None:
@@ -84,7 +86,7 @@ class GoalView:
 
 
 def _safety_text(f: Any) -> str:
-    """Where the arm may move, the mode alone is news; else also why it may not."""
+    """The mode, and why it is not READY."""
     mode = SafetyMode(f.safety_mode)
     word = f"{'safety ' + mode.name.removesuffix('_LATCHED'):<14}"
-    return word if mode in MOVING else f"{word} {f.safety_detail}"
+    return word if mode is SafetyMode.READY else f"{word} {f.safety_detail}"

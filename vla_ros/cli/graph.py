@@ -55,6 +55,20 @@ class Graph:
         """Subscribes; ``callback(message)`` runs whenever this node is spun."""
         self.node.create_subscription(load_type(topic.type), topic.name, callback, profile(topic.qos))
 
+    def first(self, topic: Topic, callback: Callable[[Any], None] = lambda message: None, timeout_s: float = ANSWER_S) -> Any:
+        """The first message of a topic, after which ``callback`` gets it and all later ones. Raises NoGraphError when none comes."""
+        heard: list[Any] = []
+
+        def hear(message: Any) -> None:
+            if not heard:
+                heard.append(message)
+            callback(message)
+
+        self.listen(topic, hear)
+        if not self.spin_until(lambda: bool(heard), timeout_s):
+            raise NoGraphError(self._absent(f"the topic {topic.name} of {topic.publishers}"))
+        return heard[0]
+
     def call(self, service: Service, timeout_s: float = ANSWER_S, **fields: Any) -> Any:
         """The response. Raises NoGraphError naming who is missing and what to do."""
         kind = load_type(service.type)

@@ -213,7 +213,7 @@ class FaultScenario:
         """What the forwarder passes on reaches the controller."""
         now_ns = self.rig.now_ns
         try:
-            self._forwarding.check(command, now_ns, lambda: self.rig.motion(now_ns)[0])
+            self._forwarding.check(command, now_ns, now_ns, lambda: self.rig.motion(now_ns)[0])
         except ValueError:
             return
         self._forwarding.passed(command, now_ns)
@@ -309,13 +309,18 @@ def _word(action: SafetyAction | None) -> str:
 
 
 def run_matrix(robot: str, pattern: str = "", progress: Callable[[dict[str, Any]], None] = lambda line: None) -> list[dict[str, Any]]:
-    """A line for each cell whose name contains ``pattern``."""
+    """A line for each of ``chosen``."""
     lines = []
-    for cell in cells(load_robot(robot).config, load_safety_config(robot)):
-        if pattern in cell.name:
-            lines.append(FaultScenario(cell, robot).run())
-            progress(lines[-1])
+    for cell in chosen(robot, pattern):
+        lines.append(FaultScenario(cell, robot).run())
+        progress(lines[-1])
     return lines
+
+
+def chosen(robot: str, pattern: str = "") -> list[Cell]:
+    """The cells whose name, or whose expected reason, contains ``pattern``."""
+    found = cells(load_robot(robot).config, load_safety_config(robot))
+    return [cell for cell in found if pattern in cell.name or pattern in cell.expected.reason.value]
 
 
 def _cells_of(thing: SceneObject) -> Array:

@@ -34,10 +34,11 @@ class Forwarding:
         self._session, self._last_seq, self._heard_ns = 0, 0, -SILENT_NS
         self._passed: tuple[ShortTrajectory, int, int] | None = None  # what was passed last, its stamp, steady time of passing
 
-    def check(self, command: GatedCommand, steady_ns: int, measure: Callable[[], Array | None]) -> None:
+    def check(self, command: GatedCommand, now_ns: int, steady_ns: int, measure: Callable[[], Array | None]) -> None:
         """Raises ValueError, with the reason, for a command that must not reach the controllers; ArmUnknown while that may pass by itself.
 
-        ``measure`` gives the arm's joints [dof] now, None where they are not known.
+        ``now_ns``: ROS time, by which the controller plays; ``steady_ns``: of a clock that does not leap. ``measure`` gives the
+        arm's joints [dof] now, None where they are not known.
         """
         t = command.trajectory
         self._check_order(command, steady_ns)
@@ -51,7 +52,7 @@ class Forwarding:
         if np.any(t.velocities[-1] != 0) or np.any(t.accelerations[-1] != 0):
             raise ValueError("it does not end at rest")
         self._session, self._last_seq, self._heard_ns = command.session, command.seq, steady_ns
-        self._check_step(command, steady_ns, measure)
+        self._check_step(command, now_ns, steady_ns, measure)
 
     def passed(self, command: GatedCommand, steady_ns: int) -> None:
         """The command was handed to the controller."""
@@ -71,7 +72,7 @@ class Forwarding:
         elif steady_ns - self._heard_ns < SILENT_NS:
             raise ValueError(f"it is of another monitor (session {command.session}) while that of session {self._session} is still heard")
 
-    def _check_step(self, command: GatedCommand, steady_ns: int, measure: Callable[[], Array | None]) -> None:
+    def _check_step(self, command: GatedCommand, now_ns: int, steady_ns: int, measure: Callable[[], Array | None]) -> None:
         t = command.trajectory
         if _at_rest(t):
             if self._passed is None or _apart(t.positions[-1], self._passed[0].positions[-1]) > REST_STEP_RAD:
@@ -83,8 +84,10 @@ class Forwarding:
             return
         if self._passed is None:
             raise ValueError("the first command must be one at rest")
+        if (late_s := s_from_ns(now_ns - t.start_ns) - float(t.times_s[-1])) >= 0.0:  # the controller would leap to its end
+            raise ValueError(f"it came {late_s + float(t.times_s[-1]):.2f} s after its begin, when its motion is over")
         playing, stamp_ns, passed_ns = self._passed
-        at_ns = max(command.stamp_ns, stamp_ns + steady_ns - passed_ns)
+        at_ns = max(command.stamp_ns, stamp_ns + steady_ns - passed_ns, now_ns)
         (p_old, v_old), (p_new, v_new) = _sample(playing, at_ns), _sample(t, at_ns)
         step, speed = float(np.abs(p_new - p_old).max()), float(np.abs(v_new - v_old).max())
         if step > STEP_RAD or speed > STEP_RADPS:

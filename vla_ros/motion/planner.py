@@ -59,8 +59,8 @@ class FreeSpace:
         if self._collision.in_collision(q, self._obstacles, kept_m):
             distance_m, pair = self._distance_m(q)
             touching = "touches" if distance_m <= 0 else f"comes within {distance_m * 1000:.0f} mm of"
-            kept = f"at least {kept_m * 1000:.0f} mm are kept"
-            raise error(f"In the {what} {pair[0]} {touching} {pair[1]}; {kept}. Move one of them away.")
+            kept = f"; at least {kept_m * 1000:.0f} mm are kept" if kept_m > 0 else ""
+            raise error(f"In the {what} {pair[0]} {touching} {pair[1]}{kept}. Move one of them away.")
         if self._bounded and not self._in_workspace(q):
             tcp = self._arm.fk(q)[:3, 3]
             box = f"{np.round(self._box_low, 3).tolist()} to {np.round(self._box_high, 3).tolist()} m"

@@ -62,7 +62,7 @@ class MotionForwarderNode(VlaNode):
     def _on_command(self, message: Any) -> None:
         try:
             command = gated_from_msg(message)
-            self._forwarding.check(command, self.steady_ns(), self._measured_rad)
+            self._forwarding.check(command, self.now_ns(), self.steady_ns(), self._measured_rad)
         except ArmUnknown as error:
             self._wait_for_arm(str(error))
             return

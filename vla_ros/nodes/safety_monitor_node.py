@@ -209,7 +209,8 @@ class SafetyMonitorNode(VlaNode):
     def _on_speed(self, request: Any, response: Any) -> Any:
         try:
             self.gate.set_speed(request.scale)
-            response.success, response.message = True, f"Speed override: {request.scale:.0%}."
+            held = " Nothing moves until it is raised; an expert that is still at work goes on then." if request.scale == 0.0 else ""
+            response.success, response.message = True, f"Speed override: {request.scale:.0%}.{held}"
         except ValueError as error:
             response.message = str(error)
         return response

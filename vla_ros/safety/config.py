@@ -56,6 +56,7 @@ _WORLD_MODEL: dict[str, tuple[float, float]] = {
 }
 _DEADMAN_S = (0.02, 0.5)
 _TIMEOUT_S = (0.05, 10.0)
+FORWARDER = "motion_forwarder"  # nothing reaches the arm without it
 
 
 @dataclass(frozen=True)
@@ -242,5 +243,5 @@ def _check_order(config: SafetyConfig, where: str) -> None:
         raise ConfigError(f"{where}: tracking_latch_rad must be above tracking_hold_rad ({config.tracking_hold_rad:g}).")
     if config.contact.torque_nm and config.joint_states_age_s >= GAP_S:
         raise ConfigError(f"{where}: joint_states_age_s must be below {GAP_S:g} where contact.torque_nm is given, or pushes are not felt.")
-    if not config.heartbeats:
-        raise ConfigError(f"{where}: heartbeats must name at least the node that forwards commands, for example motion_forwarder: 0.5.")
+    if FORWARDER not in config.heartbeats:
+        raise ConfigError(f"{where}: heartbeats must name {FORWARDER}, who passes commands on, with its longest silence, e.g. 0.5.")

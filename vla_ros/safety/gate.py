@@ -164,11 +164,13 @@ class Gate:
 
     def estop(self, source: str) -> None:
         """Brakes from the next tick on and stays still until ``reset``."""
-        self._stop_for(Fault(SafetyReason.ESTOP, f"Emergency stop by {source}; reset to go on.", cut=True, latch=True))
+        detail = f"Emergency stop by {source}; reset it to go on (vla reset, safety/reset)."
+        self._stop_for(Fault(SafetyReason.ESTOP, detail, cut=True, latch=True))
 
     def bypass(self, what: str) -> None:
         """Somebody else commands the arm: brakes and latches, as an emergency stop; ``what`` says who, as a clause."""
-        self._stop_for(Fault(SafetyReason.BYPASS, f"Stopped because {what}; end it, then reset.", cut=True, latch=True))
+        detail = f"Stopped because {what}; end it, then reset (vla reset, safety/reset)."
+        self._stop_for(Fault(SafetyReason.BYPASS, detail, cut=True, latch=True))
 
     def keep_stopped(self, stop: Fault) -> None:
         """A stop that was latched before this gate was made (``stop.latch``): it holds until ``reset``."""
@@ -555,7 +557,8 @@ class Gate:
         if self._guard is None:
             return Status(SafetyAction.HOLD, SafetyReason.STARTING, "Starting.", 0.0)
         if self._following is None:
-            return Status(SafetyAction.PASS, SafetyReason.NO_CHUNK, "Ready; no chunk is being followed.")
+            slowly = f" The speed override is {self._speed:g}." if self._speed < 1.0 else ""
+            return Status(SafetyAction.PASS, SafetyReason.NO_CHUNK, f"Ready; no chunk is being followed.{slowly}")
         return self._following_status(self._following, self._now_ns)
 
     def _following_status(self, following: Following, now_ns: int) -> Status:

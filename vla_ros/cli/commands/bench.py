@@ -5,6 +5,10 @@ Each launch takes about 70 s. Let nothing else run meanwhile. No file is kept. T
 `vla bench gate` measures the safety gate alone, without ROS: an adversary publishes whatever it likes, and an oracle that is independent of
 the gate judges what would have reached the arm. With `--baselines` the same adversary, and reasonable goals among obstacles, go through
 three other ways of keeping an arm safe, side by side. The exit code is 0 only when the oracle found no breach of the gate's.
+Whole episodes of 400 commands are run. What it prints: commands, chunks among them, samples_1khz that the oracle judged, breaches (samples
+that break a limit or touch), stops (decisions to hold or stop, by reason), held (times that the arm was brought to rest), rescued (times
+that it was carried home from a collision), moved_rad (the way of all joints), p50_ms to max_ms (processor time of one command), moving_...
+(while a chunk was followed), wall_... (by the wall clock).
 
 `vla bench messages` sends mutated messages to each topic that the gate listens to, in the same way. The exit code is 0 only when nothing
 crashed and the oracle found no breach.
@@ -27,7 +31,9 @@ DEFAULT_GOAL = "put the red cube in the blue bowl"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is done, and how often."""
     parser.add_argument("subject", nargs="?", choices=tuple(OPTIONS), default="graph", help="what is measured (default: the whole graph)")
-    parser.add_argument("--commands", type=whole_number(1), default=20_000, metavar="N", help="gate: ticks of 10 ms (default: 20000)")
+    parser.add_argument(
+        "--commands", type=whole_number(1), default=20_000, metavar="N", help="gate: ticks of 10 ms, in episodes of 400 (default: 20000)"
+    )
     parser.add_argument("--baselines", action="store_true", help="gate: beside a box clamp, reject-only and a pose check at 10 Hz")
     parser.add_argument(
         "--goals", type=whole_number(1), default=60, metavar="N", help="gate --baselines: goals for each of them (default: 60)"

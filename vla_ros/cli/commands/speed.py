@@ -1,4 +1,8 @@
-"""Set the speed override of all motion: 0 (stands still) to 1 (as the experts ask)."""
+"""Set the speed override of all motion: 0 (stands still) to 1 (as the experts ask).
+
+At 0 what is followed is given up. When it is raised, a goal that is still running goes on with fresh chunks: cancel it first where that
+is not meant.
+"""
 
 from __future__ import annotations
 
