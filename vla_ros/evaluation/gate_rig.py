@@ -44,7 +44,7 @@ class Ears(Protocol):
         """A node's sign of life."""
 
     def on_scene(self, scene: Scene) -> None:
-        """What perception sees."""
+        """What perception sees. May raise ValueError."""
 
     def on_plan(self, plan: Plan) -> None:
         """What is going to be done."""
