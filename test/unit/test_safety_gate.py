@@ -217,7 +217,6 @@ def test_continued_chunks_give_the_same_motion_as_one_chunk():
 def test_a_continued_chunk_with_another_dt_is_entered_at_the_same_moment():
     rig = moving_rig()
     row = rig.command.chunk_row
-    fine = np.array([home() + SWEEP * 0] * 2)
     s = np.linspace(0, 1, 391)[:, None]
     fine = home() + (10 * s**3 - 15 * s**4 + 6 * s**5) * SWEEP  # the same motion at dt / 10
     start = 10 * int(row) - 20

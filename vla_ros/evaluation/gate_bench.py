@@ -1,6 +1,6 @@
 """An adversary publishes whatever it likes; does the gate let anything through that it must not, and what does that cost?
 
-The gate runs as in the graph, in simulated time, before an arm that is measured with an error inside the stated bound.
+The gate runs in simulated time and gets values, not messages, before an arm that is measured with an error inside the stated bound.
 """
 
 from __future__ import annotations
