@@ -20,6 +20,7 @@ from ros_harness import Heard, NodeProcess, Peer, Ros, wait_until
 
 from vla_ros.core.actions import ActionSpace, SafetyAction
 from vla_ros.core.decisions import SafetyMode, Verdict
+from vla_ros.nodes.safety_monitor_node import SWITCHES
 from vla_ros.robots import load_robot
 from vla_ros.ros.conversions.actions import chunk_from_msg
 from vla_ros.ros.interfaces import (
@@ -423,6 +424,15 @@ def test_another_client_of_the_controllers_actions_is_named_and_latches_a_stop(s
     assert f"{scene.peer.node.get_name()} may send goals to {action}" in scene.state.detail
     for rogue in rogues:
         rogue.destroy()
+
+
+@pytest.mark.parametrize("service", SWITCHES)
+def test_a_client_that_may_switch_controllers_is_named_and_latches_a_stop(scene: Scene, service: str) -> None:
+    rogue = scene.peer.node.create_client(load_type("std_srvs/srv/Trigger"), service)  # its type does not matter
+    scene.wait_for(SafetyMode.STOPPED_LATCHED)
+    assert scene.state.reason == "bypass"
+    assert f"{scene.peer.node.get_name()} may put another controller in the place of the arm's by {service}" in scene.state.detail
+    scene.peer.node.destroy_client(rogue)
 
 
 def test_no_parameter_turns_it_off(scene: Scene) -> None:

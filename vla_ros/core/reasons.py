@@ -164,7 +164,8 @@ MEANINGS: dict[SafetyReason, Meaning] = {
         "See to it that nobody is in danger, then `vla reset` (service `safety/reset`).",
     ),
     SafetyReason.BYPASS: Meaning(
-        "Somebody else publishes to the arm's controller or as the monitor, or may send goals to a controller; latched.",
+        "Somebody else publishes to the arm's controller or as the monitor, or may send goals to a controller or switch "
+        "controllers; latched.",
         "`detail` names it: end it, then `vla reset`.",
     ),
     SafetyReason.SELF_TEST: Meaning(

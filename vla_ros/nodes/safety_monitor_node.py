@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections.abc import Set
+from collections.abc import Callable, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,8 @@ STATE_PERIOD_S = 0.2
 MESSAGES_KEPT = 64  # between two ticks, were they late
 DIAGNOSTICS_PERIOD_NS = 1_000_000_000
 BYPASS_PERIOD_S = 0.5
+# Of ros2_control: whoever can call them can put another controller in the place of the one that plays what was gated.
+SWITCHES = ("controller_manager/switch_controller", "controller_manager/set_hardware_component_state")
 
 SHOWN_AS = {
     SafetyMode.STARTING: SafetyAction.HOLD,
@@ -240,15 +243,20 @@ class SafetyMonitorNode(VlaNode):
                 self.gate.bypass(f"more than one publishes on {watched} ({', '.join(publishers)})")
         for action, allowed in ((controllers.follow_joint_trajectory, set()), (gripper.name, {MOVE_TO.server})):
             if self.count_clients(f"{action}/_action/send_goal") > len(allowed):
-                self.gate.bypass(f"{' and '.join(self._clients_of(action, allowed))} may send goals to {action}")
+                clients = self._clients_of(action, allowed, partial(get_action_client_names_and_types_by_node, self))
+                self.gate.bypass(f"{' and '.join(clients)} may send goals to {action}")
+        for service in SWITCHES:
+            if self.count_clients(service):
+                clients = self._clients_of(service, set(), self.get_client_names_and_types_by_node)
+                self.gate.bypass(f"{' and '.join(clients)} may put another controller in the place of the arm's by {service}")
 
-    def _clients_of(self, action: str, allowed: Set[str]) -> list[str]:
-        """Names of the nodes that have a client of ``action`` and should have none; all that have one, where none of them is to blame."""
-        name = self.resolve_topic_name(action)
+    def _clients_of(self, served: str, allowed: Set[str], clients_by_node: Callable[[str, str], list[tuple[str, list[str]]]]) -> list[str]:
+        """Names of the nodes that have a client of ``served`` and should have none; all that have one, where none of them is to blame."""
+        name = self.resolve_topic_name(served)
         clients = []
         for node, space in self.get_node_names_and_namespaces():
             with suppress(NodeNameNonExistentError):  # it has gone meanwhile
-                clients += [node] * (name in dict(get_action_client_names_and_types_by_node(self, node, space)))
+                clients += [node] * (name in dict(clients_by_node(node, space)))
         return sorted(set(clients) - allowed) or sorted(clients) or ["a node that does not say its name"]
 
     def _look(self) -> None:
