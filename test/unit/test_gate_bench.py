@@ -22,7 +22,7 @@ from vla_ros.safety.surroundings import Surroundings
 WIDTH_M = 0.08
 
 
-@pytest.mark.parametrize(("robot", "seed"), [(robot, 15) for robot in ROBOTS])
+@pytest.mark.parametrize(("robot", "seed"), [(robot, 18) for robot in ROBOTS])
 def test_an_adversary_gets_nothing_through_that_the_oracle_objects_to(robot: str, seed: int):
     bench = GateBench(robot, seed)
     bench.run(2400)

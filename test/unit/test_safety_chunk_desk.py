@@ -7,7 +7,7 @@ from dataclasses import replace
 import daqp
 import numpy as np
 import pytest
-from safety_rig import SWEEP, Rig, chunk_of, decided, home, panda, poses_along, smooth, tcp_chunk
+from safety_rig import SWEEP, Rig, chunk_of, decided, home, panda, poses_along, safety, smooth, tcp_chunk
 
 from vla_ros.core.actions import ActionChunk, SafetyAction
 from vla_ros.core.decisions import SafetyReason
@@ -240,3 +240,18 @@ def test_one_of_joints_that_waits_is_given_up_by_an_emergency_stop() -> None:
     assert decided(rig, waiting).reason is SafetyReason.CHUNK_STALE
     rig.step(60)
     assert rig.command.action is SafetyAction.STOP
+
+
+@pytest.mark.parametrize(("lookahead", "may_owe"), [(2, False), (5, False), (8, True), (20, True)])
+def test_no_tick_is_put_off_where_little_is_committed_ahead(lookahead: int, may_owe: bool) -> None:
+    rig = Rig(replace(safety(), lookahead_ticks=lookahead)).ready()
+    rig.send(smooth(120, SWEEP), seq=4)
+    least = lookahead
+    for late in range(60):
+        rig.step(scene=True, jitter_ns=(late % 3) * 4_000_000)
+        horizon = rig.gate._guard.horizon
+        least = min(least, horizon.end - horizon.tick_at(rig.now_ns))
+    assert (least < lookahead) is may_owe
+    assert least >= min(lookahead, 6)
+    rig.step(600)
+    assert rig.command.chunk_row == 119.0

@@ -22,7 +22,7 @@ from vla_ros.safety.tracker import Progress, Tracker, VelocityRange
 from vla_ros.safety.workspace import Workspace
 
 VELOCITY_ROUNDING_RADPS = 1e-9
-SPARE_TICKS = 3  # beyond what a message can still change, for the next ticks to be committed a tick later
+SPARE_TICKS = 4  # beyond what a message can still change, for the next ticks to be committed a tick later
 UNKNOWN_TICKS = 4  # that are committed at most before it is known how fast the TCP may go: those of two ticks that were late
 OPENING_STEP_M = 0.004  # of the gripper, between two looks
 
