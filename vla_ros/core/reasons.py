@@ -95,7 +95,7 @@ MEANINGS: dict[SafetyReason, Meaning] = {
     ),
     SafetyReason.WORLD_MODEL: Meaning(
         "The world model foresees something unsafe in the chunk that is followed.",
-        "`detail` says what it foresees; another chunk resumes. If it is wrong, see `world_model/own_error`.",
+        "`detail` says what it foresees; another chunk resumes. If it is wrong, see `world_model/error`.",
     ),
     SafetyReason.SEPARATION: Meaning(
         "Something that moves, or is no known object, is near: the nearer it is to what is kept from it, the slower the chunk is followed.",
