@@ -136,7 +136,7 @@ def stack(bench: Bench, safety: Path) -> Iterator[dict[str, NodeProcess]]:
     states, beats, known = len(bench.states), len(bench.beats), bench.endpoints()
     processes = {
         "safety_monitor": bench.ros.process("safety_monitor", use_sim_time="true", safety=str(safety)),
-        "motion_forwarder": bench.ros.process("motion_forwarder"),
+        "motion_forwarder": bench.ros.process("motion_forwarder", use_sim_time="true"),
     }
     bench.expert = bench.expert or bench.peer.node.create_publisher(load_type(ACTION_CHUNK.type), ACTION_CHUNK.name, 10)
     bench.chunks = 0

@@ -74,7 +74,7 @@ def test_publishers_and_subscribers_are_those_of_the_code(name: str) -> None:
     publishers, subscribers = said(topic.publishers), said(topic.subscribers)
     if not publishers & {"all", "any node"}:
         assert publishers == done("publishes").get(name, set())
-    elsewhere = {"CLOCK": {"safety_monitor"}, "TF_STATIC": {"depth_perception"}}  # by use_sim_time; by ros/tf.py
+    elsewhere = {"CLOCK": {"safety_monitor", "motion_forwarder"}, "TF_STATIC": {"depth_perception"}}  # by use_sim_time; by ros/tf.py
     found = done("subscribes").get(name, set()) | elsewhere.get(name, set())
     assert subscribers - {"recorder"} == found - {"recorder"}  # which takes most of what it hears as raw bytes, by its own list
 

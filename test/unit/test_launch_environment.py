@@ -138,7 +138,7 @@ EXPECTED = {
     "sim_robot": {**ALL, "scene": '"lab_table"', "seed": "7"},
     "state_publisher": ALL,
     "safety_monitor": {**ALL, "speed": "0.25", "use_sim_time": "false"},
-    "motion_forwarder": {**ALL, "dry_run": "true"},
+    "motion_forwarder": {**ALL, "dry_run": "true", "use_sim_time": "false"},
     "camera_perception": ALL,
     "depth_perception": ALL,
     "tactile_perception": ALL,

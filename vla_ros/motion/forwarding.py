@@ -85,7 +85,8 @@ class Forwarding:
         if self._passed is None:
             raise ValueError("the first command must be one at rest")
         if (late_s := s_from_ns(now_ns - t.start_ns) - float(t.times_s[-1])) >= 0.0:  # the controller would leap to its end
-            raise ValueError(f"it came {late_s + float(t.times_s[-1]):.2f} s after its begin, when its motion is over")
+            since_s = late_s + float(t.times_s[-1])
+            raise ValueError(f"it came {since_s:.2f} s after its begin, when its motion is over (by this node's clock; use_sim_time?)")
         playing, stamp_ns, passed_ns = self._passed
         at_ns = max(command.stamp_ns, stamp_ns + steady_ns - passed_ns, now_ns)
         (p_old, v_old), (p_new, v_new) = _sample(playing, at_ns), _sample(t, at_ns)

@@ -53,6 +53,7 @@ class MotionForwarderNode(VlaNode):
         self._move_to = MoveToServer(self, arm, self.config.backend)
         self._joints = Latest(self, JOINT_STATES, joint_state_from_msg)
         self.subscribe_to(GATED_COMMAND, self._on_command)
+        self.poll_clock()
 
     def on_start(self) -> None:
         """Says so where commands are not passed on."""

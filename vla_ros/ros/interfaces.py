@@ -57,7 +57,7 @@ class Action:
 
 
 # --- robot: a driver or the simulator
-CLOCK = Topic("/clock", "rosgraph_msgs/msg/Clock", Qos.CLOCK, "100 Hz", "sim_robot", "safety_monitor", "simulated time")
+CLOCK = Topic("/clock", "rosgraph_msgs/msg/Clock", Qos.CLOCK, "100 Hz", "sim_robot", "safety_monitor, motion_forwarder", "simulated time")
 JOINT_STATES = Topic(
     "joint_states",
     "sensor_msgs/msg/JointState",
