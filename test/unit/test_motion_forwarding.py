@@ -76,6 +76,14 @@ def test_where_commands_disagree_by_the_time_that_the_controller_plays_them_is_t
         forwarding.check(moving(4, 0.01), 12 * TICK_NS, TICK_NS, lambda: HOME)
 
 
+def test_after_a_time_in_which_the_clock_stood_still_the_first_motion_is_compared_where_it_begins():
+    forwarding = started()
+    paused_ns = 5_000_000_000  # the steady clock went on
+    forwarding.repeated(at_rest(2, HOME), paused_ns)
+    begun = moving(3, 0.0, 0.015)
+    forwarding.check(replace(begun, stamp_ns=0), 0, paused_ns + TICK_NS, lambda: HOME)
+
+
 def test_the_first_command_must_be_at_rest_where_the_arm_stands():
     with pytest.raises(ValueError, match="at rest"):
         Forwarding(NAMES).check(moving(1, 0.0), 0, 0, lambda: HOME)

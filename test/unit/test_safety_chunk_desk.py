@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safety_rig import SWEEP, Rig, chunk_of, decided, home, panda, poses_along, safety, smooth, tcp_chunk
 
-from vla_ros.core.actions import ActionChunk, SafetyAction
+from vla_ros.core.actions import ActionChunk, ActionSpace, SafetyAction
 from vla_ros.core.decisions import SafetyReason
 from vla_ros.core.tasks import Plan, Predicate, Relation, Skill, Subtask
 from vla_ros.safety import tcp_rows
@@ -219,7 +219,7 @@ def test_one_of_joints_that_comes_when_ticks_are_owed_is_judged_a_tick_later_and
     rig.step(40)
     rig.step(scene=False)
     rig.step(scene=True)
-    chunks = [chunk_of(smooth(120, SWEEP), rig.now_ns, seq=seq, continues_seq=4, continues_row=0.0) for seq in (5, 6)]
+    chunks = [chunk_of(smooth(120, SWEEP), rig.now_ns, seq=seq, continues_seq=4, continues_row=0.0) for seq in (5, 6)]  # both of chunk 4
     assert [rig.gate.on_chunk(chunk, rig.now_ns) for chunk in chunks] == [None, None]
     for followed in (4, 6):
         rig.step(scene=False)
@@ -242,7 +242,7 @@ def test_one_of_joints_that_waits_is_given_up_by_an_emergency_stop() -> None:
     assert rig.command.action is SafetyAction.STOP
 
 
-@pytest.mark.parametrize(("lookahead", "may_owe"), [(2, False), (5, False), (8, True), (20, True)])
+@pytest.mark.parametrize(("lookahead", "may_owe"), [(2, False), (5, False), (6, True), (8, True), (20, True)])
 def test_no_tick_is_put_off_where_little_is_committed_ahead(lookahead: int, may_owe: bool) -> None:
     rig = Rig(replace(safety(), lookahead_ticks=lookahead)).ready()
     rig.send(smooth(120, SWEEP), seq=4)
@@ -252,6 +252,30 @@ def test_no_tick_is_put_off_where_little_is_committed_ahead(lookahead: int, may_
         horizon = rig.gate._guard.horizon
         least = min(least, horizon.end - horizon.tick_at(rig.now_ns))
     assert (least < lookahead) is may_owe
-    assert least >= min(lookahead, 6)
+    assert least >= min(lookahead, 5)
     rig.step(600)
     assert rig.command.chunk_row == 119.0
+
+
+@pytest.mark.parametrize("space", [ActionSpace.JOINT_POSITION, ActionSpace.JOINT_DELTA])
+def test_a_chunk_that_continues_the_one_that_waits_has_that_one_judged_first(space: ActionSpace) -> None:
+    """Else it would continue what was never followed: refused as a jump, or entered at a wrong row."""
+    ends = []
+    for burst in (False, True):
+        rig, way = Rig().ready(), smooth(120, SWEEP)
+        data = way if space is ActionSpace.JOINT_POSITION else np.vstack([np.zeros(7), np.diff(way, axis=0)])
+        rig.step(scene=False)
+        assert rig.send(data, seq=4, space=space).action in FOLLOWED
+        rig.step(100)
+        rig.step(scene=False)
+        rig.step(scene=burst)
+        row = int(rig.command.chunk_row)
+        first = rig.send(data[row:], seq=5, space=space, continues_seq=4, continues_row=float(row))
+        assert (first is None) is burst
+        second = rig.send(data[row + 2 :], seq=6, space=space, continues_seq=5, continues_row=2.0)
+        assert second is None or second.action in FOLLOWED
+        rig.step(600)
+        assert all(d.action in FOLLOWED for d in rig.decisions), [d.detail for d in rig.decisions]
+        assert rig.command.chunk_seq == 6
+        ends.append(rig.sent[-1][1].positions[-1])
+    np.testing.assert_allclose(ends[1], ends[0], atol=1e-6)

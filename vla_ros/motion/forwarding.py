@@ -58,6 +58,11 @@ class Forwarding:
         """The command was handed to the controller."""
         self._passed = (command.trajectory, command.stamp_ns, steady_ns)
 
+    def repeated(self, command: GatedCommand, steady_ns: int) -> None:
+        """The command says what the controller was told already: only its time counts."""
+        if self._passed is not None:
+            self._passed = (self._passed[0], command.stamp_ns, steady_ns)
+
     def is_news(self, command: GatedCommand) -> bool:
         """False for a command to rest where the arm was told to rest already: a controller needs it once."""
         if self._passed is None:

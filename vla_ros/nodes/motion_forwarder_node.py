@@ -72,8 +72,7 @@ class MotionForwarderNode(VlaNode):
             return
         self._move_to.on_command(command)
         is_news = self._forwarding.is_news(command)
-        if is_news:
-            self._forwarding.passed(command, self.steady_ns())
+        (self._forwarding.passed if is_news else self._forwarding.repeated)(command, self.steady_ns())
         if self.config.dry_run:
             return
         if is_news:

@@ -56,6 +56,14 @@ class ChunkDesk:
         given_up, self._joints = self._joints, order
         return given_up
 
+    def take_joints(self, expert: str, seq: int) -> Order | None:
+        """The order whose rows are joints already, if it is that one: it is judged now."""
+        order = self._joints
+        if order is None or (order.chunk.expert, order.chunk.seq) != (expert, seq):
+            return None
+        self._joints = None
+        return order
+
     def clear(self) -> list[Order]:
         """Gives up all that is there."""
         orders = [self._in_work[0]] if self._in_work else []

@@ -151,6 +151,8 @@ class Gate:
         None: it is one of the TCP, which takes several ticks to judge, or the next tick has enough to do; the decision is among those that
         are drained then.
         """
+        if before := self._desk.take_joints(chunk.expert, chunk.continues_seq):  # else this one would continue what was never followed
+            self._decide(before, self._verdict(before, now_ns), now_ns)
         order = Order(chunk, self._surroundings.subtask(chunk.subtask_id))
         is_joints = chunk.space not in TCP_SPACES
         if is_joints and not self._owes_ticks and not self._desk.has_joints:
@@ -298,7 +300,7 @@ class Gate:
     @property
     def _owes_ticks(self) -> bool:
         """Whether the next tick commits what the last one did not."""
-        return self._guard is not None and self._guard.owes_ticks
+        return self._guard is not None and self._guard.owes_ticks and self._following is not None
 
     @property
     def _now_ns(self) -> int:
