@@ -94,7 +94,7 @@ def test_pads_face_each_other_at_the_tcp() -> None:
 
 
 @given(joint_vectors)
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_jacobian_is_the_derivative_of_fk(q: Array) -> None:
     step = 1e-6
     J = ARM.jacobian(q)
