@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2 (or its wheels)")
 
 from fake_arm import FakeArm
-from ros_harness import Ros, wait_until
+from ros_harness import Heard, Ros, wait_until
 
 from vla_ros.core.decisions import SafetyMode
 from vla_ros.ros.interfaces import HEARTBEAT, SAFETY_STATE
@@ -32,6 +32,10 @@ class Command:
     def output(self) -> str:
         return self._log.read_text(encoding="utf-8", errors="replace")
 
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait(20.0)
+
     def exit_code(self) -> int:
         try:
             return self._process.wait(20.0)
@@ -39,12 +43,18 @@ class Command:
             self._process.kill()
 
 
-def test_an_emergency_stop_is_confirmed_by_the_monitor(ros: Ros, tmp_path: Path) -> None:
+def ready_monitor(ros: Ros) -> list[Heard]:
+    """A monitor before a fake arm; its states as they come."""
     ros.process("safety_monitor")
     peer = ros.peer()
     states = peer.listen(SAFETY_STATE, matched=True)
     FakeArm(peer)
     wait_until(lambda: states and states[-1].message.mode == SafetyMode.READY, "the monitor to be ready")
+    return states
+
+
+def test_an_emergency_stop_is_confirmed_by_the_monitor(ros: Ros, tmp_path: Path) -> None:
+    states = ready_monitor(ros)
     stop = Command(tmp_path, "estop")
     assert stop.exit_code() == 0, stop.output
     assert "has stopped the arm" in stop.output
@@ -82,11 +92,7 @@ def test_a_goal_whose_planner_dies_ends_with_a_sentence(ros: Ros, tmp_path: Path
 
 
 def test_the_state_says_why_the_arm_does_not_move_and_what_to_do(ros: Ros, tmp_path: Path) -> None:
-    ros.process("safety_monitor")
-    peer = ros.peer()
-    states = peer.listen(SAFETY_STATE, matched=True)
-    FakeArm(peer)
-    wait_until(lambda: states and states[-1].message.mode == SafetyMode.READY, "the monitor to be ready")
+    ready_monitor(ros)
     for _ in range(5):  # while the command starts, the fake arm may be held up for so long that the monitor misses it
         ready = Command(tmp_path, "state")
         assert ready.exit_code() == 0, ready.output
@@ -105,3 +111,13 @@ def test_the_state_of_no_graph_is_told_in_a_sentence(ros: Ros, tmp_path: Path) -
     state = Command(tmp_path, "state")
     assert state.exit_code() == 2
     assert "Nobody offers the topic safety/state of safety_monitor in ROS domain" in state.output
+
+
+def test_the_state_can_be_followed_from_change_to_change(ros: Ros, tmp_path: Path) -> None:
+    ready_monitor(ros)
+    followed = Command(tmp_path, "state", "--follow")
+    wait_until(lambda: followed.output.count("READY") > 0, "the first state")
+    (tmp_path / "stop").mkdir()
+    assert Command(tmp_path / "stop", "estop").exit_code() == 0
+    wait_until(lambda: "STOPPED_LATCHED (estop)" in followed.output, "the change to be told")
+    followed.end()

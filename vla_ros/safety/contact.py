@@ -35,7 +35,7 @@ class ContactWatch:
         self._torque_nm = np.asarray(config.torque_nm)
         if len(self._torque_nm) not in (0, arm.config.dof):
             found = f"{arm.config.name} has {arm.config.dof} joints, found {len(self._torque_nm)} numbers"
-            raise ConfigError(f"config/safety/{arm.config.name}.yaml: contact.torque_nm needs a number for each joint, or none: {found}.")
+            raise ConfigError(f"The safety configuration's contact.torque_nm needs a number for each joint, or none: {found}.")
         self._observer = ContactObserver(arm)
         self._lacks_torque = False
         self._contact: ContactState | None = None
