@@ -228,6 +228,36 @@ def test_one_of_joints_that_comes_when_ticks_are_owed_is_judged_a_tick_later_and
     assert decided(rig, chunks[1], ticks=1).action in FOLLOWED
 
 
+def test_an_older_number_does_not_take_the_place_of_a_newer_one_that_waits() -> None:
+    """Messages may be reordered, and two experts may bear one name."""
+    rig = Rig().ready()
+    rig.step(scene=False)
+    assert rig.send(smooth(120, SWEEP), seq=4).action in FOLLOWED
+    rig.step(40)
+    rig.step(scene=False)
+    rig.step(scene=True)
+    newer = chunk_of(smooth(120, SWEEP), rig.now_ns, seq=6, continues_seq=4, continues_row=0.0)
+    older = chunk_of(smooth(120, SWEEP), rig.now_ns, seq=5, continues_seq=4, continues_row=0.0)
+    assert rig.gate.on_chunk(newer, rig.now_ns) is None
+    refused = rig.gate.on_chunk(older, rig.now_ns)
+    assert refused is not None
+    assert (refused.reason, "after chunk 6" in refused.detail) == (SafetyReason.CHUNK_SEQUENCE, True)
+    rig.step(2, scene=False)
+    assert (rig.command.chunk_seq, rig.command.action) == (6, SafetyAction.PASS)
+
+
+def test_an_older_number_of_the_tcp_does_not_take_the_place_of_a_newer_one_that_waits() -> None:
+    rig = Rig().ready()
+    first, newer, older = (long_way(rig, seq=seq, trace_id=str(seq)) for seq in (5, 7, 6))
+    assert rig.gate.on_chunk(first, rig.now_ns) is None
+    rig.step()
+    assert rig.gate.on_chunk(newer, rig.now_ns) is None
+    refused = rig.gate.on_chunk(older, rig.now_ns)
+    assert refused is not None
+    assert refused.reason is SafetyReason.CHUNK_SEQUENCE
+    assert decided(rig, newer).action in FOLLOWED
+
+
 def test_one_of_joints_that_waits_is_given_up_by_an_emergency_stop() -> None:
     rig = Rig().ready()
     rig.step(scene=False)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from safety_rig import SWEEP, TICK_NS, Rig, home, safety, smooth
+from safety_rig import SWEEP, TICK_NS, Rig, home, panda, poses_along, safety, smooth, tcp_chunk
 
 from vla_ros.core.actions import SafetyAction
 from vla_ros.core.decisions import SafetyMode, SafetyReason, Verdict
@@ -119,6 +119,39 @@ def test_at_speed_0_what_is_not_approved_is_held_and_an_approval_lets_the_next_c
     there.step(20)
     assert there.command.action == SafetyAction.PASS
     assert np.abs(there.command.trajectory.positions[-1] - rest).max() > 1e-4
+
+
+def test_at_speed_0_one_of_the_tcp_that_was_not_approved_is_followed_for_a_tick_so_that_it_can_be_asked_about():
+    """Else none could ever be approved: it is judged in a tick, and what is not followed is not asked about."""
+    there = rig(unknown_speed=0.0)
+    poses = poses_along(panda(), smooth(60, SWEEP))
+
+    def taken(seq):
+        there.gate.on_chunk(tcp_chunk(panda(), poses, stamp_ns=there.now_ns, seq=seq), there.now_ns)
+        for _ in range(20):
+            there.step()
+            if there.gate.followed_chunk is not None:
+                return there.gate.followed_chunk
+        return None
+
+    assert taken(1) is not None
+    there.step(DEADLINE_TICKS + 1)
+    assert there.gate.state().reason is SafetyReason.UNFORESEEN
+    there.step(100)
+    rest = there.command.trajectory.positions[-1]
+    poses = poses_along(panda(), np.vstack([np.tile(rest, (10, 1)), rest + smooth(50, SWEEP) - smooth(50, SWEEP)[0]]))
+    followed = taken(2)
+    assert followed is not None
+    assert there.gate.state().reason is SafetyReason.UNFORESEEN
+    there.step()
+    assert there.gate.followed_chunk is None
+    there.step(20)
+    np.testing.assert_allclose(there.command.trajectory.positions[-1], rest, atol=1e-9)
+    there.gate.on_world_model(ChunkId(followed.expert, 2, followed.stamp_ns), Verdict.APPROVE, "")
+    there.step(60)
+    assert taken(3) is not None
+    there.step(20)
+    assert there.command.action is SafetyAction.PASS
 
 
 def test_after_a_rejection_the_next_motion_is_slow_until_it_is_approved():

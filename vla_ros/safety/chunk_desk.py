@@ -46,6 +46,11 @@ class ChunkDesk:
         """Whether an order waits whose rows are joints already."""
         return self._joints is not None
 
+    def newest(self, expert: str) -> tuple[int, int]:
+        """The number and the stamp of this expert's newest order that waits; (0, 0): none does."""
+        waiting = [order.chunk for order in (self._to_be_turned, self._joints) if order and order.chunk.expert == expert]
+        return max(((chunk.seq, chunk.stamp_ns) for chunk in waiting), default=(0, 0))
+
     def put(self, order: Order) -> Order | None:
         """Takes an order of the TCP; returns the one in whose place it waits."""
         given_up, self._to_be_turned = self._to_be_turned, order

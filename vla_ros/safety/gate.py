@@ -157,7 +157,7 @@ class Gate:
         is_joints = chunk.space not in TCP_SPACES
         if is_joints and not self._owes_ticks and not self._desk.has_joints:
             return self._decide(order, self._verdict(order, now_ns), now_ns)
-        if refusal := self._formal_fault(order, now_ns):
+        if refusal := self._closed(chunk) or self._door.formal_fault(chunk, self._context(order, now_ns, self._desk.newest(chunk.expert))):
             return self._refuse(chunk, refusal, now_ns)
         if given_up := (self._desk.put_joints if is_joints else self._desk.put)(order):
             newer = Refusal(SafetyReason.CHUNK_SEQUENCE, "A newer one came before it could be judged.")
@@ -237,11 +237,12 @@ class Gate:
         if self._cut:
             self._guard.cut(self._now_ns)
         self._cut = False
-        self._work_at_desk()
+        is_fresh = self._work_at_desk()
         if not self._is_going_back:
             self._retreat.trail.note(self._guard.horizon.position_at(self._now_ns))
         self._go_back(self._guard)
-        self._hold_unforeseen()
+        if not is_fresh:
+            self._hold_unforeseen()
         self._following, unsafe = self._advance(self._guard)
         if unsafe:
             self._stop_for(unsafe)
@@ -438,7 +439,10 @@ class Gate:
         self._cut = self._cut or (fault.cut and fresh)
 
     def _hold_unforeseen(self) -> None:
-        """Where what is not foreseen may not move at all; the next chunk is asked about, and held as well until one is approved."""
+        """Where what is not foreseen may not move at all; the next chunk is asked about, and held as well until one is approved.
+
+        One that was taken in this tick is not held before the next one: it has to be followed to be asked about. Its pace is 0 meanwhile.
+        """
         following = self._following
         if self._config.world_model.unknown_speed > 0.0 or following is None or following.finished or self._is_going_back:
             return
@@ -470,10 +474,14 @@ class Gate:
         self._retreat.forget()
         return self._journal.note(self._following_status(self._following, now_ns), now_ns)
 
-    def _work_at_desk(self) -> None:
-        """A chunk of the TCP comes a little farther; in the tick after it is done, it is judged as any other one that waits."""
+    def _work_at_desk(self) -> bool:
+        """A chunk of the TCP comes a little farther; in the tick after it is done, it is judged as any other one that waits.
+
+        Returns whether one was.
+        """
         if ready := self._desk.go_on(self._begin_to_turn, may_judge=not self._owes_ticks):
             self._decide(ready.order, self._verdict(ready.order, self._now_ns, ready.joints), self._now_ns)
+        return ready is not None
 
     def _begin_to_turn(self, order: Order) -> Turning | None:
         if refusal := self._formal_fault(order, self._now_ns):
@@ -490,11 +498,12 @@ class Gate:
         fault = self._missing(chunk)
         return Refusal(fault.reason, fault.detail) if fault else None
 
-    def _context(self, order: Order, now_ns: int) -> Context:
+    def _context(self, order: Order, now_ns: int, waiting: tuple[int, int] = (0, 0)) -> Context:
+        """``waiting``: the number and the stamp that it has to be newer than, besides those of the chunk before it."""
         assert self._guard is not None  # _closed has seen to it
         chunk = order.chunk
         horizon, following = self._guard.horizon, self._following
-        seq, stamp_ns = self._seen.get(chunk.expert, (0, 0))
+        seq, stamp_ns = max(self._seen.get(chunk.expert, (0, 0)), waiting)
         busy = following is not None and not following.finished
         return Context(
             now_ns=now_ns,

@@ -128,9 +128,9 @@ class MotionGuard:
         return replace(following, progress=progress, finished=len(states) < ticks, tcp_may_wait=False), None
 
     def _under_the_tcp(self, following: Following, ticks: int) -> Following:
-        """To find out how fast the TCP may go takes as long as a tick, and the first one has judged the chunk: it is done in the second.
+        """To find out how fast the TCP may go takes as long as a tick: the first call for a chunk leaves it to the second.
 
-        Until then the chunk is followed no faster than what was followed before.
+        Until then the chunk is followed no faster than what was followed before, and no more than ``UNKNOWN_TICKS``.
         """
         if following.knows_tcp or (following.tcp_may_wait and ticks <= UNKNOWN_TICKS):
             return following
