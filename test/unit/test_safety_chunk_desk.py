@@ -212,13 +212,19 @@ def test_what_is_left_to_the_next_tick_changes_nothing_of_the_way() -> None:
     np.testing.assert_allclose(quiet.signal()[1], busy.signal()[1], atol=1e-6)  # how near to its end it comes to rest
 
 
-def test_one_of_joints_that_comes_when_ticks_are_owed_is_judged_a_tick_later_and_the_newest_of_several() -> None:
+def owing() -> Rig:
+    """It follows chunk 4, and the last tick, with a scene, has left its rows to the next one."""
     rig = Rig().ready()
     rig.step(scene=False)
     assert rig.send(smooth(120, SWEEP), seq=4).action in FOLLOWED
     rig.step(40)
     rig.step(scene=False)
     rig.step(scene=True)
+    return rig
+
+
+def test_one_of_joints_that_comes_when_ticks_are_owed_is_judged_a_tick_later_and_the_newest_of_several() -> None:
+    rig = owing()
     chunks = [chunk_of(smooth(120, SWEEP), rig.now_ns, seq=seq, continues_seq=4, continues_row=0.0) for seq in (5, 6)]  # both of chunk 4
     assert [rig.gate.on_chunk(chunk, rig.now_ns) for chunk in chunks] == [None, None]
     for followed in (4, 6):
@@ -230,12 +236,7 @@ def test_one_of_joints_that_comes_when_ticks_are_owed_is_judged_a_tick_later_and
 
 def test_an_older_number_does_not_take_the_place_of_a_newer_one_that_waits() -> None:
     """Messages may be reordered, and two experts may bear one name."""
-    rig = Rig().ready()
-    rig.step(scene=False)
-    assert rig.send(smooth(120, SWEEP), seq=4).action in FOLLOWED
-    rig.step(40)
-    rig.step(scene=False)
-    rig.step(scene=True)
+    rig = owing()
     newer = chunk_of(smooth(120, SWEEP), rig.now_ns, seq=6, continues_seq=4, continues_row=0.0)
     older = chunk_of(smooth(120, SWEEP), rig.now_ns, seq=5, continues_seq=4, continues_row=0.0)
     assert rig.gate.on_chunk(newer, rig.now_ns) is None

@@ -157,7 +157,7 @@ class Gate:
         is_joints = chunk.space not in TCP_SPACES
         if is_joints and not self._owes_ticks and not self._desk.has_joints:
             return self._decide(order, self._verdict(order, now_ns), now_ns)
-        if refusal := self._closed(chunk) or self._door.formal_fault(chunk, self._context(order, now_ns, self._desk.newest(chunk.expert))):
+        if refusal := self._formal_fault(order, now_ns, self._desk.newest(chunk.expert)):
             return self._refuse(chunk, refusal, now_ns)
         if given_up := (self._desk.put_joints if is_joints else self._desk.put)(order):
             newer = Refusal(SafetyReason.CHUNK_SEQUENCE, "A newer one came before it could be judged.")
@@ -449,9 +449,9 @@ class Gate:
         if doubt := self._foresight.doubt(self._now_ns):
             self._stop_for(Fault(SafetyReason.UNFORESEEN, doubt))
 
-    def _formal_fault(self, order: Order, now_ns: int) -> Refusal | None:
-        """Why a chunk cannot be taken now, whatever way its rows are."""
-        return self._closed(order.chunk) or self._door.formal_fault(order.chunk, self._context(order, now_ns))
+    def _formal_fault(self, order: Order, now_ns: int, waiting: tuple[int, int] = (0, 0)) -> Refusal | None:
+        """Why a chunk cannot be taken now, whatever way its rows are; ``waiting``: see ``_context``."""
+        return self._closed(order.chunk) or self._door.formal_fault(order.chunk, self._context(order, now_ns, waiting))
 
     def _verdict(self, order: Order, now_ns: int, turned: Array | Unreached | None = None) -> Accepted | Refusal:
         self._was_busy = True

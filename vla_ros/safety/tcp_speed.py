@@ -1,4 +1,4 @@
-"""How fast the TCP may go: a chunk is followed no faster, and no tick is committed whose stop would be faster.
+"""How fast the TCP may go: once this is known a chunk is followed no faster; no tick is committed whose stop would be.
 
 The pace of a path keeps a share of the robot's Cartesian limits (``operation`` in config/safety/<robot>.yaml), for velocity and for
 acceleration, linear and angular. A stop keeps the limits of velocity whole; its acceleration is limited joint by joint.
